@@ -1,0 +1,149 @@
+"""The trade record: one table, and what is derived from it.
+
+`COLUMNS` is the table. The pydantic model, the Spark schema and the Elasticsearch mapping
+are made from it and never written by hand elsewhere.
+To add a field: add a row to COLUMNS; `stage` says who fills it in.
+Source of the exchange's fields: https://bybit-exchange.github.io/docs/v5/websocket/public/trade
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from tapeline import names
+
+# A millisecond stamp before 2001 or after 2286 is seconds, microseconds or nanoseconds by mistake.
+EARLIEST_MS: Final = 1_000_000_000_000
+LATEST_MS: Final = 9_999_999_999_999
+# A positive plain decimal; written without look-ahead, which pydantic's regex engine lacks.
+DECIMAL_PATTERN: Final = r"^([1-9][0-9]{0,17}(\.[0-9]{1,20})?|0\.0{0,19}[1-9][0-9]{0,19})$"
+VENUE_PATTERN: Final = r"^[a-z0-9_-]{1,16}$"
+SYMBOL_PATTERN: Final = r"^[A-Za-z0-9._-]{1,40}$"
+TRADE_ID_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
+
+
+class Stage(Enum):
+    """Who fills a column in."""
+
+    WIRE = "producer, into Kafka"
+    SCORED = "Spark, into Elasticsearch"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of value looks in each of the derived forms.
+
+    Attributes:
+        python: type of the value.
+        spark: Spark SQL type.
+        elastic: Elasticsearch field mapping.
+        constraints: limits, under the names that pydantic's Field and msgspec's Meta share.
+    """
+
+    python: Any
+    spark: str
+    elastic: dict[str, Any]
+    constraints: dict[str, Any]
+
+
+_KEYWORD = {"type": "keyword", "ignore_above": 256}
+_DATE = {"type": "date", "format": "epoch_millis"}
+
+VENUE = Kind(str, "string", _KEYWORD, {"pattern": VENUE_PATTERN})
+SYMBOL = Kind(str, "string", _KEYWORD, {"pattern": SYMBOL_PATTERN})
+KEYWORD = Kind(str, "string", _KEYWORD, {"min_length": 1, "max_length": 256})
+# Found by document id, never aggregated.
+TRADE_ID = Kind(str, "string", {"type": "keyword", "doc_values": False}, {"pattern": TRADE_ID_PATTERN})
+EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
+DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
+SIDE = Kind(Literal["Buy", "Sell"], "string", _KEYWORD, {})
+CATEGORY = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
+SOURCE = Kind(Literal["stream", "backfill"], "string", _KEYWORD, {})
+LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
+INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
+FLAG = Kind(bool, "boolean", {"type": "boolean"}, {})
+PROBABILITY = Kind(float, "double", {"type": "double"}, {"ge": 0.0, "le": 1.0})
+CLASS = Kind(int, "int", {"type": "byte"}, {"ge": 0, "le": 1})
+STATE = Kind(
+    Literal["ok", "warming_up", "late", "model_unavailable", "model_expired", "invalid_features"],
+    "string",
+    _KEYWORD,
+    {},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of the trade record."""
+
+    name: str
+    kind: Kind
+    stage: Stage
+    nullable: bool
+    meaning: str
+
+
+COLUMNS: Final = (
+    Column("venue", VENUE, Stage.WIRE, False, "exchange, `bybit`"),
+    Column("category", CATEGORY, Stage.WIRE, False, "market, from the URL: the frame does not say"),
+    Column("symbol", SYMBOL, Stage.WIRE, False, "`s`"),
+    Column("trade_id", TRADE_ID, Stage.WIRE, False, "`i`, kept as text"),
+    Column("traded_at", EPOCH_MS, Stage.WIRE, False, "`T`, ms UTC; the document's @timestamp"),
+    Column("price", DECIMAL, Stage.WIRE, False, "`p`, quote per base; the exchange's own digits"),
+    Column("quantity", DECIMAL, Stage.WIRE, False, "`v`, base; the exchange's own digits"),
+    Column("side", SIDE, Stage.WIRE, False, "`S`, of the taker"),
+    Column("sequence", LONG, Stage.WIRE, True, "`seq`, orders trades, not contiguous; absent before 2025-08"),
+    Column("frame_index", INTEGER, Stage.WIRE, False, "place among the trades of one (traded_at, sequence)"),
+    Column("is_block_trade", FLAG, Stage.WIRE, True, "`BT`"),
+    Column("is_rpi", FLAG, Stage.WIRE, True, "`RPI`, retail price improvement"),
+    Column("received_at", EPOCH_MS, Stage.WIRE, False, "read from the socket, our clock, ms UTC"),
+    Column("produced_at", EPOCH_MS, Stage.WIRE, False, "handed to the Kafka client, our clock, ms UTC"),
+    Column("source", SOURCE, Stage.WIRE, False, "`stream`, or `backfill` over REST"),
+    Column("is_buy", FLAG, Stage.SCORED, False, "side is Buy"),
+    Column("indexed_at", EPOCH_MS, Stage.SCORED, False, "handed to Elasticsearch, our clock, ms UTC"),
+    Column("probability", PROBABILITY, Stage.SCORED, True, "that the next different price is higher"),
+    Column("prediction", CLASS, Stage.SCORED, True, "1 where probability passes the model's threshold"),
+    Column("prediction_state", STATE, Stage.SCORED, False, "a probability is a number only in `ok`"),
+    Column("model_digest", KEYWORD, Stage.SCORED, True, "which model said so"),
+    Column("feature_version", KEYWORD, Stage.SCORED, False, "which features it saw"),
+)
+WIRE_COLUMNS: Final = tuple(c for c in COLUMNS if c.stage is Stage.WIRE)
+
+
+def _model(name: str, columns: Iterable[Column], doc: str) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for column in columns:
+        value = Annotated[column.kind.python, Field(**column.kind.constraints)]
+        default = None if column.nullable else ...
+        kind = value | None if column.nullable else value
+        fields[column.name] = (kind, Field(default, description=column.meaning))
+    config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    return create_model(name, __config__=config, __doc__=doc, __module__=__name__, **fields)
+
+
+WireTrade: Final = _model("WireTrade", WIRE_COLUMNS, "A trade as it stands in Kafka.")
+StoredTrade: Final = _model("StoredTrade", COLUMNS, "A trade as it stands in Elasticsearch.")
+
+
+def spark_schema(columns: Iterable[Column] = WIRE_COLUMNS) -> str:
+    """Return the Spark DDL of the record, decimal text kept as `string`."""
+    return ", ".join(
+        f"{column.name} {column.kind.spark}{'' if column.nullable else ' NOT NULL'}" for column in columns
+    )
+
+
+def elastic_mapping() -> dict[str, Any]:
+    """Return the strict Elasticsearch mapping of a stored trade.
+
+    `@timestamp` repeats `traded_at`, because every tool looks for it under that name.
+    """
+    properties = {column.name: column.kind.elastic for column in COLUMNS}
+    return {"dynamic": "strict", "properties": {"@timestamp": _DATE, **properties}}
+
+
+def identity_of(record: Any) -> str:
+    """Return the identity of anything with the attributes of a trade."""
+    return names.identity(record.venue, record.category, record.symbol, record.trade_id)

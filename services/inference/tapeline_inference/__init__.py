@@ -1,0 +1,1 @@
+"""Probabilities for trades over HTTP."""

@@ -1,0 +1,1 @@
+"""Reads the exchange and writes Kafka."""

@@ -1,0 +1,1 @@
+"""An exchange that speaks Bybit V5 on real sockets."""

@@ -1,0 +1,1 @@
+"""Trains, judges and promotes the forest."""
