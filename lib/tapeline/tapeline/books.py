@@ -55,7 +55,7 @@ class Reject(BaseModel):
 
     @classmethod
     def of(
-        cls, origin: str, reason: str, raw: bytes, rejected_at: int, category: str | None = None
+        cls, origin: str, reason: str, raw: bytes, rejected_at: int, category: Literal["spot", "linear"] | None = None
     ) -> "Reject":
         """Return the reject of `raw`, its bytes kept whole in base 64."""
         encoded = base64.b64encode(raw).decode("ascii")

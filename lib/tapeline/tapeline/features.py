@@ -106,7 +106,7 @@ class _Window:
         """Return from the previous row; meaningless on a symbol's first row, which no window reads."""
         price = self.trades.price
         previous = np.concatenate([price[:1], price[:-1]])
-        return (price / previous - 1.0) * _BP
+        return np.asarray((price / previous - 1.0) * _BP)
 
     @cached_property
     def last_move(self) -> Ints:
@@ -132,7 +132,7 @@ class _Window:
 
 
 def _imbalance(w: _Window, start: Ints) -> Floats:
-    return w.total(w.sign * w.notional, start) / w.total(w.notional, start)
+    return np.asarray(w.total(w.sign * w.notional, start) / w.total(w.notional, start))
 
 
 def _return_bp(w: _Window, trades_back: int) -> Floats:

@@ -116,7 +116,7 @@ WIRE_COLUMNS: Final = tuple(c for c in COLUMNS if c.stage is Stage.WIRE)
 def _model(name: str, columns: Iterable[Column], doc: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for column in columns:
-        value = Annotated[column.kind.python, Field(**column.kind.constraints)]
+        value: Any = Annotated[(column.kind.python, Field(**column.kind.constraints))]
         default = None if column.nullable else ...
         kind = value | None if column.nullable else value
         fields[column.name] = (kind, Field(default, description=column.meaning))

@@ -1,0 +1,103 @@
+"""The trade stream as a process: settings, health, session, query, until it is told to stop."""
+
+import logging
+import signal
+import sys
+import threading
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+from tapeline import health as healths
+from tapeline import log as logs
+
+from tapeline_spark import metrics, session, shapes
+from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.settings import Settings
+
+log = logging.getLogger("tapeline_spark")
+
+_SILENCE_S = 120.0
+
+
+class Stream:
+    """What the parts of this process share: health, metrics and the shape of the work."""
+
+    def __init__(self, settings: Settings, health: healths.Health) -> None:
+        """Choose the shape the settings name."""
+        self._health = health
+        if settings.shape == "driver":
+            self._shape: shapes.DriverShape | shapes.ExecutorShape = shapes.DriverShape(settings, self.note)
+        else:
+            self._shape = shapes.ExecutorShape(settings)
+
+    def note(self, dependency: str, reason: str | None) -> None:
+        """Take note that a dependency is away, or that it answers."""
+        metrics.AWAY.labels(dependency).set(reason is not None)
+        self._health.beat()
+        if dependency == "elasticsearch":
+            if reason is None:
+                self._health.hold(dependency)
+            else:
+                self._health.fail(dependency, reason)
+
+    def on_batch(self, batch: DataFrame, number: int) -> None:
+        """Carry one micro-batch and close its books."""
+        self._health.beat()
+        report = self._shape.run(batch)
+        if report is None:
+            return
+        metrics.count(report.counts)
+        for stage, seconds in report.stage_s.items():
+            metrics.BATCH_SECONDS.labels(stage).observe(seconds)
+        for delay in report.ack_delay_s:
+            metrics.ACK_DELAY_SECONDS.observe(delay)
+        spent = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in report.stage_s.items()}
+        log.info("batch", extra={"batch": number, "books": report.counts.as_dict(), **spent})
+
+
+def main() -> int:
+    """Run the stream; 0 after a signal, 1 after an error that a restart may heal."""
+    settings = Settings()  # type: ignore[call-arg]
+    logs.configure("stream", settings.log_level)
+    for chatty in ("py4j", "elastic_transport.transport"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    health = healths.Health(("elasticsearch", "query"), _SILENCE_S)
+    server = healths.serve(health, settings.health_host, settings.health_port, metrics.exposition)
+    stopping = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopping.set())
+    stream = Stream(settings, health)
+    spark = session.start_session(settings)
+    sink = ElasticSink(
+        settings.elasticsearch_url,
+        settings.hold_s,
+        settings.bulk_documents,
+        lambda reason: stream.note("elasticsearch", reason),
+    )
+    sink.prepare(settings.replicas, settings.refresh_interval)
+    query = session.start_query(spark, settings, stream.on_batch)
+    log.info("query started", extra={"health_port": server.server_port, "shape": settings.shape})
+    while query.isActive and not stopping.wait(0.5):
+        if not query.status["message"].startswith("Initializing"):
+            health.hold("query")
+        health.beat()
+    failure = None if stopping.is_set() else query.exception()
+    _stop(query)
+    spark.stop()
+    if failure is not None:
+        log.error("query failed", extra={"reason": str(failure)[:4000]})
+        return 1
+    log.info("stopped")
+    return 0
+
+
+def _stop(query: StreamingQuery) -> None:
+    try:
+        query.stop()
+    except StreamingQueryException as error:
+        log.warning("query ended while it was stopped", extra={"reason": str(error)[:1000]})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

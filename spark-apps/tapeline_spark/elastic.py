@@ -1,0 +1,159 @@
+"""The way into Elasticsearch: templates at start, then bulk creates that are held until they stand.
+
+Not here: what a document looks like (documents.py), what an answer means (bulk.py).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from elasticsearch import ApiError, ConflictError, Elasticsearch, TransportError
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from tapeline_spark.bulk import Outcome, classify
+from tapeline_spark.documents import Operation, refused_operation
+from tapeline_spark.errors import OutageTooLong, WriteRefused
+from tapeline_spark.indices import templates
+
+log = logging.getLogger(__name__)
+
+_HEADERS = {
+    "content-type": "application/vnd.elasticsearch+x-ndjson; compatible-with=9",
+    "accept": "application/vnd.elasticsearch+json; compatible-with=9",
+}
+_FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class _Away(Exception):
+    """Elasticsearch did not answer, or asked to come back later."""
+
+
+class ElasticSink:
+    """Creates documents, each at most once, and does not return before their fate is known."""
+
+    def __init__(self, url: str, hold_s: float, chunk: int, on_state: Callable[[str | None], None]) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: address of Elasticsearch.
+            hold_s: seconds an outage is sat out before OutageTooLong.
+            chunk: documents in one request.
+            on_state: told why Elasticsearch is away, or None when it answers again.
+        """
+        # The hold below is the only retry: two layers would multiply.
+        self._client = Elasticsearch(url, request_timeout=30, max_retries=0, retry_on_timeout=False)
+        self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
+        self._known: set[str] = set()
+
+    def prepare(self, replicas: int, refresh_interval: str) -> None:
+        """Put every index template in place, waiting for Elasticsearch if it must."""
+        for name, body in templates(replicas, refresh_interval).items():
+            self._held(partial(self._client.indices.put_index_template, name=name, **body))
+
+    def create(self, operations: Sequence[Operation], now_ms: Callable[[], int]) -> Outcome:
+        """Create documents; those that can never fit are created as rejects instead.
+
+        Returns:
+            Counts of created and already existing ones, and the unfit with their reasons.
+
+        Raises:
+            OutageTooLong: Elasticsearch stayed away for longer than the hold.
+            WriteRefused: it refuses for good, or an index would not be strict.
+        """
+        total = Outcome()
+        for start in range(0, len(operations), self._chunk):
+            part = self._create_chunk(operations[start : start + self._chunk])
+            total.created += part.created
+            total.conflict += part.conflict
+            total.unfit += part.unfit
+        rejects = [refused_operation(operation, reason, now_ms()) for operation, reason in total.unfit]
+        if rejects and (again := self._create_chunk(rejects)).unfit:
+            operation, reason = again.unfit[0]
+            raise WriteRefused(operation.index, 400, reason)
+        return total
+
+    def _create_chunk(self, operations: Sequence[Operation]) -> Outcome:
+        for index in {operation.index for operation in operations} - self._known:
+            self._held(partial(self._ensure_index, index))
+            self._known.add(index)
+        total = Outcome()
+        pending = list(operations)
+
+        def attempt() -> None:
+            nonlocal pending
+            outcome = classify(pending, self._send(pending))
+            total.created += outcome.created
+            total.conflict += outcome.conflict
+            total.unfit += outcome.unfit
+            pending = outcome.retry
+            if pending:
+                raise _Away(f"{len(pending)} documents put off: {outcome.last_reason}")
+
+        if pending:
+            self._held(attempt)
+        return total
+
+    def _send(self, operations: Sequence[Operation]) -> dict[str, Any]:
+        body = b"".join(operation.lines() for operation in operations)
+        answer = self._client.perform_request(
+            "POST", "/_bulk", params={"filter_path": _FILTER}, headers=_HEADERS, body=body
+        )
+        parsed: dict[str, Any] = answer.body if isinstance(answer.body, dict) else orjson.loads(answer.body)
+        return parsed
+
+    def _ensure_index(self, index: str) -> None:
+        """Create an index from its template; never write into one that takes any field."""
+        if not self._client.indices.exists(index=index):
+            try:
+                self._client.indices.create(index=index)
+            except ApiError as error:
+                if "resource_already_exists_exception" not in str(error):
+                    raise
+        mapping = self._client.indices.get_mapping(index=index).body[index]["mappings"]
+        if mapping.get("dynamic") != "strict":
+            raise WriteRefused(index, 400, "its mapping is not strict: the index template is missing")
+
+    def _held(self, action: Callable[[], Any]) -> Any:
+        """Run `action` until Elasticsearch answers it, however often it is away meanwhile."""
+
+        def attempt() -> Any:
+            try:
+                return action()
+            except TransportError as error:
+                raise _Away(str(error)) from error
+            except ApiError as error:
+                if error.status_code in _PASSING_STATUS:
+                    raise _Away(f"status {error.status_code}") from error
+                if isinstance(error, ConflictError):
+                    raise
+                raise WriteRefused("elasticsearch", error.status_code, str(error)) from error
+
+        waiting = Retrying(
+            retry=retry_if_exception_type(_Away),
+            wait=wait_exponential_jitter(initial=0.1, max=5, jitter=0.3),
+            stop=stop_after_delay(self._hold_s),
+            before_sleep=self._report,
+            retry_error_callback=self._give_up,
+        )
+        result = waiting(attempt)
+        self._on_state(None)
+        return result
+
+    def _report(self, state: RetryCallState) -> None:
+        reason = str(state.outcome.exception()) if state.outcome else "unknown"
+        self._on_state(reason)
+        if state.attempt_number in (1, 5) or state.attempt_number % 20 == 0:
+            log.warning("elasticsearch is away, the batch is held", extra={"reason": reason})
+
+    def _give_up(self, state: RetryCallState) -> Any:
+        reason = str(state.outcome.exception()) if state.outcome else "unknown"
+        raise OutageTooLong("Elasticsearch", state.seconds_since_start or 0.0, reason)

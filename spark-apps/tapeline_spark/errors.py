@@ -1,0 +1,53 @@
+"""What can go wrong in the stream, and what each error does.
+
+StreamError
+├── WriteRefused        Elasticsearch refuses for good: stop loudly, a person must look
+├── OutageTooLong       held and retried until the deadline; Spark runs the batch again after a restart
+├── BooksUnbalanced     a defect of ours: stop before anything is built on wrong counts
+└── LogTruncated        the log no longer holds what the state needs
+"""
+
+
+class StreamError(Exception):
+    """Base of every error that ends the query."""
+
+
+class WriteRefused(StreamError):
+    """Elasticsearch will not take this write, however often it is tried."""
+
+    def __init__(self, index: str, status: int, reason: str) -> None:
+        """Name the index, the status and Elasticsearch's own reason."""
+        super().__init__(
+            f"writing to {index} was refused with status {status}: {reason}. Nothing is skipped: the stream "
+            "stops and goes on from its checkpoint once the index takes writes again"
+        )
+
+
+class OutageTooLong(StreamError):
+    """A dependency stayed away for longer than the batch may wait."""
+
+    def __init__(self, dependency: str, waited_s: float, last_error: str) -> None:
+        """Name the dependency, how long it was tried and the last answer."""
+        super().__init__(
+            f"{dependency} was away for {waited_s:.0f} s, longer than STREAM_HOLD_S allows; "
+            f"last: {last_error}. The batch is run again after a restart"
+        )
+
+
+class BooksUnbalanced(StreamError):
+    """The counts of a batch do not add up."""
+
+    def __init__(self, detail: str) -> None:
+        """Say which side of the balance was what."""
+        super().__init__(f"the books of a batch do not balance: {detail}")
+
+
+class LogTruncated(StreamError):
+    """Kafka no longer holds the records that a tail must be rebuilt from."""
+
+    def __init__(self, partition: int, wanted: int, earliest: int) -> None:
+        """Name the partition, the offset wanted and the earliest there is."""
+        super().__init__(
+            f"partition {partition}: offset {wanted} was wanted, the log begins at {earliest}; "
+            "raise the topic's retention, or remove the checkpoint to start over"
+        )

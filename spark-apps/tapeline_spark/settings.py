@@ -1,0 +1,55 @@
+"""Settings of the stream, read from the environment once, here."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline import names
+
+
+class Settings(BaseSettings):
+    """Every setting of the stream; environment variables carry the prefix STREAM_."""
+
+    model_config = SettingsConfigDict(env_prefix="STREAM_", frozen=True, extra="forbid")
+
+    kafka_bootstrap: str
+    """Brokers, `host:port`, comma-separated."""
+    elasticsearch_url: str
+    """Address of Elasticsearch, such as http://127.0.0.1:9200."""
+    inference_url: str
+    """Address of the inference service, without a path."""
+    checkpoint: Path
+    """Durable folder of this query; its loss costs a second reading of the log, never a trade."""
+    jars: Path
+    """Folder of the Kafka connector's jars."""
+    shape: Literal["driver", "executors"] = "driver"
+    """Where a batch is worked on: in the driver (one machine), or a Python stage a partition (a cluster)."""
+    topic_trades: str = names.TOPIC_TRADES
+    topic_gaps: str = names.TOPIC_GAPS
+    topic_rejects: str = names.TOPIC_REJECTS
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=8090, ge=0, le=65535)
+    """Port of /health and /metrics; 0 takes a free one."""
+    driver_memory: str = "768m"
+    """Heap of the JVM, in Java's notation."""
+    master: str = "local[2]"
+    """Spark master; ignored when spark-submit gives one."""
+    java_options: str = "-XX:+UseSerialGC -Xss512k"
+    max_records_per_batch: int = Field(default=20_000, ge=100)
+    """Bounds a batch, and with it how long a replay after a crash takes."""
+    hold_s: float = Field(default=600.0, gt=0)
+    """Seconds a batch waits for Elasticsearch to come back before the query fails and is run again."""
+    predict_timeout_s: float = Field(default=2.0, gt=0)
+    """Deadline of one call to the inference service."""
+    predict_pause_s: float = Field(default=1.0, gt=0)
+    """Seconds the inference service is left alone after it failed."""
+    snapshot_interval_s: float = Field(default=15.0, ge=0)
+    """Seconds between two snapshots of the tails; what came since is read again from Kafka at a restart."""
+    bulk_documents: int = Field(default=5_000, ge=1)
+    """Documents in one bulk request."""
+    replicas: int = Field(default=0, ge=0)
+    """Replicas of each index."""
+    refresh_interval: str = "1s"
+    """How soon a document can be found after it was written."""
+    log_level: str = "INFO"

@@ -1,0 +1,39 @@
+"""Trades as they come out of Kafka, made for tests."""
+
+import itertools
+import json
+
+from tapeline_spark.wire import Record, read
+
+START_MS = 1_790_000_000_000
+_numbers = itertools.count()
+
+
+def value(**changes: object) -> bytes:
+    """Return the bytes of one legal trade, some fields changed."""
+    number = next(_numbers)
+    trade = {
+        "venue": "bybit",
+        "category": "spot",
+        "symbol": "BTCUSDT",
+        "trade_id": f"t{number}",
+        "traded_at": START_MS + number,
+        "price": "83766.30",
+        "quantity": "0.0010",
+        "side": "Buy",
+        "sequence": number,
+        "frame_index": 0,
+        "is_block_trade": False,
+        "is_rpi": None,
+        "received_at": START_MS,
+        "produced_at": START_MS,
+        "source": "stream",
+    }
+    return json.dumps(trade | changes).encode()
+
+
+def record(partition: int = 0, offset: int = 0, **changes: object) -> Record:
+    """Return one readable record."""
+    item = read(value(**changes), partition, offset)
+    assert isinstance(item, Record), item
+    return item
