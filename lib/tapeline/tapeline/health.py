@@ -58,9 +58,7 @@ class Health:
         return not waiting, {"ready": not waiting, "waiting_for": waiting}
 
 
-def serve(
-    health: Health, host: str, port: int, metrics: Callable[[], tuple[bytes, str]]
-) -> ThreadingHTTPServer:
+def serve(health: Health, host: str, port: int, metrics: Callable[[], tuple[bytes, str]]) -> ThreadingHTTPServer:
     """Serve /health/live, /health/ready and /metrics from a daemon thread.
 
     Args:

@@ -130,9 +130,7 @@ StoredTrade: Final = _model("StoredTrade", COLUMNS, "A trade as it stands in Ela
 
 def spark_schema(columns: Iterable[Column] = WIRE_COLUMNS) -> str:
     """Return the Spark DDL of the record, decimal text kept as `string`."""
-    return ", ".join(
-        f"{column.name} {column.kind.spark}{'' if column.nullable else ' NOT NULL'}" for column in columns
-    )
+    return ", ".join(f"{column.name} {column.kind.spark}{'' if column.nullable else ' NOT NULL'}" for column in columns)
 
 
 def elastic_mapping() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What this machine does with it: ratios within one run, never absolute promises."""
