@@ -76,6 +76,7 @@ def main() -> int:
         lambda reason: stream.note("elasticsearch", reason),
     )
     sink.prepare(settings.replicas, settings.refresh_interval)
+    session.warm_up(spark, settings)
     query = session.start_query(spark, settings, stream.on_batch)
     log.info("query started", extra={"health_port": server.server_port, "shape": settings.shape})
     while query.isActive and not stopping.wait(0.5):

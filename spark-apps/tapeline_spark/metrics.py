@@ -40,9 +40,7 @@ ACK_DELAY_SECONDS = Histogram(
     registry=REGISTRY,
 )
 AWAY = Gauge("tapeline_stream_away", "1 while a dependency is away.", ["dependency"], registry=REGISTRY)
-REREAD = Counter(
-    "tapeline_stream_reread_records_total", "Records read again to rebuild tails.", registry=REGISTRY
-)
+REREAD = Counter("tapeline_stream_reread_records_total", "Records read again to rebuild tails.", registry=REGISTRY)
 
 
 def count(batch: BatchCounts) -> None:

@@ -55,9 +55,7 @@ class _Refusal(Exception):
 class Scorer:
     """Client of /predict with a deadline, one retry with jitter, and a breaker."""
 
-    def __init__(
-        self, url: str, timeout_s: float, pause_s: float, on_state: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, url: str, timeout_s: float, pause_s: float, on_state: Callable[[str | None], None]) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
@@ -107,9 +105,7 @@ class Scorer:
             raise self._refusal(answer.status, answer.data)
         probability = _decode(answer.data)
         if len(probability) != count or not np.all((probability >= 0) & (probability <= 1)):
-            raise _NoAnswer(
-                f"{count} rows were sent, {len(probability)} probabilities came, or one not in 0..1"
-            )
+            raise _NoAnswer(f"{count} rows were sent, {len(probability)} probabilities came, or one not in 0..1")
         threshold = float(answer.headers["X-Model-Threshold"])
         return Scores(names.STATE_OK, probability, threshold, answer.headers["X-Model-Digest"])
 

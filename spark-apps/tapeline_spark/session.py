@@ -9,20 +9,17 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tapeline_spark.settings import Settings
 
 QUERY_NAME = "trades"
+COLUMNS = ("topic", "partition", "offset", "value")
 # Hadoop's FileContext forks a process for every file it touches; this manager does not, which halves
 # a small batch (96 to 46 ms). Its rename is not atomic against a second writer: one driver a checkpoint.
-_CHECKPOINT_MANAGER = (
-    "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
-)
+_CHECKPOINT_MANAGER = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
 def start_session(settings: Settings) -> SparkSession:
     """Return a session; what spark-submit sets wins over what is set here."""
     jars = sorted(str(path) for path in settings.jars.glob("*.jar"))
     if not jars:
-        raise FileNotFoundError(
-            f"STREAM_JARS was {settings.jars}; no connector jar is there: run `make setup`"
-        )
+        raise FileNotFoundError(f"STREAM_JARS was {settings.jars}; no connector jar is there: run `make setup`")
     options = {
         "spark.jars": ",".join(jars),
         "spark.ui.enabled": "false",
@@ -47,21 +44,33 @@ def start_session(settings: Settings) -> SparkSession:
     return session
 
 
+def _source(settings: Settings) -> dict[str, str]:
+    topics = ",".join((settings.topic_trades, settings.topic_gaps, settings.topic_rejects))
+    return {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "subscribe": topics,
+        "startingOffsets": "earliest",
+        "failOnDataLoss": "true",
+        "kafkaConsumer.pollTimeoutMs": "30000",
+    }
+
+
+def warm_up(session: SparkSession, settings: Settings) -> None:
+    """Read one record as a batch would be: compiling that path takes seconds, the first trades shall not wait."""
+    records = session.read.format("kafka").options(**_source(settings)).load()
+    records.select(*COLUMNS).limit(1).toArrow()
+
+
 def start_query(
     session: SparkSession, settings: Settings, on_batch: Callable[[DataFrame, int], None]
 ) -> StreamingQuery:
     """Start reading all three topics from the earliest offset, or from where the checkpoint stands."""
-    topics = ",".join((settings.topic_trades, settings.topic_gaps, settings.topic_rejects))
     records = (
         session.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka_bootstrap)
-        .option("subscribe", topics)
-        .option("startingOffsets", "earliest")
-        .option("failOnDataLoss", "true")
+        .options(**_source(settings))
         .option("maxOffsetsPerTrigger", str(settings.max_records_per_batch))
-        .option("kafkaConsumer.pollTimeoutMs", "30000")
         .load()
-        .select("topic", "partition", "offset", "value")
+        .select(*COLUMNS)
     )
     return (
         records.writeStream.queryName(QUERY_NAME)

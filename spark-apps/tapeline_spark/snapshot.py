@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # Stamps in the log follow the trades by the delay of the feed; a minute of it is more than enough.
 _LOOK_BACK_MS: Final = features.LOOKBACK_MS + 60_000
 _POLL_S: Final = 1.0
+_MOST: Final = 10_000
 _GIVE_UP_POLLS: Final = 60
 
 
@@ -145,7 +146,8 @@ class LogReader:
         consumer.assign([TopicPartition(self._topic, partition, start)])
         position, silent = start, 0
         while position < stop:
-            messages = consumer.consume(10_000, timeout=_POLL_S)
+            # Asking for more than is left would wait the whole time-out for it.
+            messages = consumer.consume(min(_MOST, stop - position), timeout=_POLL_S)
             silent = 0 if messages else silent + 1
             if silent > _GIVE_UP_POLLS:
                 raise OutageTooLong("Kafka", silent * _POLL_S, f"no record at offset {position}")
@@ -155,7 +157,8 @@ class LogReader:
                     if error.code() == KafkaError._ALL_BROKERS_DOWN or error.retriable():
                         continue
                     raise KafkaException(error)
-                if message.offset() >= stop:
+                offset = message.offset()
+                if offset is None or offset >= stop:
                     return
-                position = message.offset() + 1
+                position = offset + 1
                 yield message

@@ -33,9 +33,7 @@ def gap(**changes):
 
 
 def test_a_trade_is_a_document_of_its_own_day_under_its_identity():
-    operation = trade_operation(
-        record(traded_at=1_767_225_599_999, trade_id="x"), Verdict("late"), START_MS, "t"
-    )
+    operation = trade_operation(record(traded_at=1_767_225_599_999, trade_id="x"), Verdict("late"), START_MS, "t")
     assert operation.index == "tapeline-trades-2025.12.31"
     assert operation.identity == "bybit|spot|BTCUSDT|x"
 
@@ -70,9 +68,7 @@ def test_a_refused_document_becomes_a_reject_with_elasticsearchs_reason():
 
 def test_a_gap_reported_twice_is_one_document():
     first = gap_operation(gap().model_dump_json().encode(), "trade-gaps", 0, 1, START_MS)
-    second = gap_operation(
-        gap(detected_at=START_MS + 5).model_dump_json().encode(), "trade-gaps", 0, 2, START_MS
-    )
+    second = gap_operation(gap(detected_at=START_MS + 5).model_dump_json().encode(), "trade-gaps", 0, 2, START_MS)
     assert first.index == "tapeline-gaps"
     assert first.identity == second.identity
 

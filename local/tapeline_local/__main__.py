@@ -1,0 +1,114 @@
+"""`python -m tapeline_local {up,down,status,urls,logs PART}`: a stack in the background, from the shell."""
+
+import argparse
+import re
+import sys
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from tapeline_local import paths, supervision
+from tapeline_local.errors import LocalError, StackError
+from tapeline_local.options import PARTS, in_start_order
+from tapeline_local.settings import UpSettings
+from tapeline_local.stack import Stack
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tapeline_local", description=__doc__)
+    parser.add_argument("--name", default="demo", help="the stack's name: its state lies in .tapeline/NAME")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start and return when everything is ready")
+    up.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    commands.add_parser("down", help="stop; data stays")
+    commands.add_parser("status", help="how each part is")
+    commands.add_parser("urls", help="where each part listens")
+    logs = commands.add_parser("logs", help="the end of a part's log")
+    logs.add_argument("part", choices=PARTS)
+    logs.add_argument("--lines", type=int, default=50)
+    return parser.parse_args()
+
+
+def _up(console: Console, arguments: argparse.Namespace) -> None:
+    state = paths.STATES / arguments.name
+    stack = Stack(state, in_start_order(tuple(arguments.parts.split(","))), UpSettings().options())
+    if stack.owner() is not None:
+        running = Stack.load(state)
+        console.print(f"{arguments.name} runs already (process {running.owner()}); `make down` stops it")
+        for part in running.parts:
+            running.wait_ready(part)
+        return
+    stack.up(console.print, background=True)
+    console.print("up; look with `make status` and `make urls`, stop with `make down`")
+
+
+def _down(console: Console, arguments: argparse.Namespace) -> None:
+    stack = Stack(paths.STATES / arguments.name)
+    was_running = stack.owner() is not None
+    stack.down(console.print)
+    console.print("stopped; the data stays" if was_running else "nothing was running")
+
+
+def _status(console: Console, arguments: argparse.Namespace) -> None:
+    table = Table("part", "state", "pid", "up", "port", "restarts", "memory")
+    rows = Stack.load(paths.STATES / arguments.name).status()
+    for row in rows:
+        style = "green" if row.state == supervision.RUNNING else "red"
+        up = f"{row.uptime_s // 60} min {row.uptime_s % 60} s"
+        cells = (str(row.pid or "-"), up, str(row.port), str(row.restarts), f"{row.rss_mib} MiB")
+        table.add_row(row.name, f"[{style}]{row.state}[/{style}]", *cells)
+    table.add_section()
+    table.add_row("all", "", "", "", "", "", f"{sum(row.rss_mib for row in rows)} MiB")
+    console.print(table)
+
+
+def _urls(console: Console, arguments: argparse.Namespace) -> None:
+    stack = Stack.load(paths.STATES / arguments.name)
+    where = stack.addresses
+    table = Table("what", "where")
+    lines = {
+        "kafka": (("Kafka bootstrap", where.kafka),),
+        "elasticsearch": (("Elasticsearch", f"{where.elasticsearch}/_cat/indices?v"),),
+        "inference": (("inference: model", f"{where.inference}/model"),),
+        "spark": (("stream: metrics", f"{where.spark}/metrics"),),
+        "simulator": (("simulator: status", f"{where.simulator}/simulator/status"),),
+        "producer": (("producer: health", f"{where.producer}/health/ready"),),
+    }
+    for part in stack.parts:
+        for line in lines[part]:
+            table.add_row(*line)
+    table.add_row("data and logs", str(stack.state.root))
+    console.print(table)
+
+
+def _logs(console: Console, arguments: argparse.Namespace) -> None:
+    tail = Stack(paths.STATES / arguments.name).log_tail(arguments.part, arguments.lines)
+    console.print(tail, markup=False, highlight=False, soft_wrap=True)
+
+
+_COMMANDS = {"up": _up, "down": _down, "status": _status, "urls": _urls, "logs": _logs}
+
+
+def main() -> int:
+    """Run one command; a refusal is one clear message and exit code 1."""
+    arguments, console, problems = _arguments(), Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    try:
+        if not _NAME.fullmatch(arguments.name):
+            raise StackError(
+                f"name was {arguments.name!r}; use up to 41 letters, digits, '.', '_' and '-', a letter or digit first"
+            )
+        _COMMANDS[arguments.command](console, arguments)
+    except (LocalError, ValidationError, ValueError) as error:
+        problems.print(f"{arguments.command}: {error}", markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        problems.print(f"{arguments.command}: interrupted")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a stack says about itself: where its parts listen and how they are. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapeline_local import parts, supervision, sweep
+
+# Parts whose port is known under another use than their name.
+_USES = {"spark": "spark_health", "producer": "producer_health"}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts listen; each URL is a base, without a slash at its end."""
+
+    kafka: str
+    elasticsearch: str
+    inference: str
+    simulator: str
+    spark: str
+    producer: str
+
+    @staticmethod
+    def of(ports: dict[str, int]) -> "Addresses":
+        """Return the addresses of a set of ports."""
+        return Addresses(
+            kafka=parts.bootstrap(ports),
+            elasticsearch=parts.url(ports, "elasticsearch"),
+            inference=parts.url(ports, "inference"),
+            simulator=parts.url(ports, "simulator"),
+            spark=parts.url(ports, "spark_health"),
+            producer=parts.url(ports, "producer_health"),
+        )
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """How a part is, as supervisord and the system see it.
+
+    Attributes:
+        name: of the part.
+        state: supervisord's word, such as RUNNING, BACKOFF, FATAL, STOPPED.
+        pid: of its first process; None when it does not run.
+        uptime_s: since its last start.
+        port: where its users reach it.
+        restarts: how often it ended unasked since the stack was started.
+        rss_mib: resident memory of all its processes.
+    """
+
+    name: str
+    state: str
+    pid: int | None
+    uptime_s: int
+    port: int
+    restarts: int
+    rss_mib: int
+
+
+def status_of(
+    part: str, info: Mapping[str, Any], events: Iterable[supervision.Event], ports: dict[str, int]
+) -> PartStatus:
+    """Return how a part is.
+
+    Args:
+        part: its name.
+        info: supervisord's getProcessInfo.
+        events: all since the stack was started.
+        ports: by use.
+    """
+    pid = int(info["pid"]) or None
+    return PartStatus(
+        name=part,
+        state=info["statename"],
+        pid=pid,
+        uptime_s=int(info["now"]) - int(info["start"]) if pid else 0,
+        port=ports[_USES.get(part, part)],
+        restarts=sum(1 for event in events if event.part == part and event.kind == "died"),
+        rss_mib=sweep.tree_rss_mib(pid) if pid else 0,
+    )

@@ -1,0 +1,46 @@
+"""The only place of this package where the environment is read."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tapeline_local.options import StackOptions
+
+
+class UpSettings(BaseSettings):
+    """What a person may say to `make up` and `make demo`, without a prefix: `SPEED=10 make demo`."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    exchange: Literal["simulator", "bybit"] = "simulator"
+    """Where trades come from."""
+    capture: Path | None = None
+    """Recorded trades for the simulator to replay; none: it makes a market."""
+    speed: float = Field(default=1.0, gt=0)
+    """Multiple of the recorded pace."""
+    seed: int = 7
+    """Of the made market."""
+    rate: float = Field(default=60.0, gt=0)
+    """Mean trades a second of the made market, over all symbols."""
+    symbols: str = ""
+    """Comma-separated; empty: the producer selects by turnover."""
+
+    def options(self) -> StackOptions:
+        """Return them as options of a stack."""
+        symbols = tuple(symbol.strip() for symbol in self.symbols.split(",") if symbol.strip())
+        return StackOptions(
+            exchange=self.exchange,
+            capture=self.capture,
+            speed=self.speed,
+            seed=self.seed,
+            rate_per_s=self.rate,
+            symbols=symbols,
+        )
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment this process was started with."""
+    return dict(os.environ)
