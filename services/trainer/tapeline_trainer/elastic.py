@@ -1,0 +1,154 @@
+"""Every request to Elasticsearch: snapshots read page by page, and the verdict written.
+
+Thin edge. A snapshot is a point in time: what is indexed meanwhile is not seen, so the number of
+documents read can be demanded to equal the number counted in the same snapshot. Requests are repeated
+by tenacity, not by the client, to one deadline; all of them may be: they read, or write under a fixed id.
+Nothing here calls `GET /`, which reduced builds of Elasticsearch do not have.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, Self, TypeVar
+
+import tenacity
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from tapeline import names
+
+from tapeline_trainer.errors import ElasticsearchFailed, ExportIncomplete
+from tapeline_trainer.settings import Settings
+
+T = TypeVar("T")
+Document = dict[str, Any]
+_RETRYABLE_STATUS: Final = frozenset({429, 502, 503, 504})
+
+_KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
+_DATE: Final = {"type": "date", "format": "epoch_millis"}
+_DOUBLE: Final = {"type": "double"}
+_LONG: Final = {"type": "long"}
+VERDICT_MAPPING: Final[dict[str, Any]] = {
+    "dynamic": "strict",
+    "properties": {
+        "@timestamp": _DATE,
+        **dict.fromkeys(("run_id", "digest", "parent_digest", "promoted_kind", "data_digest", "reasons"), _KEYWORD),
+        **dict.fromkeys(("feature_version", "label_version"), _KEYWORD),
+        **dict.fromkeys(("training_from_ms", "training_to_ms", "test_from_ms", "test_to_ms"), _DATE),
+        "promoted": {"type": "boolean"},
+        **dict.fromkeys(("rows_train", "rows_test"), _LONG),
+        **dict.fromkeys(
+            (
+                *("base_rate", "prior", "threshold", "accuracy", "auc", "mcc", "brier", "ece"),
+                *("brier_skill_vs_prior", "brier_skill_vs_rule"),
+                *("brier_minus_prior", "brier_minus_prior_low", "brier_minus_prior_high"),
+            ),
+            _DOUBLE,
+        ),
+    },
+}
+"""One document a training run."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Return whether the same request may succeed later."""
+    if isinstance(error, ApiError):
+        return error.status_code in _RETRYABLE_STATUS
+    return isinstance(error, TransportError)
+
+
+class Store:
+    """Elasticsearch as the trainer uses it; connects on first use."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._client = Elasticsearch(url, request_timeout=settings.request_timeout_s, max_retries=0)
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def snapshot(self, index: str) -> Iterator[list[Document]]:
+        """Yield the sources of every document of some indices, a page at a time, from one point in time.
+
+        Args:
+            index: name or pattern; none matching yields nothing.
+
+        Raises:
+            ExportIncomplete: the pages do not add up to the snapshot's own count.
+            ElasticsearchFailed: a request did not succeed within the retries.
+        """
+        keep_alive = f"{self._settings.snapshot_keep_alive_s}s"
+        point = self._do(
+            f"opening a snapshot of {index}",
+            lambda: self._client.open_point_in_time(
+                index=index,
+                keep_alive=keep_alive,
+                ignore_unavailable=True,
+                allow_partial_search_results=False,
+            ),
+        )["id"]
+        try:
+            yield from self._pages(index, point, keep_alive)
+        finally:
+            self._close(point)
+
+    def _pages(self, index: str, point: str, keep_alive: str) -> Iterator[list[Document]]:
+        counted, read, after = -1, 0, None
+        while True:
+            request: dict[str, Any] = {
+                "pit": {"id": point, "keep_alive": keep_alive},
+                "size": self._settings.page_rows,
+                "sort": ["_shard_doc"],
+                "track_total_hits": counted < 0,
+                "allow_partial_search_results": False,
+            }
+            if after is not None:
+                request["search_after"] = after
+            hits = self._do(f"reading {index}", partial(self._client.search, **request))["hits"]
+            if counted < 0:
+                counted = int(hits["total"]["value"])
+            page = hits["hits"]
+            if not page:
+                break
+            read += len(page)
+            after = page[-1]["sort"]
+            yield [hit["_source"] for hit in page]
+        if read != counted:
+            raise ExportIncomplete(index, read, counted)
+
+    def _close(self, point: str) -> None:
+        try:
+            self._client.close_point_in_time(id=point)
+        except (ApiError, TransportError):
+            # It expires by itself; a run whose pages are complete must not fail here.
+            return
+
+    def save_verdict(self, run_id: str, document: Document) -> None:
+        """Store the verdict of a run under its id, making the index where it is missing.
+
+        Raises:
+            ElasticsearchFailed: it was not stored within the retries.
+        """
+        doing, index = "storing the verdict", names.INDEX_MODELS
+        if not self._do(doing, lambda: self._client.indices.exists(index=index)):
+            self._do(doing, lambda: self._create(index))
+        self._do(doing, lambda: self._client.index(index=index, id=run_id, document=document))
+
+    def _create(self, index: str) -> None:
+        # 400: another run made it in between.
+        self._client.options(ignore_status=400).indices.create(index=index, mappings=VERDICT_MAPPING)
+
+    def _do(self, doing: str, request: Callable[[], T]) -> T:
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_retryable),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+            stop=tenacity.stop_after_delay(self._settings.retry_deadline_s),
+            reraise=True,
+        )
+        try:
+            return retry(request)
+        except NotFoundError as error:
+            raise ElasticsearchFailed(doing, f"404 ({error.message})") from error
+        except (ApiError, TransportError) as error:
+            raise ElasticsearchFailed(doing, f"{type(error).__name__}: {str(error)[:300]}") from error

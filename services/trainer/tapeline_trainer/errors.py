@@ -1,0 +1,81 @@
+"""What can stop a training run, each message with the value, the rule and the way out.
+
+To add an error: derive it from TrainerError, give it the process's exit code, build the message here.
+"""
+
+from typing import ClassVar
+
+
+class TrainerError(Exception):
+    """Anything this package refuses on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class TooLittleData(TrainerError):
+    """Fewer rows than a judgement needs; nothing was trained."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, what: str, value: object, rule: str, way_out: str) -> None:
+        super().__init__(f"{what} was {value}; it must be {rule}; {way_out}; no model was touched")
+
+
+class NothingStored(TooLittleData):
+    """Elasticsearch holds no trade at all."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(
+            f"number of trades in indices {pattern}",
+            0,
+            "at least 1 to export anything",
+            "check that the stream is running and writes to this Elasticsearch",
+        )
+
+
+class NoSource(TrainerError):
+    """Neither a file nor an Elasticsearch was named."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "source of trades was not set; it must be an Elasticsearch or a file; "
+            "set TRAINER_ELASTICSEARCH_URL or give --trades FILE"
+        )
+
+
+class ExportIncomplete(TrainerError):
+    """The pages did not add up to the count of the same snapshot."""
+
+    def __init__(self, pattern: str, read: int, counted: int) -> None:
+        super().__init__(
+            f"documents read from {pattern} were {read}; they must be the {counted} that the same point in "
+            "time counts; nothing was written: run the export again, with a longer "
+            "TRAINER_SNAPSHOT_KEEP_ALIVE_S if it expired"
+        )
+
+
+class ElasticsearchFailed(TrainerError):
+    """Elasticsearch did not answer as it must, after every retry."""
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(
+            f"answer of Elasticsearch while {doing} was {reason}; it must succeed within the retries; "
+            "check TRAINER_ELASTICSEARCH_URL and the cluster's health, then run again"
+        )
+
+
+class BadTrades(TrainerError):
+    """A file of trades, or a stored one, that cannot be read."""
+
+    def __init__(self, where: str, what: str, value: object, rule: str) -> None:
+        super().__init__(f"{what} in {where} was {value!r}; it must be {rule}; correct or remove it and run again")
+
+
+class ForestDiffers(TrainerError):
+    """The plain arrays do not answer as scikit-learn does; such a bundle is never promoted."""
+
+    def __init__(self, rows: int, different: int) -> None:
+        super().__init__(
+            f"rows on which the exported forest differs from scikit-learn were {different} of {rows}; "
+            "they must be 0; check the scikit-learn version against the lock; no model was touched"
+        )
