@@ -1,0 +1,61 @@
+# Everything is run from here; `make` alone lists it. Needs Python >= 3.11 and make, the rest comes with `make setup`.
+include versions.env
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+# A stack's name: its state lies in .tapeline/NAME, and two names run side by side.
+NAME ?= demo
+
+RUN := .venv/bin/python
+UV := .tools/uv-$(UV_VERSION)/bin/uv
+STAMP := .tools/setup.stamp
+LOCAL := $(RUN) -m tapeline_local --name $(NAME)
+MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer spark-apps local
+
+.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-stack bench lock
+
+help:
+	@awk -f local/help.awk $(firstword $(MAKEFILE_LIST))
+
+$(STAMP): uv.lock versions.env local/artifacts.lock local/bootstrap.py $(MEMBERS:%=%/pyproject.toml)
+	@$(PYTHON) local/bootstrap.py && touch $@
+
+##@ Start
+setup: ## get everything (Python packages, Java, Kafka, Elasticsearch, Spark); again: look and say what is there
+	@$(PYTHON) local/bootstrap.py && touch $(STAMP)
+up: $(STAMP) ## start the whole stack in the background
+	@$(LOCAL) up
+down: ## stop it; its data stays
+	@if [ -x $(RUN) ]; then $(LOCAL) down; else echo "nothing is set up, so nothing runs"; fi
+status: $(STAMP) ## what runs, since when, with how much memory
+	@$(LOCAL) status
+urls: $(STAMP) ## where to look
+	@$(LOCAL) urls
+demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE)
+	@$(RUN) -m tapeline_local.demo
+live: ## the same with the real exchange
+	@EXCHANGE=bybit $(MAKE) --no-print-directory demo
+
+##@ Check
+check: format lint types isolate test-unit ## everything that needs no servers, cheapest first
+format: $(STAMP) ## formatting as ruff writes it (`make format FIX=1` rewrites)
+	@.venv/bin/ruff format $(if $(FIX),,--check) .
+lint: $(STAMP) ## ruff's rules of pyproject.toml
+	@.venv/bin/ruff check $(if $(FIX),--fix) .
+types: $(STAMP) ## mypy: strict in all members, plain in tests and benchmarks
+	@.venv/bin/mypy --strict $(MEMBERS)
+	@.venv/bin/mypy tests $(wildcard benchmarks/*.py)
+isolate: $(STAMP) ## every member imports only what it declares
+	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
+test-unit: $(STAMP) ## pure tests, no network
+	@$(RUN) -m pytest tests/unit
+
+##@ Test
+test: check test-stack ## everything, on a fresh clone too
+test-stack: $(STAMP) ## against a real Kafka, Elasticsearch and Spark
+	@$(RUN) -m pytest tests/stack
+bench: $(STAMP) ## throughput and latency of this machine
+	@$(RUN) -m benchmarks
+
+##@ Ship
+lock: $(STAMP) ## write uv.lock anew after a change of dependencies
+	@$(UV) lock

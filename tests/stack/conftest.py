@@ -1,0 +1,68 @@
+"""Real servers for tests: one Kafka and one Elasticsearch a run, started when first asked for.
+
+Take `kafka_bootstrap` or `elasticsearch_url`, and random names for topics and indices. A test that
+stops or kills servers starts its own stack: `new_state` gives it a folder.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tapeline_local import paths
+from tapeline_local.options import StackOptions
+from tapeline_local.stack import Stack
+
+FAST = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+
+
+def _state() -> Path:
+    # Not pytest's own temporary folder: Elasticsearch runs as another user when we are root, and that is closed.
+    return paths.STATES / f"test-{uuid.uuid4().hex[:8]}"
+
+
+def _running(parts: tuple[str, ...]) -> Iterator[Stack]:
+    stack = Stack(_state(), parts, FAST)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()
+
+
+@pytest.fixture(scope="session")
+def kafka_stack() -> Iterator[Stack]:
+    """One Kafka for the whole run."""
+    yield from _running(("kafka",))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_stack() -> Iterator[Stack]:
+    """One Elasticsearch for the whole run."""
+    yield from _running(("elasticsearch",))
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka_stack: Stack) -> str:
+    """host:port of a real broker; create topics of your own."""
+    return kafka_stack.addresses.kafka
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(elasticsearch_stack: Stack) -> str:
+    """URL of a real node; only indices named tapeline-* are created by writing."""
+    return elasticsearch_stack.addresses.elasticsearch
+
+
+@pytest.fixture
+def new_stack() -> Iterator[Callable[..., Stack]]:
+    """Makes stacks of a test's own, not started; all are stopped and removed at its end."""
+    made: list[Stack] = []
+
+    def make(*parts: str, state: Path | None = None) -> Stack:
+        made.append(Stack(state or _state(), parts, FAST))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.remove()
