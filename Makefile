@@ -41,9 +41,9 @@ format: $(STAMP) ## formatting as ruff writes it (`make format FIX=1` rewrites)
 	@.venv/bin/ruff format $(if $(FIX),,--check) .
 lint: $(STAMP) ## ruff's rules of pyproject.toml
 	@.venv/bin/ruff check $(if $(FIX),--fix) .
-types: $(STAMP) ## mypy: strict in all members, plain in tests and benchmarks
+types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks
 	@.venv/bin/mypy --strict $(MEMBERS)
-	@.venv/bin/mypy tests $(wildcard benchmarks/*.py)
+	@.venv/bin/mypy $(wildcard benchmarks/*.py)
 isolate: $(STAMP) ## every member imports only what it declares
 	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
 test-unit: $(STAMP) ## pure tests, no network

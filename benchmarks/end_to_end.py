@@ -82,7 +82,7 @@ def _spike(folder: str) -> dict[str, Any]:
     env = {**os.environ, "RATES": ",".join(map(str, RATES)), "SECS": str(SECONDS)}
     python = f"{folder}/.venv/bin/python"
     done = subprocess.run([python, "measure.py"], cwd=folder, env=env, capture_output=True, text=True, check=False)
-    found = {}
+    found: dict[str, Any] = {}
     for rate, exact, p50, p90, p99 in _SPIKE_LINE.findall(done.stdout):
         found[rate] = {"exact": exact == "True", "p50_ms": int(p50), "p90_ms": int(p90), "p99_ms": int(p99)}
     return found or {"failed": done.stdout[-500:] + done.stderr[-500:]}

@@ -39,7 +39,7 @@ class Screen:
         """
         self._looks.append((now_s, figures))
         delay = Text(f"delay trade to searchable: p50 {_ms(p50_ms)}, p99 {_ms(p99_ms)}")
-        body = [self._stages(), delay, self._symbols(figures), self._model(figures), self._log()]
+        body: list[RenderableType] = [self._stages(), delay, self._symbols(figures), self._model(figures), self._log()]
         return Panel(Group(*body), title=self.title)
 
     def line(self, now_s: float, figures: Figures, p50_ms: int | None, p99_ms: int | None) -> str:

@@ -69,6 +69,8 @@ class Scorer:
         self._pool = urllib3.PoolManager(maxsize=2, timeout=timeout, retries=False)
         self._breaker = pybreaker.CircuitBreaker(fail_max=1, reset_timeout=pause_s, exclude=[_Refusal])
         self._on_state = on_state
+        # pyarrow's first array imports pandas where there is one, which can take longer than a deadline.
+        _encode(np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32))
         self._headers = {"Content-Type": names.MEDIA_TYPE_ARROW, "X-Feature-Hash": features.schema_hash()}
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:

@@ -41,20 +41,13 @@ def unpack(content: bytes, types: dict[str, np.dtype[Any]], name: str) -> dict[s
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, types, name)
-            return {
-                key: _array(archive.read(info), types[key], f"{key} of {name}")
-                for key, info in members.items()
-            }
+            return {key: _array(archive.read(info), types[key], f"{key} of {name}") for key, info in members.items()}
     # zipfile answers damage with a wide choice of errors; each means: not a zip we wrote.
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise BundleRefused(
-            "arrays", name, f"no readable zip ({error})", "write it with artefact.write"
-        ) from None
+        raise BundleRefused("arrays", name, f"no readable zip ({error})", "write it with artefact.write") from None
 
 
-def _members(
-    archive: zipfile.ZipFile, types: dict[str, np.dtype[Any]], name: str
-) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, types: dict[str, np.dtype[Any]], name: str) -> dict[str, zipfile.ZipInfo]:
     infos = archive.infolist()
     found, expected = sorted(info.filename for info in infos), sorted(f"{key}.npy" for key in types)
     if found != expected:
@@ -62,9 +55,7 @@ def _members(
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             was = f"{info.compress_size} bytes for {info.file_size}"
-            raise BundleRefused(
-                "arrays", f"{info.filename} of {name}", was, "it must be stored, not compressed"
-            )
+            raise BundleRefused("arrays", f"{info.filename} of {name}", was, "it must be stored, not compressed")
     return {info.filename.removesuffix(".npy"): info for info in infos}
 
 
@@ -77,9 +68,7 @@ def _array(content: bytes, dtype: np.dtype[Any], subject: str) -> npt.NDArray[An
         shape, by_column, actual = np.lib.format.read_array_header_1_0(stream, _HEADER_BYTES_MAX)
     # The header is a Python literal: damage can also nest too deep for the parser.
     except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
-        raise BundleRefused(
-            "arrays", f"header of {subject}", f"unreadable ({error})", "it must be .npy"
-        ) from None
+        raise BundleRefused("arrays", f"header of {subject}", f"unreadable ({error})", "it must be .npy") from None
     if actual != dtype or by_column or any(type(axis) is not int or axis < 0 for axis in shape):
         raise BundleRefused("arrays", f"type of {subject}", f"{actual} {shape}", f"it must be {dtype} by row")
     body = content[stream.tell() :]

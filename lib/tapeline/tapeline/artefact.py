@@ -155,20 +155,14 @@ def _read_manifest(folder: Path, digest: str) -> Manifest:
     content = _read_file(folder / MANIFEST)
     actual = hashlib.sha256(content).hexdigest()
     if actual != digest:
-        raise BundleRefused(
-            "digest", f"sha256 of {MANIFEST}", actual, f"it must be {digest}, its folder's name"
-        )
+        raise BundleRefused("digest", f"sha256 of {MANIFEST}", actual, f"it must be {digest}, its folder's name")
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        raise BundleRefused(
-            "manifest", MANIFEST, f"not valid ({found})", "write it with artefact.write"
-        ) from None
+        raise BundleRefused("manifest", MANIFEST, f"not valid ({found})", "write it with artefact.write") from None
     if set(manifest.files) != {FOREST, GOLDEN}:
-        raise BundleRefused(
-            "manifest", "files", sorted(manifest.files), f"they must be {FOREST} and {GOLDEN}"
-        )
+        raise BundleRefused("manifest", "files", sorted(manifest.files), f"they must be {FOREST} and {GOLDEN}")
     if manifest.feature_hash != features.schema_hash() or manifest.feature_names != features.FEATURE_NAMES:
         raise BundleRefused(
             "features",
@@ -185,9 +179,7 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise BundleRefused(
-            "files", str(path.name), f"unreadable ({error.strerror})", "it must be there"
-        ) from None
+        raise BundleRefused("files", str(path.name), f"unreadable ({error.strerror})", "it must be there") from None
     if len(content) > limit:
         raise BundleRefused("files", f"size of {path.name}", f"above {limit} bytes", f"{limit} is the most")
     return content
@@ -224,9 +216,7 @@ def _check_golden(forest: Forest, x: Singles, p: Floats, feature_count: int) -> 
     wrong = predict(forest, x) != p
     if np.any(wrong):
         was = f"different in {int(np.sum(wrong))} of {len(x)} rows"
-        raise BundleRefused(
-            "golden", "golden probabilities", was, "the forest must yield them to the last bit"
-        )
+        raise BundleRefused("golden", "golden probabilities", was, "the forest must yield them to the last bit")
 
 
 def promote(models: Path, digest: str) -> None:
@@ -262,9 +252,7 @@ def current(models: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise BundleRefused(
-            "pointer", CURRENT, f"unreadable ({error.strerror})", "it must be a file"
-        ) from None
+        raise BundleRefused("pointer", CURRENT, f"unreadable ({error.strerror})", "it must be a file") from None
     digest = content.decode("ascii", "replace").strip()
     if not _DIGEST.fullmatch(digest):
         raise BundleRefused("pointer", CURRENT, repr(digest[:80]), "it must hold 64 lower-case hex digits")

@@ -144,7 +144,7 @@ def _volatility_bp(w: _Window) -> Floats:
     # A return needs the row before it, which must be in reach too.
     start = np.maximum(w.start + 1, w.stop - 50)
     count = np.maximum(w.stop - start, 1)
-    return np.sqrt(w.total(w.tick_return_bp**2, start) / count)
+    return np.asarray(np.sqrt(w.total(w.tick_return_bp**2, start) / count))
 
 
 def _vwap_distance_bp(w: _Window, milliseconds: int) -> Floats:
@@ -156,7 +156,7 @@ def _vwap_distance_bp(w: _Window, milliseconds: int) -> Floats:
 def _notional_ratio(w: _Window) -> Floats:
     start = w.last(50)
     mean = w.total(w.notional, start) / (w.stop - start)
-    return np.log(w.notional[w.rows] / mean)
+    return np.asarray(np.log(w.notional[w.rows] / mean))
 
 
 def _pause_ms(w: _Window) -> Floats:

@@ -128,9 +128,7 @@ def _check_arrays(forest: Forest) -> None:
     for name, dtype in ARRAYS.items():
         array = getattr(forest, name)
         if array.dtype != dtype or array.ndim != 1:
-            raise _refuse(
-                f"array {name}", f"{array.dtype} with {array.ndim} axes", f"it must be {dtype} with 1"
-            )
+            raise _refuse(f"array {name}", f"{array.dtype} with {array.ndim} axes", f"it must be {dtype} with 1")
     lengths = {name: len(getattr(forest, name)) for name in ARRAYS if name != "tree_start"}
     if len(set(lengths.values())) > 1:
         raise _refuse("array lengths", lengths, "they must be equal")

@@ -50,13 +50,10 @@ class Draft(BaseModel):
     def _times_ascend(self) -> Self:
         if self.expires_at_ms <= self.created_at_ms:
             raise ValueError(
-                f"expires_at_ms was {self.expires_at_ms}; "
-                f"it must be after created_at_ms, {self.created_at_ms}"
+                f"expires_at_ms was {self.expires_at_ms}; it must be after created_at_ms, {self.created_at_ms}"
             )
         if self.training_to_ms < self.training_from_ms:
-            raise ValueError(
-                f"training_to_ms was {self.training_to_ms}; it must not be before {self.training_from_ms}"
-            )
+            raise ValueError(f"training_to_ms was {self.training_to_ms}; it must not be before {self.training_from_ms}")
         return self
 
 

@@ -1,0 +1,43 @@
+"""Start the inference service: settings, log, application, server. Nothing else imports this."""
+
+import logging
+import signal
+import socket
+import sys
+
+import uvicorn
+from tapeline import log
+
+from tapeline_inference.routes import create_app
+from tapeline_inference.settings import Settings
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    log.configure("inference", settings.log_level)
+    # uvicorn raises the signal again once it has shut down; by then it has done its work.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        limit_concurrency=settings.connections_max,
+    )
+    listener = socket.create_server((settings.host, settings.port), backlog=512)
+    host, port = listener.getsockname()[:2]
+    logging.getLogger(__name__).info("listening", extra={"host": host, "port": port})
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Which model is served: follows the pointer, proves what it names, swaps in one assignment.
+
+A refused bundle changes nothing but a counter, a log line and the reason shown by readiness: the
+model before it keeps serving. A request takes `served` once, so its answer and the digest on it
+always belong together.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tapeline import artefact
+from tapeline.artefact import BundleRefused, Manifest
+from tapeline.health import Health
+
+from tapeline_inference import metrics
+from tapeline_inference.compiled import CompiledForest
+from tapeline_inference.errors import ModelExpired, ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+CONDITION: Final = "model"
+REFUSED_RETRY_S: Final = 10.0
+"""A refused bundle is tried again this often: it may still be on its way into the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A proven model.
+
+    Attributes:
+        digest: its version.
+        manifest: what it says of itself.
+        forest: its compiled form.
+    """
+
+    digest: str
+    manifest: Manifest
+    forest: CompiledForest
+
+
+def now_ms() -> int:
+    """Return the wall time in ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class ModelStore:
+    """Holds the served model; `refresh` runs in one thread at a time, `get` anywhere."""
+
+    def __init__(
+        self, models: Path, health: Health, cache: Path | None = None, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
+        """Serve nothing yet.
+
+        Args:
+            models: folder of bundles.
+            health: gets the condition "model" and a beat with every look at the pointer.
+            cache: folder of machine code, see kernel.compile_kernels.
+            clock_ms: wall time, ms UTC.
+        """
+        self._models, self._health, self._cache, self._clock_ms = models, health, cache, clock_ms
+        self._served: Served | None = None
+        self._why = "nothing has been promoted yet"
+        self._refused: tuple[str | None, str] | None = None
+        self._retry_at_s = 0.0
+
+    def get(self) -> Served:
+        """Return the model to answer with.
+
+        Raises:
+            ModelUnavailable: there is none.
+            ModelExpired: it is past its time.
+        """
+        served = self.latest()
+        over_ms = self._clock_ms() - served.manifest.expires_at_ms
+        if over_ms >= 0:
+            raise ModelExpired(over_ms)
+        return served
+
+    def latest(self) -> Served:
+        """Return the model, expired or not.
+
+        Raises:
+            ModelUnavailable: there is none.
+        """
+        if self._served is None:
+            raise ModelUnavailable(self._why)
+        return self._served
+
+    def report(self) -> None:
+        """Bring readiness and the gauges up to date."""
+        try:
+            self.get()
+        except (ModelUnavailable, ModelExpired) as error:
+            self._health.fail(CONDITION, str(error))
+        else:
+            self._health.hold(CONDITION)
+        served = self._served
+        age_ms = self._clock_ms() - served.manifest.created_at_ms if served else math.nan
+        left_ms = served.manifest.expires_at_ms - self._clock_ms() if served else math.nan
+        metrics.MODEL_AGE_S.set(age_ms / 1000)
+        metrics.MODEL_EXPIRES_S.set(left_ms / 1000)
+
+    def refresh(self) -> None:
+        """Look at the pointer once and take its model into service if it is another and a good one."""
+        digest: str | None = None
+        try:
+            digest = artefact.current(self._models)
+            waiting = self._refused and self._refused[0] == digest and time.monotonic() < self._retry_at_s
+            if digest and not waiting and (self._served is None or self._served.digest != digest):
+                self._serve(self._load(digest))
+            elif digest and self._served is not None and self._served.digest == digest:
+                self._refused = None
+        except BundleRefused as error:
+            self._refuse(digest, error.reason, str(error))
+        self._health.beat()
+        self.report()
+
+    def _load(self, digest: str) -> Served:
+        bundle = artefact.read(self._models, digest)
+        forest = CompiledForest(bundle.forest, len(bundle.manifest.feature_names), self._cache)
+        forest.prove(bundle.golden_x, bundle.golden_p)
+        return Served(digest, bundle.manifest, forest)
+
+    def _serve(self, new: Served) -> None:
+        old, self._served, self._refused = self._served, new, None
+        metrics.MODEL.clear()
+        about = new.manifest
+        metrics.MODEL.labels(new.digest, about.kind, about.feature_version, about.label_version).set(1)
+        metrics.SWAPS.inc()
+        log.info("model in service", extra={"digest": new.digest, "before": old.digest if old else None})
+
+    def _refuse(self, digest: str | None, reason: str, message: str) -> None:
+        self._retry_at_s = time.monotonic() + REFUSED_RETRY_S
+        if self._refused == (digest, message):
+            return
+        self._refused, self._why = (digest, message), f"the promoted one was refused, {message}"
+        metrics.REFUSALS.labels(reason).inc()
+        kept = self._served.digest if self._served else None
+        log.error("model refused", extra={"digest": digest, "reason": reason, "rule": message, "kept": kept})
+
+    async def watch(self, poll_s: float) -> None:
+        """Refresh for ever.
+
+        Args:
+            poll_s: seconds between two looks.
+        """
+        while True:
+            await asyncio.to_thread(self.refresh)
+            await asyncio.sleep(poll_s)

@@ -1,0 +1,283 @@
+"""Bybit V5 public trades: bytes in; trades, acknowledgements or a reason out; and subscribe requests.
+
+Pure: no socket, no clock, no environment. feed.py and rest.py move the bytes.
+To accept another message: add its kind to Message and a branch to `_control`.
+Source: https://bybit-exchange.github.io/docs/v5/websocket/public/trade and .../market/recent-trade
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from tapeline import names, trade
+
+TOPIC_PREFIX: Final = "publicTrade."
+PING: Final = '{"op":"ping"}'
+BACKFILL_LIMIT: Final = {"spot": 60, "linear": 1000}
+_ARGS_PER_REQUEST: Final = {"spot": 10, "linear": 50}
+# The exchange allows 21,000; whether quotes and commas count is not documented, so they are counted.
+ARGS_CHARACTERS_PER_CONNECTION: Final = 18_000
+_TOPIC_IN_TEXT: Final = re.compile(r"publicTrade\.[A-Za-z0-9._-]+")
+_NOT_READABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _whole(pattern: str) -> str:
+    """Return `pattern` for Python's `search`, whose `$` would let a newline through at the end."""
+    return pattern.removesuffix("$") + r"\Z"
+
+
+_Decimal = Annotated[str, msgspec.Meta(pattern=_whole(trade.DECIMAL_PATTERN))]
+_Symbol = Annotated[str, msgspec.Meta(pattern=_whole(trade.SYMBOL_PATTERN))]
+_TradeId = Annotated[str, msgspec.Meta(pattern=_whole(trade.TRADE_ID_PATTERN))]
+_Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
+
+
+class Trade(msgspec.Struct, gc=False):
+    """A trade as it goes into Kafka: the fields are `tapeline.trade.WIRE_COLUMNS`, in that order."""
+
+    venue: str
+    category: str
+    symbol: str
+    trade_id: str
+    traded_at: int
+    price: str
+    quantity: str
+    side: str
+    sequence: int | None
+    frame_index: int
+    is_block_trade: bool | None
+    is_rpi: bool | None
+    received_at: int
+    produced_at: int
+    source: str
+
+
+class Unreadable(NamedTuple):
+    """Bytes that are no trade, and why."""
+
+    raw: bytes
+    reason: str
+
+
+class Trades(NamedTuple):
+    """The trades of one frame or one REST answer, oldest first; `offered` counts the unreadable ones too."""
+
+    trades: list[Trade]
+    rejects: list[Unreadable]
+    offered: int
+
+
+class Ack(NamedTuple):
+    """The answer to a subscribe request; `req_id` is "" where the exchange did not say."""
+
+    req_id: str
+    success: bool
+    text: str
+
+
+class Pong(NamedTuple):
+    """The answer to our ping: the socket lives; it says nothing about the data."""
+
+
+Message = Trades | Ack | Pong | Unreadable
+
+
+class _Fill(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "traded_at": "T", "symbol": "s", "side": "S", "quantity": "v", "price": "p",
+        "trade_id": "i", "is_block_trade": "BT", "is_rpi": "RPI", "sequence": "seq",
+    },
+):  # fmt: skip
+    traded_at: int | _Digits
+    symbol: _Symbol
+    side: Literal["Buy", "Sell"]
+    quantity: _Decimal
+    price: _Decimal
+    trade_id: _TradeId
+    is_block_trade: bool | None = None
+    is_rpi: bool | None = None
+    sequence: int | _Digits | None = None
+
+
+class _RestFill(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "traded_at": "time", "quantity": "size", "trade_id": "execId", "is_block_trade": "isBlockTrade",
+        "is_rpi": "isRPITrade", "sequence": "seq",
+    },
+):  # fmt: skip
+    traded_at: int | _Digits
+    symbol: _Symbol
+    side: Literal["Buy", "Sell"]
+    quantity: _Decimal
+    price: _Decimal
+    trade_id: _TradeId
+    is_block_trade: bool | None = None
+    is_rpi: bool | None = None
+    sequence: int | _Digits | None = None
+
+
+class _Frame(msgspec.Struct, gc=False):
+    topic: str
+    data: list[_Fill]
+
+
+class _Envelope(msgspec.Struct):
+    topic: Any = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    op: Any = None
+    ret_msg: Any = None
+    req_id: Any = None
+    success: Any = None
+
+
+_decode_frame: Final = msgspec.json.Decoder(_Frame).decode
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_fill: Final = msgspec.json.Decoder(_Fill).decode
+_decode_rest_fill: Final = msgspec.json.Decoder(_RestFill).decode
+
+
+def read(frame: bytes, category: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+    """Return what one WebSocket frame says; never raises for any bytes.
+
+    Args:
+        frame: the frame as it came.
+        category: market of the connection; the frame does not name it.
+        symbols: what this connection asked for; a trade of another symbol is not readable.
+        received_at_ms: when the frame was read, ms UTC.
+    """
+    try:
+        fast = _decode_frame(frame)
+    except _NOT_READABLE:
+        return _slowly(frame, category, symbols, received_at_ms)
+    symbol = fast.topic.removeprefix(TOPIC_PREFIX)
+    if symbol not in symbols or symbol == fast.topic:
+        return Unreadable(frame, _bad_topic(fast.topic))
+    trades = []
+    try:
+        for fill in fast.data:
+            trades.append(_trade(fill, category, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
+    except ValueError:
+        return _slowly(frame, category, symbols, received_at_ms)
+    return Trades(trades, [], len(trades))
+
+
+def read_recent_trades(items: bytes, category: str, symbol: str, received_at_ms: int) -> Trades:
+    """Return the trades of a `recent-trade` answer, oldest first.
+
+    Args:
+        items: JSON of `result.list`, newest first as the exchange sends it.
+        category: market that was asked.
+        symbol: symbol that was asked for.
+        received_at_ms: when the answer came, ms UTC.
+
+    Raises:
+        ValueError: `items` is no JSON array.
+    """
+    raws = _decode_items(items)
+    raws.reverse()
+
+    def one(raw: msgspec.Raw) -> Trade:
+        return _trade(_decode_rest_fill(raw), category, symbol, received_at_ms, names.SOURCE_BACKFILL)
+
+    return _each(raws, one)
+
+
+def _slowly(frame: bytes, category: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+    try:
+        envelope = _decode_envelope(frame)
+        if envelope.topic is None:
+            return _control(envelope, frame)
+        if not isinstance(envelope.topic, str):
+            return Unreadable(frame, _bad_topic(envelope.topic))
+        symbol = envelope.topic.removeprefix(TOPIC_PREFIX)
+        if symbol not in symbols or symbol == envelope.topic:
+            return Unreadable(frame, _bad_topic(envelope.topic))
+        raws = _decode_items(envelope.data)
+    except _NOT_READABLE as error:
+        return Unreadable(frame, f"the frame is not a V5 message: {error}")
+
+    def one(raw: msgspec.Raw) -> Trade:
+        return _trade(_decode_fill(raw), category, symbol, received_at_ms, names.SOURCE_STREAM)
+
+    return _each(raws, one)
+
+
+def _each(raws: Iterable[msgspec.Raw], one: Callable[[msgspec.Raw], Trade]) -> Trades:
+    """Read trades one by one, so that a bad one does not take its neighbours along."""
+    trades: list[Trade] = []
+    rejects: list[Unreadable] = []
+    for raw in raws:
+        try:
+            trades.append(one(raw))
+        except (*_NOT_READABLE, ValueError) as error:
+            rejects.append(Unreadable(bytes(raw), f"the trade is not readable: {error}"))
+    return Trades(trades, rejects, len(trades) + len(rejects))
+
+
+def _control(envelope: _Envelope, frame: bytes) -> Message:
+    if envelope.ret_msg == "pong" or envelope.op == "pong":
+        return Pong()
+    if isinstance(envelope.success, bool):
+        return Ack(str(envelope.req_id or ""), envelope.success, str(envelope.ret_msg or ""))
+    return Unreadable(frame, "the frame has neither a topic nor an answer to a request in it")
+
+
+def _bad_topic(topic: object) -> str:
+    return f"topic was {str(topic)[:100]!r}; it must be {TOPIC_PREFIX}<a symbol this connection subscribed to>"
+
+
+def _trade(fill: _Fill | _RestFill, category: str, symbol: str, received_at_ms: int, source: str) -> Trade:
+    traded_at = int(fill.traded_at)
+    sequence = None if fill.sequence is None else int(fill.sequence)
+    if not trade.EARLIEST_MS <= traded_at <= trade.LATEST_MS:
+        raise ValueError(f"time was {str(traded_at)[:40]}; it must be milliseconds since 1970 UTC")
+    if sequence is not None and not 0 <= sequence < 2**63:
+        raise ValueError(f"sequence was {str(sequence)[:40]}; it must fit 63 bits")
+    if fill.symbol != symbol:
+        raise ValueError(f"symbol was {fill.symbol!r} under the topic of {symbol!r}; they must agree")
+    return Trade(
+        names.VENUE, category, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, fill.side, sequence,
+        0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
+    )  # fmt: skip
+
+
+def topic(symbol: str) -> str:
+    """Return the topic of a symbol's trades."""
+    return TOPIC_PREFIX + symbol
+
+
+def topics_named(text: str) -> set[str]:
+    """Return the topics that an error text of the exchange names."""
+    return set(_TOPIC_IN_TEXT.findall(text))
+
+
+def subscribe_request(req_id: str, topics: Iterable[str]) -> str:
+    """Return the text of a subscribe request."""
+    return msgspec.json.encode({"req_id": req_id, "op": "subscribe", "args": list(topics)}).decode()
+
+
+def batches(category: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
+    """Cut topics into requests that the exchange takes: spot refuses more than 10 at once."""
+    size = _ARGS_PER_REQUEST[category]
+    for start in range(0, len(topics), size):
+        yield tuple(topics[start : start + size])
+
+
+def connections(symbols: Iterable[str], limit: int = ARGS_CHARACTERS_PER_CONNECTION) -> list[tuple[str, ...]]:
+    """Share symbols out over as few connections as the limit on characters of args allows."""
+    shares: list[list[str]] = []
+    used = limit
+    for symbol in symbols:
+        cost = len(topic(symbol)) + len('"",')
+        if used + cost > limit:
+            shares.append([])
+            used = 0
+        shares[-1].append(symbol)
+        used += cost
+    return [tuple(share) for share in shares]

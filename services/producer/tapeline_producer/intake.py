@@ -1,0 +1,123 @@
+"""From what was read to what is written: history, then Kafka, then the books.
+
+Thin: the thinking is in continuity.py. Also runs the back-fills, one a symbol and break.
+To do something with every trade: do it in `_send`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from tapeline import names
+
+from tapeline_producer import bybit
+from tapeline_producer.continuity import Histories, History, Released
+from tapeline_producer.errors import ProducerError
+from tapeline_producer.metrics import Metrics
+from tapeline_producer.publish import Publisher
+from tapeline_producer.rest import Rest
+from tapeline_producer.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes frames and breaks of all connections."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        histories: Histories,
+        publisher: Publisher,
+        rest: Rest,
+        metrics: Metrics,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        """Wire up; see the modules of the arguments."""
+        self._settings = settings
+        self._histories = histories
+        self._publisher = publisher
+        self._rest = rest
+        self._metrics = metrics
+        self._clock_ms = clock_ms
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._newest_ms = dict.fromkeys(names.CATEGORIES, clock_ms())
+        for category in settings.categories:
+            metrics.watch_age(category, lambda name=category: self._age_s(name))  # type: ignore[misc]
+
+    def _age_s(self, category: str) -> float:
+        return (self._clock_ms() - self._newest_ms[category]) / 1000
+
+    def opened(self, category: str, symbols: frozenset[str], reason: str) -> None:
+        """Note that a connection starts afresh: its symbols may have missed trades."""
+        for symbol in symbols:
+            self._histories.of(category, symbol).hold(reason)
+
+    def subscribed(self, category: str, symbol: str) -> None:
+        """Note that a symbol's trades come from now on: ask REST for those before."""
+        history = self._histories.of(category, symbol)
+        if history.holding and not history.asked:
+            history.asked = True
+            task = asyncio.create_task(self._fill(history, history.generation))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def trades(self, category: str, symbol: str, frame: bybit.Trades) -> None:
+        """Take one frame of one symbol."""
+        self._metrics.frames.labels(category).inc()
+        self._metrics.received.labels(category).inc(len(frame.trades))
+        self._newest_ms[category] = self._clock_ms()
+        history = self._histories.of(category, symbol)
+        if history.holding:
+            self.subscribed(category, symbol)
+        self._send(category, history.take(frame.trades, self._clock_ms()))
+        for unreadable in frame.rejects:
+            self._publisher.reject(unreadable, category)
+
+    def unreadable(self, category: str, frame: bybit.Unreadable) -> None:
+        """Take a frame that is no message of the exchange."""
+        self._publisher.reject(frame, category)
+
+    async def stop(self) -> None:
+        """Let go of what is held; the gaps are found again at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _fill(self, history: History, generation: int) -> None:
+        answer = await self._ask(history)
+        if history.generation != generation or not history.holding:
+            return
+        now_ms = self._clock_ms()
+        if answer is None:
+            self._metrics.backfill_failures.labels(history.category).inc()
+            released = history.give_up(now_ms)
+        else:
+            for unreadable in answer.rejects:
+                self._publisher.reject(unreadable, history.category)
+            released = history.merge(answer, bybit.BACKFILL_LIMIT[history.category], now_ms)
+        self._send(history.category, released)
+
+    async def _ask(self, history: History) -> bybit.Trades | None:
+        patience_s = self._settings.hold_s
+        try:
+            async with asyncio.timeout(patience_s):
+                await asyncio.sleep(self._settings.settle_s)
+                return await self._rest.recent_trades(history.category, history.symbol, patience_s)
+        except (TimeoutError, ProducerError) as error:
+            what = {"category": history.category, "symbol": history.symbol, "reason": str(error)}
+            log.warning("a break could not be filled from REST", extra=what)
+            return None
+
+    def _send(self, category: str, released: Released) -> None:
+        """Send gaps and trades on."""
+        for gap in released.gaps:
+            self._publisher.gap(gap)
+        backfilled = 0
+        for trade in released.trades:
+            backfilled += trade.source == names.SOURCE_BACKFILL
+            self._publisher.trade(trade)
+        if backfilled:
+            self._metrics.backfilled.labels(category).inc(backfilled)
+        if released.duplicates:
+            self._metrics.duplicates.labels(category).inc(released.duplicates)

@@ -1,0 +1,61 @@
+"""Every metric of the producer.
+
+To add one: add an attribute here; names are `tapeline_<noun>_<unit>[_total]`.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """The producer's own registry and what is in it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        by_category = ("category",)
+        self.frames = self._counter("tapeline_frames", "frames with trades, read from the sockets", by_category)
+        self.received = self._counter("tapeline_trades_received", "trades read from the sockets", by_category)
+        self.duplicates = self._counter("tapeline_trades_duplicate", "trades that had come before", by_category)
+        self.backfilled = self._counter("tapeline_trades_backfilled", "trades that REST gave back", by_category)
+        self.produced = self._counter("tapeline_trades_produced", "trades that Kafka acknowledged", by_category)
+        self.dropped = self._counter("tapeline_trades_dropped", "trades that no memory was left for", by_category)
+        self.rejects = self._counter("tapeline_rejects", "frames or trades that could not be read", by_category)
+        self.gaps = self._counter("tapeline_gaps", "holes reported", ("category", "reason"))
+        self.reconnects = self._counter("tapeline_reconnects", "connections that ended", by_category)
+        self.backfill_failures = self._counter(
+            "tapeline_backfill_failures", "breaks for which REST gave no usable answer", by_category
+        )
+        self.deliveries_failed = self._counter(
+            "tapeline_deliveries_failed", "records Kafka gave back, which are sent again", ()
+        )
+        self.undeliverable = self._counter(
+            "tapeline_records_undeliverable", "records given up: too large, or no room for rejects", ()
+        )
+        self.refused_topics = Gauge(
+            "tapeline_refused_topics", "topics the exchange refuses", by_category, registry=self.registry
+        )
+        self.refused_topic = Gauge(
+            "tapeline_refused_topic_info", "1 for each refused topic", ("category", "symbol"), registry=self.registry
+        )
+        self.buffer = Gauge(
+            "tapeline_buffer_records", "records waiting outside the Kafka client", registry=self.registry
+        )
+        self.queue = Gauge("tapeline_kafka_queue_records", "records inside the Kafka client", registry=self.registry)
+        self.last_trade_age = Gauge(
+            "tapeline_last_trade_age_seconds",
+            "time since the newest trade was read",
+            by_category,
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def watch_age(self, category: str, age_s: Callable[[], float]) -> None:
+        """Read the age of a category's newest trade from `age_s` whenever metrics are asked for."""
+        self.last_trade_age.labels(category).set_function(age_s)
+
+    def page(self) -> tuple[bytes, str]:
+        """Return the body and the content type of /metrics."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

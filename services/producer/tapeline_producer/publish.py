@@ -1,0 +1,231 @@
+"""Records into Kafka: nothing is dropped by time, memory is bounded, the event loop never waits.
+
+Not here: what to drop when memory is full (backlog.py).
+To write another kind of record: add a method that ends in `_put`.
+Source: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+"""
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple, cast
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from tapeline import names
+from tapeline.books import Gap, Reject
+
+from tapeline_producer.backlog import Admission
+from tapeline_producer.bybit import Trade, Unreadable
+from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
+from tapeline_producer.metrics import Metrics
+from tapeline_producer.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# As base 64 in a JSON record this stays below the broker's default limit of 1 MiB.
+_REJECT_BYTES: Final = 512 * 1024
+_REJECTS_WAITING: Final = 1_000
+_PUMPED_AT_ONCE: Final = 2_000
+_POLL_S: Final = 0.1
+_METADATA_S: Final = 2.0
+
+_Category = Literal["spot", "linear"]
+Delivered = Callable[[KafkaError | None, Message], None]
+
+
+class _Record(NamedTuple):
+    topic: str
+    key: bytes | None
+    value: bytes
+    delivered: Delivered
+
+
+def client_configuration(settings: Settings) -> dict[str, Any]:
+    """Return the Kafka client's configuration: acknowledged by all, in order, never timed out."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": "tapeline-producer",
+        "enable.idempotence": True,
+        "acks": "all",
+        "message.timeout.ms": 0,
+        "partitioner": names.PARTITIONER,
+        "linger.ms": settings.kafka_linger_ms,
+        "compression.type": "lz4",
+        "queue.buffering.max.messages": settings.kafka_queue_messages,
+        "queue.buffering.max.kbytes": 256 * 1024,
+        "reconnect.backoff.max.ms": 1000,
+        "log.connection.close": False,
+    }
+
+
+class Publisher:
+    """The way into Kafka; use it from the event loop's thread only."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, clock_ms: Callable[[], int]) -> None:
+        """Start the Kafka client and the thread that serves its callbacks; brokers may be away.
+
+        Args:
+            settings: brokers, topics and limits.
+            metrics: what is counted.
+            clock_ms: our clock, ms UTC.
+        """
+        self._settings = settings
+        self._metrics = metrics
+        self._clock_ms = clock_ms
+        self._encode = msgspec.json.Encoder().encode
+        self.admission = Admission(settings.buffer_trades)
+        self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done, with the reason, when the Kafka client is beyond repair."""
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Record] = deque()
+        self._rejects_waiting = 0
+        self._returned: deque[_Record] = deque()
+        self._keys: dict[str, bytes] = {}
+        self._on_trade = {category: self._delivered_trade(category) for category in names.CATEGORIES}
+        self._closing = threading.Event()
+        configuration = {**client_configuration(settings), "error_cb": self._on_error}
+        self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
+        self._poller = threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True)
+        self._poller.start()
+        metrics.buffer.set_function(lambda: len(self._waiting) + len(self._returned))
+        metrics.queue.set_function(lambda: len(self._producer))
+
+    def trade(self, trade: Trade) -> None:
+        """Send a trade on, or keep it while Kafka takes nothing."""
+        now_ms = self._clock_ms()
+        keep, gap = self.admission.admit(trade, len(self._waiting), now_ms)
+        if gap is not None:
+            self.gap(gap)
+        if not keep:
+            self._metrics.dropped.labels(trade.category).inc()
+            return
+        trade.produced_at = now_ms
+        key = self._keys.get(trade.symbol)
+        if key is None:
+            key = self._keys[trade.symbol] = trade.symbol.encode()
+        self._put(_Record(self._settings.topic_trades, key, self._encode(trade), self._on_trade[trade.category]))
+
+    def gap(self, gap: Gap) -> None:
+        """Send a gap on; there are few, so they are kept whatever the memory."""
+        self._metrics.gaps.labels(gap.category, gap.reason).inc()
+        log.warning("trades may be missing", extra=gap.model_dump())
+        value = gap.model_dump_json().encode()
+        self._put(_Record(self._settings.topic_gaps, gap.symbol.encode(), value, self._delivered))
+
+    def reject(self, unreadable: Unreadable, category: str) -> None:
+        """Send what could not be read on, its bytes cut where a record would be too large."""
+        self._metrics.rejects.labels(category).inc()
+        if self._rejects_waiting >= _REJECTS_WAITING:
+            self._metrics.undeliverable.inc()
+            return
+        raw, reason = unreadable
+        if len(raw) > _REJECT_BYTES:
+            reason = f"{reason} (first {_REJECT_BYTES} of {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})"
+            raw = raw[:_REJECT_BYTES]
+        value = (
+            Reject.of("producer", reason, raw, self._clock_ms(), cast(_Category, category)).model_dump_json().encode()
+        )
+        self._put(_Record(self._settings.topic_rejects, None, value, self._delivered))
+
+    def _put(self, record: _Record) -> None:
+        if self._waiting or not self._send(record):
+            self._waiting.append(record)
+            self._rejects_waiting += record.topic == self._settings.topic_rejects
+
+    def _send(self, record: _Record) -> bool:
+        """Hand a record to the Kafka client; False where it must wait."""
+        try:
+            self._producer.produce(record.topic, record.value, record.key, on_delivery=record.delivered)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                return False
+            self._metrics.undeliverable.inc()
+            log.error("a record was too large for Kafka and is given up", extra={"topic": record.topic})
+        return True
+
+    def pump(self) -> None:
+        """Move what waits into the Kafka client, as far as there is room."""
+        for _ in range(len(self._returned)):
+            record = self._returned.popleft()
+            self._rejects_waiting += record.topic == self._settings.topic_rejects
+            self._waiting.appendleft(record)
+        for _ in range(min(len(self._waiting), _PUMPED_AT_ONCE)):
+            if not self._send(self._waiting[0]):
+                return
+            sent = self._waiting.popleft()
+            self._rejects_waiting -= sent.topic == self._settings.topic_rejects
+
+    async def keep_pumping(self, interval_s: float = 0.02) -> None:
+        """Pump for ever."""
+        while True:
+            await asyncio.sleep(interval_s)
+            if self._waiting or self._returned:
+                self.pump()
+
+    def check(self) -> None:
+        """Ask the brokers whether they and all topics are there; blocks up to 2 s, call it in a thread.
+
+        Raises:
+            KafkaUnreachableError: no broker answered.
+            TopicMissingError: a topic does not exist.
+        """
+        bootstrap = self._settings.kafka_bootstrap
+        try:
+            found = self._producer.list_topics(timeout=_METADATA_S).topics
+        except KafkaException as error:
+            raise KafkaUnreachableError(bootstrap, error.args[0].str()) from error
+        wanted = (self._settings.topic_trades, self._settings.topic_gaps, self._settings.topic_rejects)
+        missing = tuple(name for name in wanted if name not in found)
+        if missing:
+            raise TopicMissingError(missing, bootstrap)
+
+    async def close(self, patience_s: float) -> int:
+        """Deliver what waits, for at most `patience_s`, and return how many records are left."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline and (self._waiting or self._returned or len(self._producer)):
+            self.pump()
+            await asyncio.to_thread(self._producer.flush, 0.1)
+        self._closing.set()
+        await asyncio.to_thread(self._poller.join)
+        return len(self._waiting) + len(self._returned) + len(self._producer)
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+
+    def _delivered_trade(self, category: str) -> Delivered:
+        count = self._metrics.produced.labels(category).inc
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                count()
+            else:
+                self._take_back(message, delivered)
+
+        return delivered
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._take_back(message, self._delivered)
+
+    def _take_back(self, message: Message, delivered: Delivered) -> None:
+        """Keep a record that Kafka did not take; its id protects against a second copy."""
+        self._metrics.deliveries_failed.inc()
+        topic, value = message.topic(), message.value()
+        if topic is not None and value is not None:
+            self._returned.append(_Record(topic, message.key(), value, delivered))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._loop.call_soon_threadsafe(self._give_up, error.str())
+
+    def _give_up(self, reason: str) -> None:
+        if not self.fatal.done():
+            self.fatal.set_result(reason)

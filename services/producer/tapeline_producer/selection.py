@@ -1,0 +1,73 @@
+"""Which symbols to follow: the named ones, or those with the highest turnover.
+
+Pure: rest.py fetches, this chooses.
+To select by something else: change `_by_turnover`; turnover24h is in the quote coin on spot and linear.
+Source: https://bybit-exchange.github.io/docs/v5/market/tickers and .../market/instrument
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+import msgspec
+
+
+class Instrument(msgspec.Struct, rename="camel"):
+    """One line of `instruments-info`."""
+
+    symbol: str
+    quote_coin: str = ""
+    status: str = ""
+
+
+class Ticker(msgspec.Struct):
+    """One line of `tickers`; the exchange sends the number as text."""
+
+    symbol: str
+    turnover24h: str = "0"
+
+
+class Selection(NamedTuple):
+    """What to follow in one category; `unlisted` were named and do not trade there now."""
+
+    listed: tuple[str, ...]
+    unlisted: tuple[str, ...]
+
+
+def select(
+    named: Iterable[str], instruments: Iterable[Instrument], tickers: Iterable[Ticker], quote: str, top: int
+) -> Selection:
+    """Return the symbols of one category, the busiest first.
+
+    Args:
+        named: symbols asked for by name; if there are any, turnover plays no part.
+        instruments: what the category lists.
+        tickers: the last 24 h of the category; unused where symbols are named.
+        quote: quote coin that symbols chosen by turnover must have.
+        top: how many to choose by turnover.
+    """
+    trading = {item.symbol: item for item in instruments if item.status == "Trading"}
+    wanted = tuple(named)
+    if wanted:
+        return Selection(
+            tuple(symbol for symbol in wanted if symbol in trading),
+            tuple(symbol for symbol in wanted if symbol not in trading),
+        )
+    quoted = {symbol for symbol, item in trading.items() if item.quote_coin == quote}
+    return Selection(_by_turnover(quoted, tickers)[:top], ())
+
+
+def _by_turnover(symbols: set[str], tickers: Iterable[Ticker]) -> tuple[str, ...]:
+    ranked = sorted(
+        ((_number(ticker.turnover24h), ticker.symbol) for ticker in tickers if ticker.symbol in symbols),
+        key=lambda pair: (-pair[0], pair[1]),
+    )
+    return tuple(symbol for _, symbol in ranked)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return Decimal(0)
+    return number if number.is_finite() else Decimal(0)

@@ -1,0 +1,106 @@
+"""Everything that can be configured; the environment is read here and nowhere else."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from tapeline import names
+
+_List = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The producer's settings, each as PRODUCER_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="PRODUCER_", frozen=True, extra="ignore")
+
+    exchange: Literal["bybit", "simulator"] = "bybit"
+    """Which exchange this is, for messages only."""
+    websocket_url: str = "wss://stream.bybit.com"
+    """Base of the public streams; `/v5/public/<category>` is added."""
+    rest_url: str = "https://api.bybit.com"
+    """Base of the REST interface; `/v5/market/...` is added."""
+    categories: _List = names.CATEGORIES
+    """Markets to follow, comma separated."""
+    symbols: _List = ()
+    """Symbols to follow in every category, comma separated; empty: chosen by turnover."""
+    top: int = Field(default=20, ge=1, le=2000)
+    """Symbols a category, by turnover of 24 h, when none are named."""
+    quote: str = "USDT"
+    """Quote coin of the symbols chosen by turnover."""
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    """Kafka brokers, `host:port`, comma separated."""
+    topic_trades: str = names.TOPIC_TRADES
+    """Topic of the trades."""
+    topic_gaps: str = names.TOPIC_GAPS
+    """Topic of the holes in the feed."""
+    topic_rejects: str = names.TOPIC_REJECTS
+    """Topic of what could not be read."""
+    kafka_linger_ms: int = Field(default=10, ge=0, le=1000)
+    """How long a record waits for company in a batch."""
+    kafka_queue_messages: int = Field(default=100_000, ge=1)
+    """Records inside the Kafka client; beyond them the own buffer is used."""
+    kafka_check_s: float = Field(default=5.0, gt=0)
+    """How often Kafka and its topics are looked at."""
+    buffer_trades: int = Field(default=200_000, ge=1)
+    """Trades kept in memory beyond the Kafka client's queue; beyond them the newest are dropped and noted."""
+    resume_records: int = Field(default=100_000, ge=1)
+    """Records read at start from the end of each partition, to know what is there already."""
+
+    dedupe_ids: int = Field(default=3_000, ge=1_100)
+    """Trade ids remembered a symbol; above the 1,000 of the largest back-fill."""
+    hold_s: float = Field(default=5.0, gt=0)
+    """Longest wait for a back-fill while a symbol's new trades are held."""
+    hold_trades: int = Field(default=10_000, ge=1)
+    """Most trades held a symbol during a back-fill."""
+    settle_s: float = Field(default=0.2, ge=0)
+    """Pause between subscription and back-fill: REST may lag behind the stream."""
+    rest_concurrency: int = Field(default=10, ge=1)
+    """REST requests at one time."""
+    rest_requests_per_5s: int = Field(default=300, ge=1, le=550)
+    """REST requests in any 5 s; the exchange bans at 600."""
+
+    ping_s: float = Field(default=20.0, gt=0)
+    """Interval of the JSON ping that the exchange asks for."""
+    ack_s: float = Field(default=10.0, gt=0)
+    """How long an answer to a subscribe request may take."""
+    refused_retry_s: float = Field(default=60.0, gt=0)
+    """How often a refused topic is tried again, in case it is listed later."""
+    data_silence_s: float = Field(default=30.0, gt=0)
+    """Shortest silence of a connection that counts as a stall; quiet connections get more."""
+    reconnect_min_s: float = Field(default=1.0, gt=0)
+    """Shortest pause before connecting again; the exchange allows 500 connections in 5 minutes."""
+    reconnect_max_s: float = Field(default=30.0, gt=0)
+    """Longest pause before connecting again."""
+    max_frame_bytes: int = Field(default=4 * 2**20, ge=2**20)
+    """Largest frame read; the exchange's own are below 200 kB."""
+
+    health_host: str = "127.0.0.1"
+    """Address of /health/live, /health/ready and /metrics."""
+    health_port: int = Field(default=8081, ge=0, le=65535)
+    """Port of the same."""
+    log_level: str = "INFO"
+    """Least level of the log lines written."""
+
+    @field_validator("categories", "symbols", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        return value
+
+    @field_validator("categories")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [category for category in value if category not in names.CATEGORIES]
+        if unknown or not value:
+            raise ValueError(
+                f"categories was {value}; each must be one of {names.CATEGORIES}, at least one: set PRODUCER_CATEGORIES"
+            )
+        return value
+
+    @field_validator("websocket_url", "rest_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")

@@ -1,0 +1,167 @@
+"""Trades and frames as Bybit V5 writes them.
+
+Pure: no socket, no clock, no environment. sockets.py moves the bytes, rest.py shows the trades.
+To support another category: add its key order to FORMATS.
+Source: https://bybit-exchange.github.io/docs/v5/websocket/public/trade, and recorded frames.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+MAXIMUM_TRADES: Final = 1024
+"""Trades a frame holds at most; a larger taker order goes on in the next frame with the same `seq`."""
+
+Key = tuple[str, str]
+"""(category, symbol): the same symbol trades in several categories."""
+
+
+class Trade(NamedTuple):
+    """One fill.
+
+    Attributes:
+        trade_id: `i`.
+        traded_at: `T`, ms UTC.
+        price: decimal text, quote per base.
+        quantity: decimal text, base.
+        side: "Buy" or "Sell", of the taker.
+        sequence: `seq`, or None where the exchange did not say.
+        frame_index: place among the symbol's trades of one (traded_at, sequence).
+        tick_direction: `L`, or None outside linear.
+        is_block_trade: `BT`.
+        is_rpi: `RPI`, or None where the exchange did not say.
+    """
+
+    trade_id: str
+    traded_at: int
+    price: str
+    quantity: str
+    side: str
+    sequence: int | None
+    frame_index: int
+    tick_direction: str | None = None
+    is_block_trade: bool = False
+    is_rpi: bool | None = None
+
+
+class Frame(NamedTuple):
+    """What one socket gets in one message, and the trades in it."""
+
+    key: Key
+    trades: Sequence[Trade]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewerFields:
+    """Fields that Bybit added in 2025 and that a reader must do without."""
+
+    sequence: bool = True
+    rpi: bool = True
+
+
+def _spot(symbol: str, trade: Trade) -> dict[str, Any]:
+    return {
+        "i": trade.trade_id,
+        "T": trade.traded_at,
+        "p": trade.price,
+        "v": trade.quantity,
+        "S": trade.side,
+        "seq": trade.sequence,
+        "s": symbol,
+        "BT": trade.is_block_trade,
+        "RPI": trade.is_rpi,
+    }
+
+
+def _linear(symbol: str, trade: Trade) -> dict[str, Any]:
+    return {
+        "T": trade.traded_at,
+        "s": symbol,
+        "S": trade.side,
+        "v": trade.quantity,
+        "p": trade.price,
+        "L": trade.tick_direction,
+        "i": trade.trade_id,
+        "BT": trade.is_block_trade,
+        "RPI": trade.is_rpi,
+        "seq": trade.sequence,
+    }
+
+
+FORMATS: Final[dict[str, Callable[[str, Trade], dict[str, Any]]]] = {"spot": _spot, "linear": _linear}
+
+
+def topic(symbol: str) -> str:
+    """Return the topic of a symbol's trades."""
+    return f"publicTrade.{symbol}"
+
+
+def encode(key: Key, trades: Sequence[Trade], sent_at_ms: int) -> bytes:
+    """Return the JSON text of a frame, keys in the order of its category.
+
+    Args:
+        key: category and symbol.
+        trades: at most MAXIMUM_TRADES, ascending in time. A field that is None is left out.
+        sent_at_ms: `ts`, ms UTC.
+    """
+    category, symbol = key
+    write = FORMATS[category]
+    data = [_present(write(symbol, trade)) for trade in trades]
+    if category == "spot":
+        return orjson.dumps({"topic": topic(symbol), "ts": sent_at_ms, "type": "snapshot", "data": data})
+    return orjson.dumps({"topic": topic(symbol), "type": "snapshot", "ts": sent_at_ms, "data": data})
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields["seq"] is None:
+        del fields["seq"]
+    if fields["RPI"] is None:
+        del fields["RPI"]
+    return fields
+
+
+def split(key: Key, trades: Sequence[Trade], delay_ms: int) -> Iterator[Frame]:
+    """Yield the frames of one taker order.
+
+    Args:
+        key: category and symbol.
+        trades: its fills, at least one, all of one millisecond and one sequence.
+        delay_ms: what `ts` is later than `T`.
+    """
+    for start in range(0, len(trades), MAXIMUM_TRADES):
+        part = trades[start : start + MAXIMUM_TRADES]
+        yield Frame(key, part, encode(key, part, part[0].traded_at + delay_ms))
+
+
+class TickDirection:
+    """Names the direction of each price against the one before, as field `L` does."""
+
+    def __init__(self) -> None:
+        self._price: int | Decimal | None = None
+        self._up = True
+
+    def of(self, price: int | Decimal) -> str:
+        """Return the direction of a price, given in any unit that keeps its order."""
+        previous, self._price = self._price, price
+        if previous is not None and price == previous:
+            return "ZeroPlusTick" if self._up else "ZeroMinusTick"
+        self._up = previous is None or price > previous
+        return "PlusTick" if self._up else "MinusTick"
+
+
+class FrameIndex:
+    """Counts the trades of one symbol that share a (traded_at, sequence), across frames too."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int | None] | None = None
+        self._index = 0
+
+    def of(self, traded_at: int, sequence: int | None) -> int:
+        """Return the place of the next trade."""
+        self._index = self._index + 1 if self._last == (traded_at, sequence) else 0
+        self._last = (traded_at, sequence)
+        return self._index

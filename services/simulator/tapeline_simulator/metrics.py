@@ -1,0 +1,57 @@
+"""Every metric of the simulator."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._trades = Counter(
+            "tapeline_simulator_trades_total", "Trades made or replayed", ["category"], registry=self._registry
+        )
+        self._frames = Counter(
+            "tapeline_simulator_frames_total",
+            "Frames handed to sockets, one for each socket",
+            ["category"],
+            registry=self._registry,
+        )
+        self._sockets = Gauge("tapeline_simulator_sockets", "Open WebSockets", ["category"], registry=self._registry)
+        self._dropped = Counter(
+            "tapeline_simulator_dropped_sockets_total",
+            "Sockets that were cut off",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "tapeline_simulator_rest_requests_total",
+            "REST requests by HTTP status",
+            ["status"],
+            registry=self._registry,
+        )
+
+    def sent(self, category: str, trades: int, sockets: int) -> None:
+        """Count a frame, the trades in it and the sockets it went to."""
+        self._trades.labels(category).inc(trades)
+        self._frames.labels(category).inc(sockets)
+
+    def opened(self, category: str) -> None:
+        """Count a socket in."""
+        self._sockets.labels(category).inc()
+
+    def closed(self, category: str) -> None:
+        """Count a socket out."""
+        self._sockets.labels(category).dec()
+
+    def dropped(self, reason: str) -> None:
+        """Count a socket that was cut off: `slow` or `idle`."""
+        self._dropped.labels(reason).inc()
+
+    def answered(self, status: int) -> None:
+        """Count a REST request."""
+        self._requests.labels(str(status)).inc()
+
+    def text(self) -> tuple[bytes, str]:
+        """Return body and content type of /metrics."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,58 @@
+"""Closing the books of a running stack, for tests."""
+
+import time
+
+from elasticsearch import Elasticsearch
+from support import eventually
+from tapeline_local import evidence
+from tapeline_local.figures import Figures, Gatherer
+from tapeline_local.reconcile import Books, reconcile
+from tapeline_local.stack import Stack
+
+STILL_S = 4.0
+
+
+def close_books(stack: Stack, timeout_s: float = 180.0, ended: bool = False) -> Books:
+    """Compare the ledger with the documents once nothing moves any more.
+
+    Args:
+        stack: running, with the simulator.
+        timeout_s: how long that may take.
+        ended: let a replay run to its end, instead of pausing the exchange now.
+    """
+    gatherer = Gatherer(stack.addresses, received_before=0, with_simulator=True)
+    try:
+        if ended:
+            eventually(lambda: (gatherer.exchange() or {}).get("state") == "ended", "the replay has ended", timeout_s)
+        else:
+            gatherer.pause_exchange()
+        _wait_still(gatherer, timeout_s)
+        sent = evidence.read_ledger(stack.state.root / "ledger.jsonl")
+        return reconcile(sent, evidence.read_trades(gatherer.elastic), evidence.read_gaps(gatherer.elastic))
+    finally:
+        gatherer.close()
+
+
+def _wait_still(gatherer: Gatherer, timeout_s: float) -> None:
+    since: dict[str, object] = {"figures": None, "when": time.monotonic()}
+
+    def is_still() -> bool:
+        figures: Figures = gatherer.look()
+        now = (figures.sent, figures.produced, figures.indexed, figures.gaps)
+        if now != since["figures"]:
+            since.update(figures=now, when=time.monotonic())
+        return figures.produced == figures.indexed and time.monotonic() - float(str(since["when"])) > STILL_S
+
+    eventually(is_still, "every produced trade is searchable and nothing moves", timeout_s)
+
+
+def states_between(client: Elasticsearch, start_ms: int, stop_ms: int) -> dict[str, int]:
+    """Return the documents indexed in a span of time, by prediction state."""
+    client.indices.refresh(index="tapeline-trades-*")
+    answer = client.search(
+        index="tapeline-trades-*",
+        size=0,
+        query={"range": {"indexed_at": {"gte": start_ms, "lt": stop_ms}}},
+        aggs={"states": {"terms": {"field": "prediction_state"}}},
+    )
+    return {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["states"]["buckets"]}

@@ -1,0 +1,93 @@
+"""`make demo` as a person runs it: a process, its exit code, its report."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+from tapeline_local import evidence, paths
+from tapeline_local.options import StackOptions
+from tapeline_local.stack import Stack
+
+from stack.closing import close_books
+
+REPORT = paths.BUILD / "demo-report.json"
+FRAMES = "bybit/bybit_v5_publicTrade_frames.jsonl"
+PROMISED = {
+    *("sent", "received", "produced", "indexed", "lost", "doubled", "rejected", "gaps", "predicted"),
+    *("by_state", "delay_ms", "rss_mib", "setup_s", "ready_s"),
+}
+
+
+@pytest.fixture
+def name():
+    made = f"test-{uuid.uuid4().hex[:8]}"
+    yield made
+    Stack(paths.STATES / made).remove()
+
+
+def run_demo(name: str, **choices: str) -> dict:
+    env = {**os.environ, "DEMO_NAME": name, **choices}
+    command = [sys.executable, "-m", "tapeline_local.demo"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+    return json.loads(REPORT.read_text())
+
+
+@pytest.mark.timeout(1100)
+def test_a_demo_closes_its_books_and_a_second_one_goes_on_where_it_stopped(name):
+    first = run_demo(name, DEMO_SECONDS="60", RATE="120", TRAIN_AFTER="3000")
+    assert set(first) >= PROMISED
+    assert first["sent"] == first["received"] == first["produced"] == first["indexed"] > 3000
+    assert first["predicted"] > 0 and first["by_model"]
+    second = run_demo(name, DEMO_SECONDS="15", RATE="120", TRAIN_AFTER="1000000")
+    assert second["sent"] == second["indexed"] > first["sent"]
+    assert second["predicted"] > first["predicted"]
+
+
+@pytest.mark.captures
+def test_recorded_frames_arrive_whole_with_their_digits_and_in_their_order():
+    captures = os.environ.get("CAPTURES")
+    if not captures:
+        pytest.skip("CAPTURES names no folder of recorded traffic")
+    capture = Path(captures, FRAMES).resolve()
+    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", options=StackOptions(capture=capture, fast_jit=True))
+    try:
+        stack.up()
+        assert close_books(stack, ended=True).balanced()
+        client = Elasticsearch(stack.addresses.elasticsearch)
+        stored = list(evidence.read_trades(client))
+        client.close()
+    finally:
+        stack.remove()
+    recorded = list(read_capture(capture))
+    assert len(recorded) == len(stored) == 347
+    digits = {d.identity: (d.price, d.quantity, d.side) for d in stored}
+    assert digits == {identity: (price, quantity, side) for _, identity, price, quantity, side in recorded}
+    for market in {market for market, *_ in recorded}:
+        ours = sorted((d for d in stored if d.symbol == market), key=lambda d: d.order)
+        assert [d.identity for d in ours] == [identity for m, identity, *_ in recorded if m == market]
+    assert Counter(market.split("|")[0] for market, *_ in recorded).keys() == {"spot", "linear"}
+
+
+def read_capture(path: Path):
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        category = row["addr"].rsplit("/", 1)[1]
+        for trade in row["frame"]["data"]:
+            market = f"{category}|{trade['s']}"
+            yield market, f"bybit|{market}|{trade['i']}", trade["p"], trade["v"], trade["S"]
+
+
+def test_a_demo_of_an_exchange_out_of_reach_says_so_at_once_and_names_the_way_out(name):
+    env = {**os.environ, "DEMO_NAME": name, "EXCHANGE": "bybit", "PRODUCER_REST_URL": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "tapeline_local.demo"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "cannot be reached" in done.stdout and "make demo" in done.stdout
+    assert not (paths.STATES / name / "logs").exists()

@@ -1,0 +1,80 @@
+"""Loads tampered bundles in a process of its own, which a bad one might kill.
+
+Run with the folder of one good bundle and a seed; prints one line an attempt, `refused <reason>`,
+`same` or `different`; being killed shows in the exit code.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+from tapeline import artefact
+from tapeline.artefact import BundleRefused
+from tapeline_inference.compiled import CompiledForest
+
+from unit.inference import made
+
+ATTEMPTS = 150
+NASTY = (-(2**31), -2, -1, 0, 1, 10**9, 2**31 - 1)
+NASTY_FLOATS = (np.nan, np.inf, -np.inf, -1.0, 2.0, 1e308, -0.0)
+
+
+def say(what: str, outcome: str) -> None:
+    sys.stdout.write(f"{what} {outcome}\n")
+    sys.stdout.flush()
+
+
+def attempt(models: Path, digest: str, golden_p: np.ndarray) -> str:
+    try:
+        bundle = artefact.read(models, digest)
+        compiled = CompiledForest(bundle.forest, made.COLUMNS)
+        compiled.prove(bundle.golden_x, bundle.golden_p)
+    except BundleRefused as error:
+        return f"refused {error.reason}"
+    answers = compiled.predict(made.rows(500, seed=3))
+    sane = bool(np.all((answers >= 0.0) & (answers <= 1.0)))
+    return "same" if sane and np.array_equal(bundle.golden_p, golden_p) else "different"
+
+
+def flip_bytes(models: Path, digest: str, golden_p: np.ndarray, random: np.random.Generator) -> None:
+    for number in range(ATTEMPTS):
+        name = (artefact.MANIFEST, artefact.FOREST, artefact.GOLDEN)[number % 3]
+        path = models / digest / name
+        original = path.read_bytes()
+        damaged = bytearray(original)
+        for place in random.integers(0, len(original), size=random.integers(1, 9)):
+            damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        say("flip", attempt(models, digest, golden_p))
+        # The same damage with right hashes reaches the parsers behind them.
+        if name != artefact.MANIFEST:
+            path.write_bytes(original)
+            forged = made.forge(models, digest, {name: bytes(damaged)})
+            say("parse", attempt(models, forged, golden_p))
+        path.write_bytes(original)
+
+
+def tamper_values(models: Path, digest: str, golden_p: np.ndarray, random: np.random.Generator) -> None:
+    forest = artefact.read(models, digest).forest
+    for number in range(ATTEMPTS):
+        field = ("left", "right", "feature", "threshold", "probability", "tree_start")[number % 6]
+        array = getattr(forest, field).copy()
+        place = random.integers(0, len(array))
+        nasty = NASTY_FLOATS if array.dtype.kind == "f" else (*NASTY, int(place), len(array))
+        array[place] = random.choice(nasty)
+        forged = made.forge_forest(models, digest, dataclasses.replace(forest, **{field: array}))
+        say("value", attempt(models, forged, golden_p))
+
+
+def main() -> None:
+    models, random = Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
+    digest = artefact.current(models)
+    golden_p = artefact.read(models, digest).golden_p
+    flip_bytes(models, digest, golden_p, random)
+    tamper_values(models, digest, golden_p, random)
+    say("end", attempt(models, digest, golden_p))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from tapeline_inference.settings import Settings
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INFERENCE_MODELS", str(tmp_path))
+    monkeypatch.setenv("INFERENCE_JSON_ROWS_MAX", "7")
+    settings = Settings()
+    assert (settings.models, settings.json_rows_max, settings.docs) == (tmp_path, 7, False)
+
+
+def test_the_models_have_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INFERENCE_MODELS", raising=False)
+    with pytest.raises(ValidationError, match="models"):
+        Settings()
