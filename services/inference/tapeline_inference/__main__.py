@@ -5,9 +5,11 @@ import signal
 import socket
 import sys
 
+import numpy as np
 import uvicorn
 from tapeline import log
 
+from tapeline_inference import columns
 from tapeline_inference.routes import create_app
 from tapeline_inference.settings import Settings
 
@@ -16,6 +18,8 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     log.configure("inference", settings.log_level)
+    # pyarrow's first array imports pandas where there is one: a second or more that no caller shall wait.
+    columns.answer(np.zeros(1))
     # uvicorn raises the signal again once it has shut down; by then it has done its work.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

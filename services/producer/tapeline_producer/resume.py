@@ -140,7 +140,7 @@ class _Reader:
             return
         if partition in self._cut:
             self._cut.discard(partition)
-            pass
+            self._cut_at.append(stored.traded_at)
         self._remember(stored)
 
     def _remember(self, stored: _Stored) -> None:
