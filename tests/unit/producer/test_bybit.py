@@ -179,7 +179,7 @@ def test_recorded_traffic_is_read_whole() -> None:
     folder = os.environ.get("CAPTURES")
     if not folder:
         pytest.skip("CAPTURES is not set: no recorded traffic to read")
-    lines = (Path(folder) / "bybit_v5_publicTrade_frames.jsonl").read_text().splitlines()
+    lines = (Path(folder) / "bybit" / "bybit_v5_publicTrade_frames.jsonl").read_text().splitlines()
     offered = 0
     for line in lines:
         record = json.loads(line)
