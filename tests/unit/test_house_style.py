@@ -1,0 +1,62 @@
+"""Rules of the house that a tool can check; each line says what went wrong elsewhere without it."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("lib", "services", "spark-apps", "local")
+MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if ".venv" not in path.parts)
+# `local` starts processes and must hand its environment on.
+SERVICE_MODULES = [p for p in MODULES if "settings" not in p.name and "local" not in p.parts]
+MODULE_LINES, FUNCTION_LINES = 300, 40
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_a_module_can_be_read_in_one_sitting(path):
+    """Models of this field hold files of 4,000 lines that nobody changes without fear."""
+    assert len(path.read_text().splitlines()) <= MODULE_LINES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_a_function_fits_on_a_screen(path):
+    """One of 308 lines had seven ways to fail and one message."""
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("path", SERVICE_MODULES, ids=short)
+def test_the_environment_is_read_in_settings_only(path):
+    """A default hidden in a helper made two services listen to different variables."""
+    assert "os.environ" not in path.read_text()
+
+
+def test_decisions_are_numbered_once():
+    """Three decisions numbered 0018 could not be referred to."""
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers)) > 0
+
+
+def test_pyspark_in_the_lock_is_the_version_the_connector_is_pinned_for():
+    """A connector of another Spark fails at the first batch, not at start."""
+    pins = dict(re.findall(r"^([A-Z_]+)=(\S+)$", (ROOT / "versions.env").read_text(), re.MULTILINE))
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    assert {p["version"] for p in packages if p["name"] == "pyspark"} == {pins["SPARK_VERSION"]}
+
+
+def test_the_library_knows_no_framework():
+    """A helper that imports Spark drags a JVM into the inference image."""
+    heavy = re.compile(r"^\s*(from|import) (pyspark|fastapi|confluent_kafka|elasticsearch|sklearn|pyarrow)\b", re.M)
+    assert not [short(p) for p in (ROOT / "lib").rglob("*.py") if heavy.search(p.read_text())]
