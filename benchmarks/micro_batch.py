@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tapeline_local import paths
 from tapeline_local.jvm import Jvm
 from tapeline_spark import session, shapes
+from tapeline_spark.elastic import ElasticSink
 from tapeline_spark.settings import Settings
 
 from benchmarks.made_stack import load, running
@@ -44,7 +45,7 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
     query = session.start_query(spark, limited, on_batch)
     durations: dict[int, float] = {}
     deadline = time.monotonic() + 180
-    while len(durations) < BATCHES + WARM_UP and time.monotonic() < deadline:
+    while len(durations) < BATCHES + WARM_UP and time.monotonic() < deadline and query.isActive:
         for progress in query.recentProgress:
             if progress["numInputRows"]:
                 durations[progress["batchId"]] = float(progress["durationMs"]["triggerExecution"])
@@ -59,6 +60,8 @@ def measure() -> dict[str, Any]:
         os.environ["JAVA_HOME"] = Jvm.load(paths.JVM_FILE).launch_home
         load(stack, 20_000, (ROWS * (BATCHES + WARM_UP + 5)) / 20_000, "micro").wait()
         spark = session.start_session(_settings(stack, "session"))
+        sink = ElasticSink(stack.addresses.elasticsearch, 60.0, 5_000, lambda reason: None)
+        sink.prepare(replicas=0, refresh_interval="1s")
         shape = shapes.DriverShape(_settings(stack, "full"), lambda dependency, reason: None)
         empty = _periods(spark, _settings(stack, "empty"), 1, lambda batch: batch.toArrow())
         full = _periods(spark, _settings(stack, "full"), ROWS, shape.run)
