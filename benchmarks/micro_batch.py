@@ -21,7 +21,8 @@ from tapeline_spark.settings import Settings
 
 from benchmarks.made_stack import load, running
 
-ROWS, BATCHES, WARM_UP = 1_000, 40, 15
+# Elasticsearch needs some 150,000 documents until its hot code is compiled.
+ROWS, BATCHES, WARM_UP = 1_000, 60, 150
 
 
 def _settings(stack: Any, name: str) -> Settings:
@@ -58,7 +59,7 @@ def measure() -> dict[str, Any]:
     """Return both medians and their ratio."""
     with running("kafka", "elasticsearch", "inference") as stack:
         os.environ["JAVA_HOME"] = Jvm.load(paths.JVM_FILE).launch_home
-        load(stack, 20_000, (ROWS * (BATCHES + WARM_UP + 5)) / 20_000, "micro").wait()
+        load(stack, 20_000, ROWS * (BATCHES + WARM_UP + 5) / 20_000, "micro").wait()
         spark = session.start_session(_settings(stack, "session"))
         sink = ElasticSink(stack.addresses.elasticsearch, 60.0, 5_000, lambda reason: None)
         sink.prepare(replicas=0, refresh_interval="1s")

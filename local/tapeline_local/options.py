@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # In the order of starting; stopping goes the other way, so that nobody writes to what is gone already.
 PARTS: Final = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
 
-# A part is started when these are ready. Spark waits for Elasticsearch and the predictor by itself; the
-# producer waits for Spark, so that the first trades do not lie in the log until it has started.
+# A part is started when these are ready. Spark waits for everybody by itself, because its JVM takes longest;
+# the producer waits for Spark, so that the first trades do not lie in the log until it has started.
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "kafka": (),
     "elasticsearch": (),
     "inference": (),
-    "spark": ("kafka",),
+    "spark": (),
     "simulator": (),
     "producer": ("kafka", "simulator", "spark"),
 }

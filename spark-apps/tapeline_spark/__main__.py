@@ -4,14 +4,15 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 
 from pyspark.errors import StreamingQueryException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import health as healths
 from tapeline import log as logs
 
-from tapeline_spark import metrics, session, shapes
+from tapeline_spark import metrics, session, shapes, topics
 from tapeline_spark.elastic import ElasticSink
 from tapeline_spark.settings import Settings
 
@@ -41,6 +42,22 @@ class Stream:
             else:
                 self._health.fail(dependency, reason)
 
+    def beat(self) -> None:
+        """Say that this process still does something."""
+        self._health.beat()
+
+    def prepare(self, settings: Settings) -> None:
+        """Put the index templates in place, waiting for Elasticsearch if it must."""
+        tell = partial(self.note, "elasticsearch")
+        sink = ElasticSink(settings.elasticsearch_url, settings.hold_s, settings.bulk_documents, tell)
+        sink.prepare(settings.replicas, settings.refresh_interval)
+
+    def look(self, query: StreamingQuery) -> None:
+        """Take note that the query lives, and whether it has begun to read."""
+        if not query.status["message"].startswith("Initializing"):
+            self._health.hold("query")
+        self.beat()
+
     def on_batch(self, batch: DataFrame, number: int) -> None:
         """Carry one micro-batch and close its books."""
         self._health.beat()
@@ -69,27 +86,28 @@ def main() -> int:
         signal.signal(signum, lambda *_: stopping.set())
     stream = Stream(settings, health)
     spark = session.start_session(settings)
-    sink = ElasticSink(
-        settings.elasticsearch_url,
-        settings.hold_s,
-        settings.bulk_documents,
-        lambda reason: stream.note("elasticsearch", reason),
-    )
-    sink.prepare(settings.replicas, settings.refresh_interval)
+    log.info("session started", extra={"health_port": server.server_port, "shape": settings.shape})
+    try:
+        return _run(spark, settings, stream, stopping)
+    finally:
+        spark.stop()
+        log.info("stopped")
+
+
+def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: threading.Event) -> int:
+    if not topics.wait_for(settings.kafka_bootstrap, settings.topics, stopping, stream.beat):
+        return 0
     session.warm_up(spark, settings)
+    stream.prepare(settings)
     query = session.start_query(spark, settings, stream.on_batch)
-    log.info("query started", extra={"health_port": server.server_port, "shape": settings.shape})
+    log.info("query started")
     while query.isActive and not stopping.wait(0.5):
-        if not query.status["message"].startswith("Initializing"):
-            health.hold("query")
-        health.beat()
+        stream.look(query)
     failure = None if stopping.is_set() else query.exception()
     _stop(query)
-    spark.stop()
     if failure is not None:
         log.error("query failed", extra={"reason": str(failure)[:4000]})
         return 1
-    log.info("stopped")
     return 0
 
 

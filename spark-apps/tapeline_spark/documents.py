@@ -1,8 +1,8 @@
 """Documents for Elasticsearch and the operations that carry them. Pure."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 from tapeline import books, features, names, trade
 
@@ -11,8 +11,7 @@ from tapeline_spark.wire import Record, Unreadable, object_body
 _LINE_END: Final = b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """One document to create, and where in the log it came from."""
 
     index: str
@@ -28,8 +27,7 @@ class Operation:
         return b"".join((action, _LINE_END, self.source, _LINE_END))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is said of one trade: a state, and numbers only where the state is `ok`."""
 
     state: str

@@ -45,10 +45,9 @@ def start_session(settings: Settings) -> SparkSession:
 
 
 def _source(settings: Settings) -> dict[str, str]:
-    topics = ",".join((settings.topic_trades, settings.topic_gaps, settings.topic_rejects))
     return {
         "kafka.bootstrap.servers": settings.kafka_bootstrap,
-        "subscribe": topics,
+        "subscribe": ",".join(settings.topics),
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",
         "kafkaConsumer.pollTimeoutMs": "30000",

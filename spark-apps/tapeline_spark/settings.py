@@ -53,3 +53,8 @@ class Settings(BaseSettings):
     refresh_interval: str = "1s"
     """How soon a document can be found after it was written."""
     log_level: str = "INFO"
+
+    @property
+    def topics(self) -> tuple[str, str, str]:
+        """Every topic the stream reads."""
+        return self.topic_trades, self.topic_gaps, self.topic_rejects

@@ -46,6 +46,21 @@ def _wait_still(gatherer: Gatherer, timeout_s: float) -> None:
     eventually(is_still, "every produced trade is searchable and nothing moves", timeout_s)
 
 
+def indexed(stack: Stack) -> int:
+    """Return the number of trades that can be searched."""
+    gatherer = Gatherer(stack.addresses, received_before=0, with_simulator=True)
+    try:
+        return gatherer.look().indexed or 0
+    finally:
+        gatherer.close()
+
+
+def flows_again(stack: Stack) -> None:
+    """Wait until another hundred trades have become searchable."""
+    before = indexed(stack)
+    eventually(lambda: indexed(stack) > before + 100, "trades become searchable again", 120)
+
+
 def states_between(client: Elasticsearch, start_ms: int, stop_ms: int) -> dict[str, int]:
     """Return the documents indexed in a span of time, by prediction state."""
     client.indices.refresh(index="tapeline-trades-*")

@@ -1,19 +1,20 @@
-"""A model for tests that need one and do not care which."""
+"""Models for tests: a prior for those that do not care which, a forest for those that recompute its answers."""
 
 import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
 from tapeline import artefact, features, labels
+from tapeline_trainer.bundle import forest_from_sklearn
 
 HOUR_MS = 3_600_000
 
 
-def promote_prior(models: Path, probability: float = 0.4) -> str:
-    """Write and promote a model that always gives the same probability; return its digest."""
+def _promote(models: Path, kind: str, forest: artefact.Forest, rows: np.ndarray) -> str:
     now_ms = time.time_ns() // 1_000_000
     draft = artefact.Draft(
-        kind="prior",
+        kind=kind,
         created_at_ms=now_ms,
         expires_at_ms=now_ms + HOUR_MS,
         label_version=labels.VERSION,
@@ -26,7 +27,22 @@ def promote_prior(models: Path, probability: float = 0.4) -> str:
         libraries={},
         parent_digest=None,
     )
-    rows = np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32)
-    digest = artefact.write(models, artefact.prior_forest(probability), draft, rows)
+    digest = artefact.write(models, forest, draft, rows)
     artefact.promote(models, digest)
     return digest
+
+
+def promote_prior(models: Path, probability: float = 0.4) -> str:
+    """Write and promote a model that always gives the same probability; return its digest."""
+    rows = np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32)
+    return _promote(models, "prior", artefact.prior_forest(probability), rows)
+
+
+def promote_forest(models: Path) -> RandomForestClassifier:
+    """Write and promote a forest whose answer hangs on every feature; return scikit-learn's own."""
+    random = np.random.default_rng(3)
+    x = (random.normal(size=(4_000, len(features.FEATURE_NAMES))) * 3.0).astype(np.float32)
+    y = (np.tanh(x).sum(axis=1) + random.normal(size=len(x)) > 0).astype(int)
+    model = RandomForestClassifier(40, max_depth=8, n_jobs=1, random_state=0).fit(x, y)
+    _promote(models, "forest", forest_from_sklearn(model), x[:8])
+    return model

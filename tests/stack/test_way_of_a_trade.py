@@ -8,11 +8,10 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline_local import paths
-from tapeline_local.figures import Gatherer
 from tapeline_local.options import StackOptions
 from tapeline_local.stack import Stack
 
-from stack.closing import close_books, states_between
+from stack.closing import close_books, flows_again, states_between
 from stack.models import promote_prior
 
 RATE_PER_S = 80.0
@@ -29,19 +28,6 @@ def stack():
         yield running
     finally:
         running.remove()
-
-
-def indexed(stack: Stack) -> int:
-    gatherer = Gatherer(stack.addresses, received_before=0, with_simulator=True)
-    try:
-        return gatherer.look().indexed or 0
-    finally:
-        gatherer.close()
-
-
-def flows_again(stack: Stack) -> None:
-    before = indexed(stack)
-    eventually(lambda: indexed(stack) > before + 100, "trades become searchable again", 120)
 
 
 def now_ms() -> int:

@@ -6,6 +6,7 @@ To add a name: add it here, and to docs/architecture.md.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 VENUE: Final = "bybit"
@@ -43,7 +44,9 @@ SOURCE_BACKFILL: Final = "backfill"
 
 MEDIA_TYPE_ARROW: Final = "application/vnd.apache.arrow.stream"
 
-_PLAIN_PART = re.compile(r"[^|\x00-\x20\x7f]+")
+_PLAIN = r"[^|\x00-\x20\x7f]+"
+_IDENTITY = re.compile(rf"{_PLAIN}\|{_PLAIN}\|{_PLAIN}\|{_PLAIN}")
+_DAY_S: Final = 86_400
 
 
 def identity(venue: str, category: str, symbol: str, trade_id: str) -> str:
@@ -52,13 +55,13 @@ def identity(venue: str, category: str, symbol: str, trade_id: str) -> str:
     Raises:
         ValueError: a part is empty or holds `|`, white space or a control character.
     """
-    for part in (venue, category, symbol, trade_id):
-        if not _PLAIN_PART.fullmatch(part):
-            raise ValueError(
-                f"part of a trade identity was {part!r}; it must be non-empty "
-                "and free of '|', white space and control characters"
-            )
-    return f"{venue}|{category}|{symbol}|{trade_id}"
+    text = f"{venue}|{category}|{symbol}|{trade_id}"
+    if not _IDENTITY.fullmatch(text):
+        raise ValueError(
+            f"parts of a trade identity were {(venue, category, symbol, trade_id)}; each must be non-empty "
+            "and free of '|', white space and control characters"
+        )
+    return text
 
 
 def index_for_trade(traded_at_ms: int) -> str:
@@ -67,5 +70,10 @@ def index_for_trade(traded_at_ms: int) -> str:
     Args:
         traded_at_ms: milliseconds since 1970-01-01 UTC.
     """
-    day = datetime.fromtimestamp(traded_at_ms // 1000, tz=UTC)
+    return _index_of_day(traded_at_ms // 1000 // _DAY_S)
+
+
+@lru_cache(maxsize=64)
+def _index_of_day(number: int) -> str:
+    day = datetime.fromtimestamp(number * _DAY_S, tz=UTC)
     return f"{INDEX_TRADES_PREFIX}{day:%Y.%m.%d}"

@@ -18,7 +18,7 @@ from tapeline.forest import Floats, Singles
 from tapeline_inference.errors import InvalidRows, Malformed
 
 _TYPES: Final = (pa.float64(), pa.float32())
-_USUAL: Final = pa.schema([(name, pa.float64()) for name in FEATURE_NAMES])
+_USUAL: Final = pa.schema([(name, pa.float32()) for name in FEATURE_NAMES])
 _ANSWER: Final = pa.schema([pa.field("probability", pa.float64(), nullable=False)])
 _ANSWER_SCHEMA: Final = _ANSWER.serialize().to_pybytes()
 # Arrow takes a stream that just stops for a whole one.

@@ -1,0 +1,76 @@
+"""The executors' shape, end to end: books that close over a kill, and numbers that scikit-learn gives too."""
+
+import signal
+import uuid
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from elasticsearch import Elasticsearch
+from support import eventually
+from tapeline import features, names
+from tapeline_local import evidence, paths
+from tapeline_local.options import StackOptions
+from tapeline_local.stack import Stack
+
+from stack.closing import close_books, flows_again, indexed
+from stack.models import promote_forest
+
+RATE_PER_S = 100.0
+
+
+@pytest.fixture(scope="module")
+def stack():
+    extra = {"spark": {"STREAM_SHAPE": "executors"}}
+    options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, extra_env=extra)
+    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", options=options)
+    yield running
+    running.remove()
+
+
+def recomputed(documents: list[evidence.Stored], model) -> dict[str, float]:
+    """Return what scikit-learn says of each trade that has enough past, by id, from the documents alone."""
+    markets = defaultdict(list)
+    for document in documents:
+        markets[document.symbol].append(document)
+    answers = {}
+    for market in markets.values():
+        market.sort(key=lambda document: document.order)
+        start = np.zeros(len(market), dtype=np.int64)
+        columns = features.TradeColumns(
+            np.array([document.order[0] for document in market], dtype=np.int64),
+            np.array([float(document.price) for document in market]),
+            np.array([float(document.quantity) for document in market]),
+            np.array([document.side == "Buy" for document in market]),
+            start,
+        )
+        matrix, warm = features.compute(columns, np.arange(len(market)))
+        probability = model.predict_proba(matrix.astype(np.float32))[:, 1]
+        answers |= {d.identity: p for d, p, w in zip(market, probability, warm, strict=True) if w}
+    return answers
+
+
+@pytest.mark.timeout(900)
+def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_learn_predicts(stack):
+    model = promote_forest(stack.state.root / "models")
+    stack.up()
+    flows_again(stack)
+    before = indexed(stack)
+    eventually(lambda: indexed(stack) > before + 1_500, "tails are long", 120)
+    stack.kill("spark", signal.SIGKILL)
+    stack.wait_ready("spark")
+    flows_again(stack)
+
+    books = close_books(stack)
+
+    assert books.balanced(), books.as_dict()
+    assert books.indexed == books.sent > 2_000
+    client = Elasticsearch(stack.addresses.elasticsearch)
+    documents = list(evidence.read_trades(client))
+    client.close()
+    scored = [document for document in documents if document.state == names.STATE_OK]
+    expected = recomputed(documents, model)
+    assert len(scored) > 1_500
+    assert len({document.probability for document in scored}) > 100
+    wrong = [d for d in scored if d.probability != expected[d.identity]]
+    assert not wrong, f"{len(wrong)} of {len(scored)}: {wrong[:3]}"
