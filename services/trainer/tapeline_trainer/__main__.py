@@ -64,7 +64,8 @@ def run(settings: Settings, *, only_export: bool) -> None:
     learnt = _timed("training", lambda: judgement.learn(data, settings))
     judged = _timed("evaluation", lambda: judgement.assess(data, learnt, settings))
     served = bundle.usable_current(settings.models)
-    verdict = gate.judge(judged.against_prior, judged.models["forest"]["auc"], served is not None)
+    stays = served is not None and bundle.may_stay(settings.models, served, time.time_ns() // 1_000_000)
+    verdict = gate.judge(judged.against_prior, judged.models["forest"]["auc"], stays)
     digest = _publish(settings, data, learnt, judged, verdict, served) or served
     run_id = f"{started:%Y%m%dT%H%M%S.%fZ}"
     result = report.document(run_id, data, learnt, judged, verdict, digest)

@@ -111,6 +111,20 @@ def usable_current(models: Path) -> str | None:
     return digest
 
 
+def may_stay(models: Path, served: str, now_ms: int) -> bool:
+    """Return whether a served model is better kept than replaced by a fresh prior.
+
+    A prior is not: its successor knows later base rates. Nor is a model past its time, whose answers nobody gets.
+
+    Args:
+        models: folder of all bundles.
+        served: digest of a usable bundle.
+        now_ms: ms UTC.
+    """
+    manifest = artefact.read(models, served).manifest
+    return manifest.kind == "forest" and now_ms < manifest.expires_at_ms
+
+
 def publish(models: Path, forest: Forest, manifest: Draft, x: Singles) -> str:
     """Write a bundle, read it back, then let it be served; return its digest.
 

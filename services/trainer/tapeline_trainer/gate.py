@@ -33,7 +33,7 @@ def judge(against_prior: Interval, auc: float | None, has_current: bool) -> Verd
     Args:
         against_prior: Brier score of the forest minus that of the prior, on unseen later trades.
         auc: of the forest on the same trades; None where it is not defined.
-        has_current: whether a usable model is being served.
+        has_current: whether a forest is being served that may stay, see `bundle.may_stay`.
     """
     held = against_prior.high < 0.0, auc is not None and auc > _CHANCE
     shown = "undefined" if auc is None or math.isnan(auc) else f"{auc:.4f}"
@@ -46,7 +46,7 @@ def judge(against_prior: Interval, auc: float | None, has_current: bool) -> Verd
         return Verdict("promote_forest", (*reasons, "the forest is promoted"))
     if has_current:
         return Verdict("keep_current", (*reasons, "the forest is not promoted; the current model stays"))
-    why = "the forest is not promoted; no model was served, so the prior (a constant) becomes the first"
+    why = "the forest is not promoted; no forest was served that may stay, so the prior (a constant) is"
     return Verdict("promote_prior", (*reasons, why))
 
 

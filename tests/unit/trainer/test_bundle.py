@@ -90,6 +90,17 @@ def test_nothing_is_served_from_an_empty_folder_or_a_broken_bundle(tmp_path: Pat
     assert bundle.usable_current(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "before_expiry_ms", "stays"), [("forest", 1, True), ("forest", 0, False), ("prior", 1, False)]
+)
+def test_only_a_forest_within_its_time_is_kept_before_a_fresh_prior(
+    tmp_path: Path, kind, before_expiry_ms, stays
+) -> None:
+    x = np.zeros((2, 19), dtype=np.float32)
+    digest = bundle.publish(tmp_path, artefact.prior_forest(0.5), bundle.draft(kind, FACTS), x)
+    assert bundle.may_stay(tmp_path, digest, FACTS.expires_at_ms - before_expiry_ms) is stays
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
