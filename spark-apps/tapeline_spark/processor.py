@@ -3,15 +3,17 @@
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from tapeline import features, names
 
 from tapeline_spark import snapshot
+from tapeline_spark.bulk import Outcome
 from tapeline_spark.counts import BatchCounts
 from tapeline_spark.documents import (
     Operation,
@@ -44,13 +46,43 @@ class BatchReport:
 
     Attributes:
         counts: every record's fate.
-        stage_s: seconds spent, by stage.
+        stage_s: seconds spent, by stage; `index` runs beside the others, so their sum can exceed the batch.
         ack_delay_s: (n,) seconds from produce() to the bulk answer, one a trade.
     """
 
     counts: BatchCounts
     stage_s: dict[str, float]
     ack_delay_s: Any
+
+
+class _Written(NamedTuple):
+    """What became of one part in Elasticsearch."""
+
+    outcome: Outcome
+    delays_s: Any
+    seconds: float
+
+
+class _Work:
+    """A batch under way: what is counted of it, and the part that is being written."""
+
+    def __init__(self) -> None:
+        self.counts = BatchCounts()
+        self.stage_s = dict.fromkeys(("features", "score", "documents", "index"), 0.0)
+        self.delays_s: list[Any] = []
+        self.pending: Future[_Written] | None = None
+
+    def settle(self) -> None:
+        """Wait until the part under way is written, and count it; its error is the batch's."""
+        if self.pending is None:
+            return
+        pending, self.pending = self.pending, None
+        written = pending.result()
+        self.counts.created += written.outcome.created
+        self.counts.conflict += written.outcome.conflict
+        self.counts.refused += len(written.outcome.unfit)
+        self.delays_s.append(written.delays_s)
+        self.stage_s["index"] += written.seconds
 
 
 def rows_of(table: pa.Table) -> list[Row]:
@@ -82,26 +114,45 @@ class Processor:
         Raises:
             StreamError: see errors.py; nothing of the batch is forgotten, Spark runs it again.
         """
-        started = time.perf_counter()
         trades, books_rows = self._split(rows)
-        self._align(trades)
-        admission, unreadable = self._admit(trades)
+        work = _Work()
+        with ThreadPoolExecutor(1, thread_name_prefix="index") as writer:
+            self._align(trades)
+            size = self._settings.bulk_documents
+            for start in range(0, len(trades), size):
+                # Elasticsearch takes the part before in the meantime: it is the other half of the cost.
+                prepared = self._prepare(trades[start : start + size], work)
+                work.settle()
+                work.pending = writer.submit(self._write, *prepared)
+            work.settle()
+        extra = self._bookkeeping(books_rows, work.counts)
+        self._sink.create(extra, now_ms)
+        work.counts.check()
+        return BatchReport(work.counts, work.stage_s, np.concatenate([np.empty(0), *work.delays_s]))
+
+    def _prepare(self, rows: list[Row], work: "_Work") -> tuple[Admission, list[Operation], list[Operation]]:
+        """Return a part's admission, its documents and its rejects, all of them counted."""
+        started = time.perf_counter()
+        admission, unreadable = self._admit(rows)
         admitted = time.perf_counter()
         verdicts = self._judge(admission)
         judged = time.perf_counter()
-        counts, operations = self._operations(trades, admission, unreadable, verdicts)
-        extra = self._bookkeeping(books_rows, counts)
+        topic, now = self._settings.topic_trades, now_ms()
+        operations = self._operations(admission, verdicts, work.counts)
+        rejects = [unreadable_operation(item, now, topic) for item in unreadable]
+        work.counts.read += len(rows)
+        work.counts.unreadable += len(unreadable)
+        work.counts.duplicate += admission.duplicates
+        work.stage_s["features"] += admitted - started
+        work.stage_s["score"] += judged - admitted
+        work.stage_s["documents"] += time.perf_counter() - judged
+        return admission, operations, rejects
+
+    def _write(self, admission: Admission, operations: list[Operation], rejects: list[Operation]) -> "_Written":
+        started = time.perf_counter()
+        self._sink.create(rejects, now_ms)
         outcome = self._sink.create(operations, now_ms)
-        self._sink.create(extra, now_ms)
-        counts.created, counts.conflict = outcome.created, outcome.conflict
-        counts.refused = len(outcome.unfit)
-        counts.check()
-        done = time.perf_counter()
-        return BatchReport(
-            counts,
-            {"features": admitted - started, "score": judged - admitted, "index": done - judged},
-            self._delays(admission),
-        )
+        return _Written(outcome, self._delays(admission), time.perf_counter() - started)
 
     def _split(self, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
         trades: list[Row] = []
@@ -162,24 +213,14 @@ class Processor:
                 verdicts[row] = Verdict(scores.state)
         return verdicts
 
-    def _operations(
-        self,
-        trades: list[Row],
-        admission: Admission,
-        unreadable: list[Unreadable],
-        verdicts: list[Verdict],
-    ) -> tuple[BatchCounts, list[Operation]]:
-        counts = BatchCounts(read=len(trades), unreadable=len(unreadable), duplicate=admission.duplicates)
+    def _operations(self, admission: Admission, verdicts: list[Verdict], counts: BatchCounts) -> list[Operation]:
         topic, now = self._settings.topic_trades, now_ms()
         late = [Verdict(names.STATE_LATE)] * len(admission.late)
         operations = []
         for record, verdict in zip(admission.ordered + admission.late, verdicts + late, strict=True):
             operations.append(trade_operation(record, verdict, now, topic))
             counts.by_state[verdict.state] += 1
-        if unreadable:
-            rejects = [unreadable_operation(item, now, topic) for item in unreadable]
-            self._sink.create(rejects, now_ms)
-        return counts, operations
+        return operations
 
     def _bookkeeping(self, rows: list[Row], counts: BatchCounts) -> list[Operation]:
         operations = []

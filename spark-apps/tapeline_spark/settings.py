@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     """Seconds the inference service is left alone after it failed."""
     snapshot_interval_s: float = Field(default=15.0, ge=0)
     """Seconds between two snapshots of the tails; what came since is read again from Kafka at a restart."""
-    bulk_documents: int = Field(default=5_000, ge=1)
-    """Documents in one bulk request."""
+    bulk_documents: int = Field(default=2_500, ge=1)
+    """Documents in one bulk request; the next are prepared while Elasticsearch takes them."""
     replicas: int = Field(default=0, ge=0)
     """Replicas of each index."""
     refresh_interval: str = "1s"
