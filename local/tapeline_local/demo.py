@@ -11,6 +11,7 @@ from types import FrameType
 import httpx
 from rich.console import Console
 from rich.live import Live
+from tapeline import names
 
 from tapeline_local import demo_report, evidence, paths, waiting
 from tapeline_local.delay import DelayMeter
@@ -82,7 +83,8 @@ class Demo:
         begun = last_line = time.monotonic()
         live = Live(console=self._console, auto_refresh=False) if terminal else nullcontext()
         with live as picture:
-            while not self._over(begun):
+            figures = gatherer.look()
+            while not self._over(begun, figures):
                 figures = gatherer.look()
                 self._note(school.turn(figures.indexed))
                 for event in self._stack.watch():
@@ -109,9 +111,10 @@ class Demo:
         for _ in waiting.turns(_LOOK_EVERY_S):
             meter.poll()
 
-    def _over(self, begun: float) -> bool:
+    def _over(self, begun: float, figures: Figures) -> bool:
         limit = self._choices.demo_seconds
-        return bool(limit) and time.monotonic() - begun >= limit
+        enough = figures.by_state.get(names.STATE_OK, 0) >= self._choices.demo_predicted
+        return bool(limit) and enough and time.monotonic() - begun >= limit
 
     def _replayed(self, figures: Figures) -> bool:
         return figures.exchange is not None and figures.exchange["state"] == "ended"

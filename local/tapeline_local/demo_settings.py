@@ -14,6 +14,8 @@ class DemoSettings(BaseSettings):
 
     demo_seconds: float = Field(default=0.0, ge=0)
     """Ends by itself this many seconds after the first trade can flow; 0 runs until it is stopped."""
+    demo_predicted: int = Field(default=0, ge=0)
+    """And not before this many trades carry a prediction: on a slow machine the training takes its time."""
     demo_name: str = Field(default="demo", pattern=r"^[a-z0-9-]{1,32}$")
     """Names the state folder below .tapeline/; the same name goes on where it stopped."""
     capture: Path | None = None

@@ -18,13 +18,15 @@ appender.a.layout.pattern=[%d{ISO8601}][%p][%c{1.}] %m%n
 """
 
 
-def elasticsearch_yml(folder: Path, port: int, transport_port: int) -> str:
-    """Return elasticsearch.yml of an instance that lives in `folder`."""
+def elasticsearch_yml(folder: Path, port: int, transport_port: int, exposed: str | None = None) -> str:
+    """Return elasticsearch.yml of an instance that lives in `folder`; `exposed` is a second address to listen on."""
+    hosts = ["127.0.0.1", *([exposed] if exposed else [])]
     return f"""cluster.name: tapeline
 node.name: local
 path.data: {json.dumps(str(folder / "data"))}
 path.logs: {json.dumps(str(folder / "logs"))}
 network.host: 127.0.0.1
+http.host: {json.dumps(hosts)}
 http.port: {port}
 transport.port: {transport_port}
 discovery.type: single-node

@@ -17,7 +17,7 @@ appender.a.layout.pattern=%d{ISO8601} %p %m (%c)%n
 FAST_JIT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
-def server_properties(data: Path, port: int, controller_port: int, partitions: int) -> str:
+def server_properties(data: Path, port: int, controller_port: int, partitions: int, exposed: str | None = None) -> str:
     """Return server.properties.
 
     Args:
@@ -25,14 +25,16 @@ def server_properties(data: Path, port: int, controller_port: int, partitions: i
         port: of the broker.
         controller_port: of the controller.
         partitions: default for topics created without a number.
+        exposed: host:port of a second listener, for clients on other machines.
     """
+    more = f",EXPOSED://{exposed}" if exposed else ""
     return f"""process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,EXPOSED:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 num.partitions={partitions}

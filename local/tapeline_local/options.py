@@ -52,6 +52,8 @@ class StackOptions(BaseModel):
     """Symbols to follow; empty: the producer selects by turnover."""
     partitions: int = Field(default=2, ge=1)
     """Of the topic of trades, when it is created."""
+    expose: str | None = None
+    """Address of this machine at which Kafka and Elasticsearch listen too, for pods for instance; unprotected."""
     kafka_heap_mib: int = Field(default=256, ge=128)
     elasticsearch_heap_mib: int = Field(default=512, ge=256)
     spark_heap_mib: int = Field(default=768, ge=512)

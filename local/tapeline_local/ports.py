@@ -13,6 +13,7 @@ from typing import Final
 USES: Final = (
     "kafka",
     "kafka_controller",
+    "kafka_exposed",
     "elasticsearch",
     "elasticsearch_transport",
     "inference",

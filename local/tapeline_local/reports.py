@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapeline_local import parts, supervision, sweep
+from tapeline_local.errors import StackError
+from tapeline_local.state import Saved
 
 # Parts whose port is known under another use than their name.
 _USES = {"spark": "spark_health", "producer": "producer_health"}
@@ -32,6 +34,18 @@ class Addresses:
             spark=parts.url(ports, "spark_health"),
             producer=parts.url(ports, "producer_health"),
         )
+
+
+def exposed(saved: Saved) -> tuple[str, str]:
+    """Return Kafka's bootstrap and Elasticsearch's URL as other machines reach them.
+
+    Raises:
+        StackError: nothing is exposed.
+    """
+    host = saved.options.expose
+    if host is None:
+        raise StackError("expose was None; give StackOptions the address at which others reach this machine")
+    return f"{host}:{saved.ports['kafka_exposed']}", f"http://{host}:{saved.ports['elasticsearch']}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tapeline_local import probes, settings, supervision, sweep, waiting
+from tapeline_local import probes, reports, settings, supervision, sweep, waiting
 from tapeline_local.errors import NotReady, NotRunning, PartDied, StackError, StackInUse
 from tapeline_local.lock import StateLock
 from tapeline_local.options import PARTS, START_TIMEOUT_S, StackOptions, in_start_order, needed_first
@@ -88,6 +88,10 @@ class Stack:
             NotRunning: the stack has not been started.
         """
         return Addresses.of(self._saved().ports)
+
+    def exposed(self) -> tuple[str, str]:
+        """Return Kafka's bootstrap and Elasticsearch's URL at the exposed address, see `reports.exposed`."""
+        return reports.exposed(self._saved())
 
     def owner(self) -> int | None:
         """Return the process id of the supervisord on this folder, None if the stack is down."""

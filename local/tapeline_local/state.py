@@ -122,8 +122,13 @@ class StateFolder:
         if not (around.jars / "kafka").is_dir():
             raise NotSetUp(around.jars / "kafka")
         folder, numbers = self.root / "kafka", around.ports
+        expose = around.options.expose
         text = kafka.server_properties(
-            folder / "data", numbers["kafka"], numbers["kafka_controller"], around.options.partitions
+            folder / "data",
+            numbers["kafka"],
+            numbers["kafka_controller"],
+            around.options.partitions,
+            f"{expose}:{numbers['kafka_exposed']}" if expose else None,
         )
         (folder / "server.properties").write_text(text, encoding="utf-8")
         (folder / "log4j2.properties").write_text(kafka.LOG4J, encoding="utf-8")
@@ -137,7 +142,10 @@ class StateFolder:
             (folder / name).mkdir(parents=True, exist_ok=True)
         shipped = (around.elasticsearch_home / "config" / "jvm.options").read_text(encoding="utf-8")
         heap = elastic.heap_options(options.elasticsearch_heap_mib, options.fast_jit)
-        yml = elastic.elasticsearch_yml(folder, around.ports["elasticsearch"], around.ports["elasticsearch_transport"])
+        numbers = around.ports
+        yml = elastic.elasticsearch_yml(
+            folder, numbers["elasticsearch"], numbers["elasticsearch_transport"], options.expose
+        )
         files = {
             "jvm.options": elastic.jvm_options(shipped, around.jvm.missing_modules),
             "jvm.options.d/heap.options": heap,

@@ -41,7 +41,7 @@ def run_demo(name: str, **choices: str) -> dict:
 
 @pytest.mark.timeout(1100)
 def test_a_demo_closes_its_books_and_a_second_one_goes_on_where_it_stopped(name):
-    first = run_demo(name, DEMO_SECONDS="60", RATE="120", TRAIN_AFTER="3000")
+    first = run_demo(name, DEMO_SECONDS="60", DEMO_PREDICTED="500", RATE="120", TRAIN_AFTER="3000")
     assert set(first) >= PROMISED
     assert first["sent"] == first["received"] == first["produced"] == first["indexed"] > 3000
     assert first["predicted"] > 0 and first["by_model"]
