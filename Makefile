@@ -9,14 +9,20 @@ RUN := .venv/bin/python
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 STAMP := .tools/setup.stamp
 LOCAL := $(RUN) -m tapeline_local --name $(NAME)
+CLUSTER := PYTHONPATH=local $(PYTHON) -m tapeline_local.cluster $(if $(DRY_RUN),--dry-run)
+# `make images BUILD_NETWORK=host EXTRA_CA_FILE=ca.pem` where builds reach PyPI only so; INDEX_URL and MAVEN_URL for mirrors.
+REGISTRY ?= localhost:5001
+IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$(BUILD_NETWORK)" \
+	--extra-ca "$(EXTRA_CA_FILE)" --only "$(ONLY)"
 MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer spark-apps local
 
-.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-stack bench lock
+.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack bench lock \
+	images load seed-model kind-up kind-down operators
 
 help:
 	@awk -f local/help.awk $(firstword $(MAKEFILE_LIST))
 
-$(STAMP): uv.lock versions.env local/artifacts.lock local/bootstrap.py $(MEMBERS:%=%/pyproject.toml)
+$(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bootstrap.py $(MEMBERS:%=%/pyproject.toml)
 	@$(PYTHON) local/bootstrap.py && touch $@
 
 ##@ Start
@@ -30,7 +36,7 @@ status: $(STAMP) ## what runs, since when, with how much memory
 	@$(LOCAL) status
 urls: $(STAMP) ## where to look
 	@$(LOCAL) urls
-demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE)
+demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE, PRODUCERS)
 	@$(RUN) -m tapeline_local.demo
 live: ## the same with the real exchange
 	@EXCHANGE=bybit $(MAKE) --no-print-directory demo
@@ -50,12 +56,29 @@ test-unit: $(STAMP) ## pure tests, no network
 	@$(RUN) -m pytest tests/unit
 
 ##@ Test
-test: check test-stack ## everything, on a fresh clone too
+test: check test-charts test-stack ## everything, on a fresh clone too
+test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Kubernetes and the operators
+	@$(RUN) -m pytest tests/charts
 test-stack: $(STAMP) ## against a real Kafka, Elasticsearch and Spark
 	@$(RUN) -m pytest tests/stack
 bench: $(STAMP) ## throughput and latency of this machine
 	@$(RUN) -m benchmarks
 
 ##@ Ship
+images: ## build all images with Docker (ONLY=producer,spark for some; DRY_RUN=1 prints what it would do)
+	@$(CLUSTER) images $(IMAGE_FLAGS)
+load: ## push them to the local registry, or to another one: REGISTRY=host:port
+	@$(CLUSTER) load $(IMAGE_FLAGS)
+seed-model: $(STAMP) ## push a first model, which always says one half, and note it in the cluster (CONTEXT, INSECURE=1)
+	@$(CLUSTER) seed-model $(IMAGE_FLAGS) --context "$(CONTEXT)" \
+		$(if $(INSECURE)$(filter localhost:%,$(REGISTRY)),--insecure)
 lock: $(STAMP) ## write uv.lock anew after a change of dependencies
 	@$(UV) lock
+
+##@ Cluster
+kind-up: ## a kind cluster with registry, operators and our images; again: what is missing (KEDA=1, IMAGES=no, FORCE=1)
+	@$(CLUSTER) kind-up $(IMAGE_FLAGS) $(if $(KEDA),--keda) $(if $(FORCE),--force) $(if $(filter no,$(IMAGES)),--without-images)
+kind-down: ## remove it (ALL=1: its registry too)
+	@$(CLUSTER) kind-down $(if $(ALL),--all)
+operators: ## only the operators, into any cluster: the current context, or CONTEXT=name (KEDA=1: with KEDA)
+	@$(CLUSTER) operators --context "$(CONTEXT)" $(if $(KEDA),--keda)

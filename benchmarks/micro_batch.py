@@ -61,7 +61,7 @@ def measure() -> dict[str, Any]:
         os.environ["JAVA_HOME"] = Jvm.load(paths.JVM_FILE).launch_home
         load(stack, 20_000, ROWS * (BATCHES + WARM_UP + 5) / 20_000, "micro").wait()
         spark = session.start_session(_settings(stack, "session"))
-        sink = ElasticSink(stack.addresses.elasticsearch, 60.0, 5_000, lambda reason: None)
+        sink = ElasticSink(_settings(stack, "sink"), 60.0, 5_000, lambda reason: None)
         sink.prepare(replicas=0, refresh_interval="1s")
         shape = shapes.DriverShape(_settings(stack, "full"), lambda dependency, reason: None)
         empty = _periods(spark, _settings(stack, "empty"), 1, lambda batch: batch.toArrow())

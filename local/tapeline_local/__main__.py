@@ -27,7 +27,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("status", help="how each part is")
     commands.add_parser("urls", help="where each part listens")
     logs = commands.add_parser("logs", help="the end of a part's log")
-    logs.add_argument("part", choices=PARTS)
+    logs.add_argument("part", help=f"{', '.join(PARTS)}, or another producer: producer-2")
     logs.add_argument("--lines", type=int, default=50)
     return parser.parse_args()
 
@@ -75,16 +75,19 @@ def _urls(console: Console, arguments: argparse.Namespace) -> None:
         "inference": (("inference: model", f"{where.inference}/model"),),
         "spark": (("stream: metrics", f"{where.spark}/metrics"),),
         "simulator": (("simulator: status", f"{where.simulator}/simulator/status"),),
-        "producer": (("producer: health", f"{where.producer}/health/ready"),),
     }
     for part in stack.parts:
-        for line in lines[part]:
+        for line in lines.get(part, ()):
             table.add_row(*line)
+    if "producer" in stack.parts:
+        for number, address in enumerate(where.producers, start=1):
+            table.add_row(f"producer {number}: health", f"{address}/health/ready")
     table.add_row("data and logs", str(stack.state.root))
     console.print(table)
 
 
 def _logs(console: Console, arguments: argparse.Namespace) -> None:
+    in_start_order((arguments.part,))
     tail = Stack(paths.STATES / arguments.name).log_tail(arguments.part, arguments.lines)
     console.print(tail, markup=False, highlight=False, soft_wrap=True)
 

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tapeline_local.options import MOST_PRODUCERS
+
 
 class DemoSettings(BaseSettings):
     """What to show and for how long; `make demo NAME=value` sets these."""
@@ -28,6 +30,8 @@ class DemoSettings(BaseSettings):
     """Mean trades a second of the made market."""
     seed: int = 7
     """Of the made market."""
+    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
+    """Producers that share the symbols."""
     train_after: int = Field(default=3_000, ge=100)
     """Stored trades after which the trainer runs once."""
     settle_seconds: float = Field(default=90.0, gt=0)

@@ -3,7 +3,8 @@
 LocalError
 ├── SetupError
 │   ├── ArtifactUnavailable
-│   └── ArtifactDamaged
+│   ├── ArtifactDamaged
+│   └── PackageUnavailable
 └── StackError
     ├── NotSetUp
     ├── StackInUse
@@ -42,6 +43,13 @@ class ArtifactDamaged(SetupError):
             f"sha256 of {coordinates} was {was}, pinned is {pinned}; the file was thrown away. "
             "Run `make setup` again; if it stays so, do not use the source it comes from."
         )
+
+
+class PackageUnavailable(SetupError):
+    """A file of packages.lock could not be had; only charts and clusters need it."""
+
+    def __init__(self, package: str, reason: str) -> None:
+        super().__init__(f"{package} could not be had: {reason}")
 
 
 class StackError(LocalError):

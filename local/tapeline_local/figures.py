@@ -16,6 +16,7 @@ from tapeline_local.stack import Addresses
 _TIMEOUT_S = 2.0
 _SYMBOLS = 8
 RECEIVED = "tapeline_trades_received_total"
+RECORDS = "tapeline_stream_records_total"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Figures:
 
     Attributes:
         exchange: the simulator's own status; None with the real exchange.
-        received: trades the producer has read, over its restarts.
+        received: trades the producers have read, over their restarts.
         produced: records in the topic of trades.
+        repeated: records that Spark has found to be there already, since it was started.
         indexed: documents of trades.
         gaps: gap documents.
         rejected: reject documents.
@@ -48,6 +50,7 @@ class Figures:
     exchange: dict[str, Any] | None = None
     received: int = 0
     produced: int | None = None
+    repeated: int = 0
     indexed: int | None = None
     gaps: int | None = None
     rejected: int | None = None
@@ -89,7 +92,8 @@ class Gatherer:
         self._addresses, self._with_simulator = addresses, with_simulator
         self._http = httpx.Client(timeout=_TIMEOUT_S, trust_env=False)
         self.elastic = Elasticsearch(addresses.elasticsearch, request_timeout=10, max_retries=0)
-        self.received = RestartProofCounter(received_before)
+        self._received = {address: RestartProofCounter() for address in addresses.producers}
+        self._received_before = received_before
         self._consumer = Consumer({"bootstrap.servers": addresses.kafka, "group.id": "tapeline-demo", "log_level": 0})
 
     def close(self) -> None:
@@ -100,7 +104,8 @@ class Gatherer:
 
     def look(self) -> Figures:
         """Return what every part says now."""
-        figures = Figures(exchange=self.exchange(), received=self._received(), produced=self.produced())
+        figures = Figures(exchange=self.exchange(), received=self.received(), produced=self.produced())
+        figures.repeated = self._repeated()
         figures.model = self._json(f"{self._addresses.inference}/model")
         try:
             self._search(figures)
@@ -141,18 +146,29 @@ class Gatherer:
         except (KafkaException, TypeError):
             return None
 
-    def _received(self) -> int:
-        total = sum(value for name, value in self._metrics(f"{self._addresses.producer}/metrics") if name == RECEIVED)
-        return self.received.see(int(total)) if total else self.received.total
+    def received(self) -> int:
+        """Return how many trades the producers have read, of earlier lives too."""
+        for address, counter in self._received.items():
+            total = sum(value for _, value in self._samples(f"{address}/metrics", RECEIVED))
+            if total:
+                counter.see(int(total))
+        return self._received_before + sum(counter.total for counter in self._received.values())
 
-    def _metrics(self, address: str) -> Iterator[tuple[str, float]]:
+    def _repeated(self) -> int:
+        if len(self._received) == 1:
+            return 0
+        found = self._samples(f"{self._addresses.spark}/metrics", RECORDS)
+        return int(sum(value for labels, value in found if labels.get("outcome") in ("duplicate", "conflict")))
+
+    def _samples(self, address: str, wanted: str) -> Iterator[tuple[dict[str, str], float]]:
         try:
             text = self._http.get(address).text
         except httpx.HTTPError:
             return
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                yield sample.name, sample.value
+                if sample.name == wanted:
+                    yield sample.labels, sample.value
 
     def _json(self, address: str) -> dict[str, Any] | None:
         try:

@@ -1,8 +1,10 @@
 """What a local stack consists of and what can be chosen about it. Pure.
 
 To add a part: its name in `PARTS`, what it needs in `NEEDS`, its commands in parts.py, its probe in probes.py.
+The producer may run several times: its replicas are the parts producer, producer-2, producer-3 and so on.
 """
 
+import re
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -33,6 +35,10 @@ START_TIMEOUT_S: Final[dict[str, float]] = {
 }
 
 
+MOST_PRODUCERS: Final = 16
+_REPLICA: Final = re.compile(r"(?P<kind>producer)-(?:[2-9]|1[0-6])")
+
+
 class StackOptions(BaseModel):
     """Choices for one stack; the defaults are those of `make demo`."""
 
@@ -52,6 +58,8 @@ class StackOptions(BaseModel):
     """Symbols to follow; empty: the producer selects by turnover."""
     partitions: int = Field(default=2, ge=1)
     """Of the topic of trades, when it is created."""
+    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
+    """Producers that share the symbols; one alone joins no group."""
     expose: str | None = None
     """Address of this machine at which Kafka and Elasticsearch listen too, for pods for instance; unprotected."""
     kafka_heap_mib: int = Field(default=256, ge=128)
@@ -60,28 +68,44 @@ class StackOptions(BaseModel):
     fast_jit: bool = False
     """First compiler tier only: starts sooner, and is several times slower under load. For tests."""
     extra_env: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Environment variables by part; they win over what the stack sets itself."""
+    """Environment variables by part; they win over what the stack sets itself.
+
+    Those of "producer" go to all its replicas, those of "producer-2" to that one."""
 
     @model_validator(mode="after")
     def _known_parts(self) -> Self:
-        unknown = sorted(set(self.extra_env) - set(PARTS))
+        unknown = sorted(part for part in self.extra_env if kind_of(part) not in PARTS)
         if unknown:
             raise ValueError(f"extra_env named {unknown}; parts are {list(PARTS)}")
         return self
 
 
-def in_start_order(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the chosen parts in starting order.
+def kind_of(part: str) -> str:
+    """Return what a part is a replica of: itself, or "producer" for "producer-2"."""
+    match = _REPLICA.fullmatch(part)
+    return match["kind"] if match else part
+
+
+def start_timeout_s(part: str) -> float:
+    """Return how long the start of a part may take."""
+    return START_TIMEOUT_S[kind_of(part)]
+
+
+def in_start_order(parts: tuple[str, ...], producers: int = 1) -> tuple[str, ...]:
+    """Return the chosen parts in starting order, with all replicas of the producer where one of them is chosen.
 
     Raises:
         ValueError: a part is unknown.
     """
-    unknown = sorted(set(parts) - set(PARTS))
+    kinds = {kind_of(part) for part in parts}
+    unknown = sorted(kinds - set(PARTS))
     if unknown:
         raise ValueError(f"parts named {unknown}; known are {list(PARTS)}")
-    return tuple(part for part in PARTS if part in parts)
+    replicas = tuple(f"producer-{number}" for number in range(2, producers + 1))
+    chosen = (part for part in PARTS if part in kinds)
+    return tuple(name for part in chosen for name in (part, *(replicas if part == "producer" else ())))
 
 
 def needed_first(part: str, among: tuple[str, ...]) -> tuple[str, ...]:
     """Return which of the chosen parts must be ready before `part` starts."""
-    return tuple(needed for needed in NEEDS[part] if needed in among)
+    return tuple(needed for needed in NEEDS[kind_of(part)] if needed in among)

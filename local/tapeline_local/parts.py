@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tapeline import names
+
 from tapeline_local import elastic, kafka, paths
 from tapeline_local.jvm import Jvm
 from tapeline_local.launch import Launch
-from tapeline_local.options import StackOptions
+from tapeline_local.options import StackOptions, kind_of
 
 # One thread for each library: the parts share the cores, and pools of every core's size only fight.
 _PYTHON_ENV = {
@@ -52,6 +54,11 @@ class Surroundings:
 def bootstrap(ports: dict[str, int]) -> str:
     """Return host:port of the broker."""
     return f"{HOST}:{ports['kafka']}"
+
+
+def health_use(part: str) -> str:
+    """Return under which use the port of a part's health server is known."""
+    return f"{part}_health"
 
 
 def url(ports: dict[str, int], use: str) -> str:
@@ -134,13 +141,15 @@ def _simulator(around: Surroundings) -> Launch:
     return _python(around, "tapeline_simulator", env)
 
 
-def _producer(around: Surroundings) -> Launch:
+def _producer(around: Surroundings, part: str) -> Launch:
     options = around.options
     env = {
         "PRODUCER_EXCHANGE": options.exchange,
         "PRODUCER_KAFKA_BOOTSTRAP": bootstrap(around.ports),
-        "PRODUCER_HEALTH_PORT": str(around.ports["producer_health"]),
+        "PRODUCER_HEALTH_PORT": str(around.ports[health_use(part)]),
     }
+    if options.producers > 1:
+        env["PRODUCER_GROUP"] = names.GROUP_PRODUCER
     if options.symbols:
         env["PRODUCER_SYMBOLS"] = ",".join(options.symbols)
     if options.exchange == "simulator":
@@ -155,12 +164,12 @@ _LAUNCHES: dict[str, Callable[[Surroundings], Launch]] = {
     "inference": _inference,
     "spark": _spark,
     "simulator": _simulator,
-    "producer": _producer,
 }
 
 
 def launch(part: str, around: Surroundings) -> Launch:
     """Return how a part is run, with the environment that the options add."""
-    plain = _LAUNCHES[part](around)
-    extra = around.options.extra_env.get(part, {})
+    kind = kind_of(part)
+    plain = _producer(around, part) if kind == "producer" else _LAUNCHES[part](around)
+    extra = around.options.extra_env.get(kind, {}) | around.options.extra_env.get(part, {})
     return Launch(plain.argv, plain.env | extra, plain.cwd, plain.user_id, plain.first, plain.first_made)

@@ -51,10 +51,15 @@ def free_port(taken: set[int]) -> int:
     raise OSError(f"no free port between {_LOWEST} and {_HIGHEST} in {_TRIES} tries; close other servers")
 
 
-def choose(remembered: dict[str, int]) -> dict[str, int]:
+def uses(producers: int = 1) -> tuple[str, ...]:
+    """Return what ports are needed for, with so many producers."""
+    return (*USES, *(f"producer-{number}_health" for number in range(2, producers + 1)))
+
+
+def choose(remembered: dict[str, int], producers: int = 1) -> dict[str, int]:
     """Return a port for every use: the remembered one where it is free, else a new one."""
     chosen: dict[str, int] = {}
-    for use in USES:
+    for use in uses(producers):
         port = remembered.get(use)
         usable = port is not None and port not in chosen.values() and is_free(port)
         taken = {*chosen.values(), *remembered.values()}

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tapeline_local import artifacts, entitlement, jvm, paths, pins
+from tapeline_local import artifacts, entitlement, jvm, packages, paths, pins, schemas
 from tapeline_local.errors import LocalError, SetupError
 
 # The launcher of Spark always passes this flag, and a JRE without the module then does not start.
@@ -122,6 +122,22 @@ def unpack_elasticsearch(listed: list[artifacts.Artifact], java: jvm.Jvm, say: S
     return home
 
 
+def fetch_packages(java: jvm.Jvm, say: Say) -> None:
+    """Have the files of packages.lock below .tools, and the schemas that are made of them.
+
+    Only charts and clusters need them: what cannot be had is said, and the local stack is set up all the same.
+    """
+    listed = packages.parse((paths.CHECKOUT / "local" / "packages.lock").read_text(encoding="utf-8"))
+    packages.fetch(listed, paths.TOOLS, say)
+    try:
+        schemas.write(java, paths.TOOLS, say)
+    except SetupError as error:
+        say(f"left out, {error}")
+    left = packages.missing(listed, paths.TOOLS, packages.this_machine())
+    have = "helm, kubectl and schemas: as locked" if not left else "the chart tests need what was left out above"
+    say(f"for charts and clusters: {have}")
+
+
 def main() -> int:
     """Do the steps in turn and write how long each took, as JSON, where the caller asks."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -142,10 +158,13 @@ def main() -> int:
         listed = fetch_files(say)
         fetched = time.monotonic()
         unpack_elasticsearch(listed, java, say)
+        unpacked = time.monotonic()
+        fetch_packages(java, say)
     except LocalError as error:
         sys.stderr.write(f"make setup: {error}\n")
         return 1
-    parts = {"java_s": decided - started, "files_s": fetched - decided, "unpack_s": time.monotonic() - fetched}
+    parts = {"java_s": decided - started, "files_s": fetched - decided, "unpack_s": unpacked - fetched}
+    parts["cluster_tools_s"] = time.monotonic() - unpacked
     options.parts.write_text(json.dumps(parts), encoding="utf-8")
     return 0
 

@@ -13,9 +13,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tapeline import names
 
-from tapeline_local.parts import HOST, bootstrap, url
+from tapeline_local.options import kind_of
+from tapeline_local.parts import HOST, bootstrap, health_use, url
 
 _TIMEOUT_S = 2.0
+# Of the symbols, dealt out among the producers: many more than producers, so that each gets about as many.
+SHARES: Final = 64
 RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 _TOPIC_TIMEOUT_S = 30.0
 
@@ -63,12 +66,13 @@ _PROBES: Final[dict[str, Callable[[dict[str, int]], str | None]]] = {
     "inference": lambda ports: _health(f"{url(ports, 'inference')}/health/live"),
     "spark": lambda ports: _health(f"{url(ports, 'spark_health')}/health/ready"),
     "simulator": lambda ports: _health(f"{url(ports, 'simulator')}/health/ready"),
-    "producer": lambda ports: _health(f"{url(ports, 'producer_health')}/health/ready"),
 }
 
 
 def waiting_for(part: str, ports: dict[str, int]) -> str | None:
     """Return None if the part is ready, else what it still lacks."""
+    if kind_of(part) == "producer":
+        return _health(f"{url(ports, health_use(part))}/health/ready")
     return _PROBES[part](ports)
 
 
@@ -79,7 +83,12 @@ def create_topics(ports: dict[str, int], partitions: int) -> list[str]:
         KafkaException: the broker refused.
     """
     admin = _quiet_admin(ports)
-    wanted = {names.TOPIC_TRADES: partitions, names.TOPIC_GAPS: 1, names.TOPIC_REJECTS: 1}
+    wanted = {
+        names.TOPIC_TRADES: partitions,
+        names.TOPIC_GAPS: 1,
+        names.TOPIC_REJECTS: 1,
+        names.TOPIC_ASSIGNMENTS: SHARES,
+    }
     present = admin.list_topics(timeout=_TOPIC_TIMEOUT_S).topics
     absent = [topic for topic in wanted if topic not in present]
     config = {"retention.ms": str(RETENTION_MS)}

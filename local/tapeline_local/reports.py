@@ -6,10 +6,11 @@ from typing import Any
 
 from tapeline_local import parts, supervision, sweep
 from tapeline_local.errors import StackError
+from tapeline_local.options import kind_of
 from tapeline_local.state import Saved
 
-# Parts whose port is known under another use than their name.
-_USES = {"spark": "spark_health", "producer": "producer_health"}
+# Parts whose port is that of their health server.
+_WITH_HEALTH_PORT = ("spark", "producer")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,13 @@ class Addresses:
     inference: str
     simulator: str
     spark: str
-    producer: str
+    producers: tuple[str, ...]
+    """One URL for each replica."""
+
+    @property
+    def producer(self) -> str:
+        """The first one's."""
+        return self.producers[0]
 
     @staticmethod
     def of(ports: dict[str, int]) -> "Addresses":
@@ -32,8 +39,13 @@ class Addresses:
             inference=parts.url(ports, "inference"),
             simulator=parts.url(ports, "simulator"),
             spark=parts.url(ports, "spark_health"),
-            producer=parts.url(ports, "producer_health"),
+            producers=tuple(parts.url(ports, use) for use in ports if is_producer(use)),
         )
+
+
+def is_producer(use: str) -> bool:
+    """Return whether a port is for the health server of a producer."""
+    return use.endswith("_health") and kind_of(use.removesuffix("_health")) == "producer"
 
 
 def exposed(saved: Saved) -> tuple[str, str]:
@@ -88,7 +100,7 @@ def status_of(
         state=info["statename"],
         pid=pid,
         uptime_s=int(info["now"]) - int(info["start"]) if pid else 0,
-        port=ports[_USES.get(part, part)],
+        port=ports[parts.health_use(part) if kind_of(part) in _WITH_HEALTH_PORT else part],
         restarts=sum(1 for event in events if event.part == part and event.kind == "died"),
         rss_mib=sweep.tree_rss_mib(pid) if pid else 0,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tapeline_local.options import StackOptions
+from tapeline_local.options import MOST_PRODUCERS, StackOptions
 
 
 class UpSettings(BaseSettings):
@@ -25,6 +25,8 @@ class UpSettings(BaseSettings):
     """Of the made market."""
     rate: float = Field(default=60.0, gt=0)
     """Mean trades a second of the made market, over all symbols."""
+    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
+    """Producers that share the symbols."""
     symbols: str = ""
     """Comma-separated; empty: the producer selects by turnover."""
 
@@ -37,6 +39,7 @@ class UpSettings(BaseSettings):
             speed=self.speed,
             seed=self.seed,
             rate_per_s=self.rate,
+            producers=self.producers,
             symbols=symbols,
         )
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 from tapeline_local import probes, reports, settings, supervision, sweep, waiting
 from tapeline_local.errors import NotReady, NotRunning, PartDied, StackError, StackInUse
 from tapeline_local.lock import StateLock
-from tapeline_local.options import PARTS, START_TIMEOUT_S, StackOptions, in_start_order, needed_first
+from tapeline_local.options import PARTS, StackOptions, in_start_order, needed_first, start_timeout_s
 from tapeline_local.reports import Addresses, PartStatus, status_of
 from tapeline_local.state import Saved, StateFolder
 
@@ -51,7 +51,7 @@ class Stack:
             options: choices, the defaults of the demo otherwise.
         """
         self.options = options or StackOptions()
-        chosen = in_start_order(parts)
+        chosen = in_start_order(parts, self.options.producers)
         self.parts = tuple(p for p in chosen if p != "simulator" or self.options.exchange == "simulator")
         self.state = StateFolder(state)
         self._process: subprocess.Popen[bytes] | None = None
@@ -170,7 +170,7 @@ class Stack:
                         probes.create_topics(saved.ports, self.options.partitions)
                     ready.add(part)
                     progress(f"{part} ready after {passed:.1f} s")
-                elif passed > START_TIMEOUT_S[part]:
+                elif passed > start_timeout_s(part):
                     raise NotReady(part, passed, lacks, self.log_tail(part))
             waiting.pause()
 
@@ -185,7 +185,7 @@ class Stack:
         if holder:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder, signal.SIGTERM)
-            patience_s = sum(supervision.CARE[part].stop_s for part in self.parts) + 10.0
+            patience_s = sum(supervision.care_of(part).stop_s for part in self.parts) + 10.0
             if not waiting.eventually(lambda: self.owner() is None, patience_s):
                 progress(f"supervisord ({holder}) did not stop within {patience_s:.0f} s and is killed")
                 with contextlib.suppress(ProcessLookupError):
@@ -261,7 +261,7 @@ class Stack:
             PartDied: supervisord has given it up, or it is stopped.
             NotReady: it was not ready in time.
         """
-        limit_s = START_TIMEOUT_S[part] if timeout_s is None else timeout_s
+        limit_s = start_timeout_s(part) if timeout_s is None else timeout_s
         numbers, lacks = self._saved().ports, "nothing yet"
         for passed in waiting.turns(limit_s):
             info = self._call("getProcessInfo", part)

@@ -74,7 +74,7 @@ class StateFolder:
         for name in _FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         book = self.root / "ports.json"
-        numbers = ports.choose(ports.load(book))
+        numbers = ports.choose(ports.load(book), options.producers)
         ports.save(book, numbers)
         around = self._surroundings(numbers, options)
         if "kafka" in chosen:

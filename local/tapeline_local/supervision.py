@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from tapeline_local.options import kind_of
+
 RUNNING: Final = "RUNNING"
 STARTING: Final = "STARTING"
 # States from which supervisord starts a part again by itself, or in which it runs.
@@ -46,13 +48,19 @@ CARE: Final[dict[str, Care]] = {
     "inference": Care(2, 15, True),
     "spark": Care(5, 40, False),
     "simulator": Care(2, 10, True),
-    "producer": Care(2, 30, True),
+    # Of several, one that stops hands its symbols over before: to flush, to be relieved and to flush the rest.
+    "producer": Care(2, 40, True),
 }
 START_RETRIES: Final = 5
 
 
+def care_of(part: str) -> Care:
+    """Return how a part, or whatever it is a replica of, is looked after."""
+    return CARE[kind_of(part)]
+
+
 def _program(part: str, priority: int) -> str:
-    care = CARE[part]
+    care = care_of(part)
     command = shlex.join([sys.executable, "-m", "tapeline_local.launch", f"run/{part}.json"])
     return f"""
 [program:{part}]

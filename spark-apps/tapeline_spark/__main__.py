@@ -11,9 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import health as healths
 from tapeline import log as logs
+from tapeline.access import AccessRefused
 
 from tapeline_spark import metrics, session, shapes, topics
 from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.errors import StreamError
 from tapeline_spark.settings import Settings
 
 log = logging.getLogger("tapeline_spark")
@@ -46,11 +48,19 @@ class Stream:
         """Say that this process still does something."""
         self._health.beat()
 
+    def wait(self, reason: str) -> None:
+        """Take note of what the query cannot begin without."""
+        self._health.fail("query", reason)
+        self.beat()
+
     def prepare(self, settings: Settings) -> None:
-        """Put the index templates in place, waiting for Elasticsearch if it must."""
+        """Put the index templates in place, or see that they are, waiting for Elasticsearch if it must."""
         tell = partial(self.note, "elasticsearch")
-        sink = ElasticSink(settings.elasticsearch_url, settings.hold_s, settings.bulk_documents, tell)
-        sink.prepare(settings.replicas, settings.refresh_interval)
+        sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, tell)
+        if settings.templates == "own":
+            sink.prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
+        else:
+            sink.check_prepared()
 
     def look(self, query: StreamingQuery) -> None:
         """Take note that the query lives, and whether it has begun to read."""
@@ -73,8 +83,12 @@ class Stream:
         log.info("batch", extra={"batch": number, "books": report.counts.as_dict(), **spent})
 
 
-def main() -> int:
-    """Run the stream; 0 after a signal, 1 after an error that a restart may heal."""
+def main(*, submitted: bool = False) -> int:
+    """Run the stream; 0 after a signal, 1 after an error that a restart may heal.
+
+    Args:
+        submitted: spark-submit chose master, memory and jars, see session.start_session.
+    """
     settings = Settings()  # type: ignore[call-arg]
     logs.configure("stream", settings.log_level)
     for chatty in ("py4j", "elastic_transport.transport"):
@@ -85,17 +99,20 @@ def main() -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopping.set())
     stream = Stream(settings, health)
-    spark = session.start_session(settings)
+    spark = session.start_session(settings, submitted=submitted)
     log.info("session started", extra={"health_port": server.server_port, "shape": settings.shape})
     try:
         return _run(spark, settings, stream, stopping)
+    except (StreamError, AccessRefused) as error:
+        log.error(str(error), extra={"error": type(error).__name__})
+        return 1
     finally:
         spark.stop()
         log.info("stopped")
 
 
 def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: threading.Event) -> int:
-    if not topics.wait_for(settings.kafka_bootstrap, settings.topics, stopping, stream.beat):
+    if not topics.wait_for(settings, settings.topics, stopping, stream.wait):
         return 0
     session.warm_up(spark, settings)
     stream.prepare(settings)

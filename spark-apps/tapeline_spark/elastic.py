@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 from elasticsearch import ApiError, ConflictError, Elasticsearch, TransportError
+from tapeline import names
+from tapeline.access import ElasticAccess
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -20,8 +22,8 @@ from tenacity import (
 
 from tapeline_spark.bulk import Outcome, classify
 from tapeline_spark.documents import Operation, refused_operation
-from tapeline_spark.errors import OutageTooLong, WriteRefused
-from tapeline_spark.indices import templates
+from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
+from tapeline_spark.indices import lacking, lifecycle, templates
 
 log = logging.getLogger(__name__)
 
@@ -40,24 +42,59 @@ class _Away(Exception):
 class ElasticSink:
     """Creates documents, each at most once, and does not return before their fate is known."""
 
-    def __init__(self, url: str, hold_s: float, chunk: int, on_state: Callable[[str | None], None]) -> None:
-        """Prepare; nothing is sent yet.
+    def __init__(
+        self, access: ElasticAccess, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
+    ) -> None:
+        """Prepare; the password is read, nothing is sent yet.
 
         Args:
-            url: address of Elasticsearch.
+            access: address, user and authorities of Elasticsearch.
             hold_s: seconds an outage is sat out before OutageTooLong.
             chunk: documents in one request.
             on_state: told why Elasticsearch is away, or None when it answers again.
+
+        Raises:
+            AccessRefused: password or authorities cannot be read.
         """
         # The hold below is the only retry: two layers would multiply.
-        self._client = Elasticsearch(url, request_timeout=30, max_retries=0, retry_on_timeout=False)
+        self._client = Elasticsearch(
+            access.elasticsearch_url,
+            **access.client_options(),
+            request_timeout=30,
+            max_retries=0,
+            retry_on_timeout=False,
+        )
         self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
         self._known: set[str] = set()
 
-    def prepare(self, replicas: int, refresh_interval: str) -> None:
-        """Put every index template in place, waiting for Elasticsearch if it must."""
-        for name, body in templates(replicas, refresh_interval).items():
+    def prepare(self, replicas: int, refresh_interval: str, retention_days: int | None = None) -> None:
+        """Put every index template in place, and the retention if there is one, waiting if it must.
+
+        Raises:
+            OutageTooLong, WriteRefused: as `create`.
+        """
+        if retention_days is not None:
+            policy = lifecycle(retention_days)
+            self._held(partial(self._client.ilm.put_lifecycle, name=names.LIFECYCLE_TRADES, policy=policy))
+        for name, body in templates(replicas, refresh_interval, retention_days is not None).items():
             self._held(partial(self._client.indices.put_index_template, name=name, **body))
+
+    def check_prepared(self) -> None:
+        """See that somebody else has put every index template in place, waiting if it must.
+
+        Raises:
+            TemplateUnusable: one is missing, or made for other documents than these.
+            OutageTooLong, WriteRefused: as `create`.
+        """
+        reading = self._client.options(ignore_status=404).indices
+        for name, wanted in templates(0, "1s").items():
+            answer = self._held(partial(reading.get_index_template, name=name))
+            if answer.meta.status == 404:
+                raise TemplateUnusable(name, "missing")
+            found = answer["index_templates"][0]["index_template"].get("template", {})
+            absent = lacking(found.get("mappings", {}), wanted["template"]["mappings"])
+            if absent:
+                raise TemplateUnusable(name, f"another one (differs in {', '.join(absent)})")
 
     def create(self, operations: Sequence[Operation], now_ms: Callable[[], int]) -> Outcome:
         """Create documents; those that can never fit are created as rejects instead.
@@ -129,7 +166,8 @@ class ElasticSink:
             try:
                 return action()
             except TransportError as error:
-                raise _Away(str(error)) from error
+                # The error's own text forgets its cause, which may be a certificate that is not trusted.
+                raise _Away(f"{type(error).__name__}: {error.message}") from error
             except ApiError as error:
                 if error.status_code in _PASSING_STATUS:
                     raise _Away(f"status {error.status_code}") from error
@@ -139,7 +177,7 @@ class ElasticSink:
 
         waiting = Retrying(
             retry=retry_if_exception_type(_Away),
-            wait=wait_exponential_jitter(initial=0.1, max=5, jitter=0.3),
+            wait=wait_exponential_jitter(multiplier=0.1, max=5, jitter=0.3),
             stop=stop_after_delay(self._hold_s),
             before_sleep=self._report,
             retry_error_callback=self._give_up,

@@ -1,6 +1,7 @@
 """What can go wrong in the stream, and what each error does.
 
 StreamError
+├── TemplateUnusable    somebody else is to prepare Elasticsearch, and has not
 ├── WriteRefused        Elasticsearch refuses for good: stop loudly, a person must look
 ├── OutageTooLong       held and retried until the deadline; Spark runs the batch again after a restart
 ├── BooksUnbalanced     a defect of ours: stop before anything is built on wrong counts
@@ -20,6 +21,17 @@ class WriteRefused(StreamError):
         super().__init__(
             f"writing to {index} was refused with status {status}: {reason}. Nothing is skipped: the stream "
             "stops and goes on from its checkpoint once the index takes writes again"
+        )
+
+
+class TemplateUnusable(StreamError):
+    """An index template that others are to put in place is not what the documents need."""
+
+    def __init__(self, name: str, was: str) -> None:
+        """Name the template and say what was found."""
+        super().__init__(
+            f"index template {name} was {was}; with STREAM_TEMPLATES=external the stream never writes one: "
+            "run `python -m tapeline_spark.bootstrap` of this version, or set STREAM_TEMPLATES=own"
         )
 
 

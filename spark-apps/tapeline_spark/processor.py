@@ -101,7 +101,7 @@ class Processor:
         self._settings, self._scorer, self._sink = settings, scorer, sink
         self._path = Path(settings.checkpoint) / "tails" / f"{scope}.msgpack"
         self._book = snapshot.load(self._path) or Book()
-        self._reader = LogReader(settings.kafka_bootstrap, settings.topic_trades)
+        self._reader = LogReader(settings, settings.topic_trades)
         self._saved_at = 0.0
         self.reread = 0
 

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Callable
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
+from tapeline import names
 
 from tapeline_spark.settings import Settings
 
@@ -15,28 +17,37 @@ COLUMNS = ("topic", "partition", "offset", "value")
 _CHECKPOINT_MANAGER = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
-def start_session(settings: Settings) -> SparkSession:
-    """Return a session; what spark-submit sets wins over what is set here."""
-    jars = sorted(str(path) for path in settings.jars.glob("*.jar"))
-    if not jars:
-        raise FileNotFoundError(f"STREAM_JARS was {settings.jars}; no connector jar is there: run `make setup`")
-    options = {
-        "spark.jars": ",".join(jars),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.driver.memory": settings.driver_memory,
-        "spark.driver.extraJavaOptions": settings.java_options,
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.pyspark.python": sys.executable,
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINT_MANAGER,
-        "spark.sql.streaming.minBatchesToRetain": "10",
-        "spark.sql.streaming.stopTimeout": "30s",
-        "spark.sql.streaming.metricsEnabled": "false",
-    }
-    builder = SparkSession.builder.master(settings.master).appName("tapeline-trades")
+# What the query wants of Spark wherever it runs.
+_QUERY_OPTIONS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.pyspark.python": sys.executable,
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINT_MANAGER,
+    "spark.sql.streaming.minBatchesToRetain": "10",
+    "spark.sql.streaming.stopTimeout": "30s",
+    "spark.sql.streaming.metricsEnabled": "false",
+}
+
+
+def start_session(settings: Settings, *, submitted: bool = False) -> SparkSession:
+    """Return a session.
+
+    Args:
+        settings: of the stream.
+        submitted: spark-submit has chosen master, addresses, memory and jars. Then only what it left open
+            is set here: in PySpark an option of the builder wins over the same option of spark-submit.
+
+    Raises:
+        FileNotFoundError: not submitted, and the folder of jars is empty.
+    """
+    if submitted:
+        given = _given()
+        builder, options = SparkSession.builder, {k: v for k, v in _QUERY_OPTIONS.items() if not given.contains(k)}
+    else:
+        builder = SparkSession.builder.master(settings.master).appName("tapeline-trades")
+        options = _QUERY_OPTIONS | _own_options(settings)
     for key, value in options.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
@@ -44,9 +55,31 @@ def start_session(settings: Settings) -> SparkSession:
     return session
 
 
+def _own_options(settings: Settings) -> dict[str, str]:
+    """Return what nobody else chooses where this process starts its own JVM on one machine."""
+    jars = sorted(str(path) for path in settings.jars.glob("*.jar"))
+    if not jars:
+        raise FileNotFoundError(f"STREAM_JARS was {settings.jars}; no connector jar is there: run `make setup`")
+    return {
+        "spark.jars": ",".join(jars),
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraJavaOptions": settings.java_options,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+    }
+
+
+def _given() -> SparkConf:
+    """Return what spark-submit passed on; it is known to the JVM only, so that must run first."""
+    SparkContext._ensure_initialized()
+    return SparkConf()
+
+
 def _source(settings: Settings) -> dict[str, str]:
     return {
-        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        **settings.spark(),
+        # Also of the one read that is no stream: without it that one would need a rule of its own at the broker.
+        "groupIdPrefix": names.GROUP_STREAM_PREFIX,
         "subscribe": ",".join(settings.topics),
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",

@@ -1,4 +1,7 @@
-"""Settings of the stream, read from the environment once, here."""
+"""Settings of the stream and of what prepares Elasticsearch for it, read from the environment once, here.
+
+Those of security (users, password files, authorities) stand in tapeline.access.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -6,17 +9,30 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline import names
+from tapeline.access import ElasticAccess, KafkaAccess
 
 
-class Settings(BaseSettings):
-    """Every setting of the stream; environment variables carry the prefix STREAM_."""
+class BootstrapSettings(ElasticAccess, BaseSettings):
+    """What templates and retention need; environment variables carry the prefix STREAM_."""
 
     model_config = SettingsConfigDict(env_prefix="STREAM_", frozen=True, extra="forbid")
 
-    kafka_bootstrap: str
-    """Brokers, `host:port`, comma-separated."""
     elasticsearch_url: str
     """Address of Elasticsearch, such as http://127.0.0.1:9200."""
+    hold_s: float = Field(default=600.0, gt=0)
+    """Seconds Elasticsearch is waited for; then a batch fails and is run again, and a bootstrap ends with 1."""
+    replicas: int = Field(default=0, ge=0)
+    """Replicas of each index."""
+    refresh_interval: str = "1s"
+    """How soon a document can be found after it was written."""
+    retention_days: int | None = Field(default=None, ge=1)
+    """Days after its first trade that an index of trades is deleted, by Elasticsearch itself; None: never."""
+    log_level: str = "INFO"
+
+
+class Settings(KafkaAccess, BootstrapSettings):
+    """Every setting of the stream; environment variables carry the prefix STREAM_."""
+
     inference_url: str
     """Address of the inference service, without a path."""
     checkpoint: Path
@@ -34,12 +50,12 @@ class Settings(BaseSettings):
     driver_memory: str = "768m"
     """Heap of the JVM, in Java's notation."""
     master: str = "local[2]"
-    """Spark master; ignored when spark-submit gives one."""
+    """Spark master; not used where spark-submit has chosen one (stream.py)."""
     java_options: str = "-XX:+UseSerialGC -Xss512k"
     max_records_per_batch: int = Field(default=20_000, ge=100)
     """Bounds a batch, and with it how long a replay after a crash takes."""
-    hold_s: float = Field(default=600.0, gt=0)
-    """Seconds a batch waits for Elasticsearch to come back before the query fails and is run again."""
+    templates: Literal["own", "external"] = "own"
+    """Who puts index templates and retention in place: the stream, or `tapeline_spark.bootstrap` beforehand."""
     predict_timeout_s: float = Field(default=2.0, gt=0)
     """Deadline of one call to the inference service."""
     predict_pause_s: float = Field(default=1.0, gt=0)
@@ -48,11 +64,6 @@ class Settings(BaseSettings):
     """Seconds between two snapshots of the tails; what came since is read again from Kafka at a restart."""
     bulk_documents: int = Field(default=2_500, ge=1)
     """Documents in one bulk request; the next are prepared while Elasticsearch takes them."""
-    replicas: int = Field(default=0, ge=0)
-    """Replicas of each index."""
-    refresh_interval: str = "1s"
-    """How soon a document can be found after it was written."""
-    log_level: str = "INFO"
 
     @property
     def topics(self) -> tuple[str, str, str]:

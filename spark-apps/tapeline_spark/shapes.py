@@ -44,7 +44,7 @@ def make_processor(settings: Settings, scope: str, on_state: OnState) -> Process
         lambda reason: on_state("inference", reason),
     )
     sink = ElasticSink(
-        settings.elasticsearch_url,
+        settings,
         settings.hold_s,
         settings.bulk_documents,
         lambda reason: on_state("elasticsearch", reason),

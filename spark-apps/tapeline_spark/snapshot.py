@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-from tapeline import features
+from tapeline import features, names
+from tapeline.access import KafkaAccess
 
 from tapeline_spark.errors import LogTruncated, OutageTooLong
 from tapeline_spark.tails import Book, Key, Order, Tail
@@ -83,15 +84,9 @@ def load(path: Path) -> Book | None:
 class LogReader:
     """Reads a stretch of the log again, outside of Spark's own reading."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        """Prepare; a consumer is made when it is needed."""
-        self._config = {
-            "bootstrap.servers": bootstrap,
-            "group.id": "tapeline-tails",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-        }
-        self._topic = topic
+    def __init__(self, access: KafkaAccess, topic: str) -> None:
+        """Prepare; a consumer is made, and its password read, when it is needed."""
+        self._access, self._topic = access, topic
 
     def catch_up(self, book: Book, first: dict[int, int]) -> int:
         """Bring a book up to the offsets at which a batch begins.
@@ -102,11 +97,14 @@ class LogReader:
 
         Returns:
             How many records were read again.
+
+        Raises:
+            AccessRefused: password or authorities cannot be read.
         """
         behind = {p: offset for p, offset in first.items() if book.next_offset.get(p) != offset}
         if not behind:
             return 0
-        consumer = Consumer(self._config)
+        consumer = self._consumer()
         count = 0
         try:
             for partition, stop in sorted(behind.items()):
@@ -118,6 +116,10 @@ class LogReader:
         finally:
             consumer.close()
         return count
+
+    def _consumer(self) -> Consumer:
+        own = {"group.id": names.GROUP_TAILS, "enable.auto.commit": False, "auto.offset.reset": "error"}
+        return Consumer({**self._access.librdkafka(), **own})
 
     def _start(self, consumer: Consumer, book: Book, partition: int, stop: int) -> int:
         known = book.next_offset.get(partition, -1)

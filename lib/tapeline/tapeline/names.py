@@ -15,6 +15,16 @@ CATEGORIES: Final = ("spot", "linear")
 TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
 TOPIC_REJECTS: Final = "trade-rejects"
+# Empty: its partitions stand for shares of the symbols, which the producers' group deals out among its members.
+TOPIC_ASSIGNMENTS: Final = "producer-symbols"
+
+# Consumer groups; the names are what a broker's access rules are written for. Only the producers' own group
+# commits anything, and no offsets: a note at each partition of the assignments, of who has taken it over.
+GROUP_PRODUCER: Final = "tapeline-producer"
+GROUP_RESUME: Final = "tapeline-producer-resume"
+GROUP_TAILS: Final = "tapeline-tails"
+# Spark makes a group of its own for every query, behind this prefix.
+GROUP_STREAM_PREFIX: Final = "spark-kafka-source"
 
 # Java's default hash of the key, so that JVM and librdkafka producers agree on a symbol's partition.
 PARTITIONER: Final = "murmur2_random"
@@ -23,6 +33,7 @@ INDEX_TRADES_PREFIX: Final = "tapeline-trades-"
 INDEX_GAPS: Final = "tapeline-gaps"
 INDEX_REJECTS: Final = "tapeline-rejects"
 INDEX_MODELS: Final = "tapeline-models"
+LIFECYCLE_TRADES: Final = "tapeline-trades"
 
 STATE_OK: Final = "ok"
 STATE_WARMING_UP: Final = "warming_up"

@@ -1,4 +1,4 @@
-"""Wiring only: settings, Kafka, history, selection, connections, exit code.
+"""Wiring only: settings, health, the service, signals, exit code.
 
 `python -m tapeline_producer` runs the service; with `--probe` it says whether the exchange answers.
 """
@@ -12,6 +12,7 @@ import threading
 
 from tapeline import health
 from tapeline import log as json_log
+from tapeline.access import AccessRefused
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
@@ -42,7 +43,7 @@ async def run(settings: Settings) -> int:
     """Run the service until a signal or a fatal error and return the exit code."""
     stopping = threading.Event()
     metrics = Metrics()
-    status = Status(metrics)
+    status = Status(metrics, settings.group is not None)
     server = health.serve(status, settings.health_host, settings.health_port, metrics.page)
     log.info("started", extra={"exchange": settings.exchange, "health_port": server.server_port})
     work = asyncio.create_task(service.run(settings, metrics, status, stopping.is_set))
@@ -59,7 +60,7 @@ async def run(settings: Settings) -> int:
     except asyncio.CancelledError:
         log.info("stopped by a signal")
         return 0
-    except ProducerError as error:
+    except (ProducerError, AccessRefused) as error:
         log.error("%s", error)
         return 1
     finally:

@@ -43,8 +43,13 @@ class Admission:
         return self._is_full
 
     def known(self, category: str, symbol: str, trade_id: str, traded_at: int) -> None:
-        """Note a trade that Kafka had before this process started."""
+        """Note a trade that Kafka had before this process followed its symbol."""
         self._last_kept[category, symbol] = End(trade_id, traded_at)
+
+    def forget(self, category: str, symbol: str) -> None:
+        """Drop what is known of a symbol, an open hole included: whoever owns it now reports what is missing."""
+        self._last_kept.pop((category, symbol), None)
+        self._holes.pop((category, symbol), None)
 
     def admit(self, trade: Trade, waiting: int, now_ms: int) -> tuple[bool, Gap | None]:
         """Return whether to keep a trade, and the gap that ends with it.

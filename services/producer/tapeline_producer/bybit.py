@@ -13,6 +13,7 @@ import msgspec
 from tapeline import names, trade
 
 TOPIC_PREFIX: Final = "publicTrade."
+Operation = Literal["subscribe", "unsubscribe"]
 PING: Final = '{"op":"ping"}'
 BACKFILL_LIMIT: Final = {"spot": 60, "linear": 1000}
 _ARGS_PER_REQUEST: Final = {"spot": 10, "linear": 50}
@@ -257,9 +258,9 @@ def topics_named(text: str) -> set[str]:
     return set(_TOPIC_IN_TEXT.findall(text))
 
 
-def subscribe_request(req_id: str, topics: Iterable[str]) -> str:
-    """Return the text of a subscribe request."""
-    return msgspec.json.encode({"req_id": req_id, "op": "subscribe", "args": list(topics)}).decode()
+def request(operation: Operation, req_id: str, topics: Iterable[str]) -> str:
+    """Return the text of a request to begin or to end the sending of topics."""
+    return msgspec.json.encode({"req_id": req_id, "op": operation, "args": list(topics)}).decode()
 
 
 def batches(category: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
@@ -269,15 +270,6 @@ def batches(category: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(topics[start : start + size])
 
 
-def connections(symbols: Iterable[str], limit: int = ARGS_CHARACTERS_PER_CONNECTION) -> list[tuple[str, ...]]:
-    """Share symbols out over as few connections as the limit on characters of args allows."""
-    shares: list[list[str]] = []
-    used = limit
-    for symbol in symbols:
-        cost = len(topic(symbol)) + len('"",')
-        if used + cost > limit:
-            shares.append([])
-            used = 0
-        shares[-1].append(symbol)
-        used += cost
-    return [tuple(share) for share in shares]
+def args_characters(symbol: str) -> int:
+    """Return what a symbol uses up of a connection's ARGS_CHARACTERS_PER_CONNECTION."""
+    return len(topic(symbol)) + len('"",')

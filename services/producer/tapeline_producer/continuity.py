@@ -1,12 +1,12 @@
 """One symbol's history: what was seen last, what is new, and whether anything is missing in between.
 
-Pure: time comes in as an argument; backfill.py asks REST, publish.py writes Kafka.
+Pure: time comes in as an argument; intake.py asks REST, publish.py writes Kafka.
 After a break the new trades are held until REST was asked; what REST proves is released without a gap.
-To change what counts as proof: `_reaches_back`.
+To change what counts as proof: `is_proven` and `overlaps`.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tapeline import names
@@ -118,11 +118,11 @@ class History:
         """
         out = Released([], [], 0)
         segments, self._segments = self._segments, []
-        while len(segments) > 1 and not self._reaches_back(answer, limit):
+        while len(segments) > 1 and not self.is_proven(answer, limit):
             self._release_after_hole(segments.pop(0), out, now_ms)
         held = [trade for segment in segments for trade in segment]
         together = _interleave(list(self._missed(answer)), held)
-        self._owed = not self._reaches_back(answer, limit)
+        self._owed = not self.is_proven(answer, limit)
         duplicates = sum(not self._accept(trade, out, now_ms) for trade in together)
         return _with_backfilled(out)._replace(duplicates=duplicates)
 
@@ -190,8 +190,18 @@ class History:
         if self.last is None or key >= self.last.key:
             self.last = Seen(trade_id, key)
 
-    def _reaches_back(self, answer: Trades, limit: int) -> bool:
-        """Return whether the answer proves that it holds every trade since the last one seen."""
+    @property
+    def overlaps(self) -> bool:
+        """Whether a trade held since the only break is known already: another replica wrote all before it."""
+        return len(self._segments) == 1 and any(trade.trade_id in self._ids for trade in self._segments[0])
+
+    def is_proven(self, answer: Trades, limit: int) -> bool:
+        """Return whether the answer proves that it holds every trade since the last one seen.
+
+        Args:
+            answer: the trades REST knows, oldest first.
+            limit: how many it would have given at most.
+        """
         if answer.offered < limit:
             return True
         if self.last is None:
@@ -236,6 +246,18 @@ class Histories:
             history.unknown_since = self.unknown_since
             self._all[category, symbol] = history
         return history
+
+    def __iter__(self) -> Iterator[History]:
+        """Yield the history of each symbol."""
+        return iter(list(self._all.values()))
+
+    def adopt(self, others: Iterable[History]) -> None:
+        """Take histories in, in place of what is known of their symbols."""
+        self._all.update(((history.category, history.symbol), history) for history in others)
+
+    def forget(self, category: str, symbol: str) -> History | None:
+        """Drop the history of a symbol and return it; None if there is none."""
+        return self._all.pop((category, symbol), None)
 
 
 def _interleave(missed: list[Trade], held: list[Trade]) -> list[Trade]:

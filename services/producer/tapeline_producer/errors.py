@@ -79,7 +79,7 @@ class TopicMissingError(RetryableError):
     def __init__(self, missing: tuple[str, ...], bootstrap: str) -> None:
         super().__init__(
             f"Kafka at {bootstrap} was without the topics {', '.join(missing)}; the producer does not create topics: "
-            "create them, or name others in PRODUCER_TOPIC_TRADES, _GAPS and _REJECTS"
+            "create them, or name others in PRODUCER_TOPIC_TRADES, _GAPS, _REJECTS and _ASSIGNMENTS"
         )
 
 
@@ -89,7 +89,7 @@ class KafkaUnreachableError(RetryableError):
     def __init__(self, bootstrap: str, reason: str) -> None:
         super().__init__(
             f"Kafka at {bootstrap} was not reachable: {reason}; trades are kept in memory until it is: "
-            "check PRODUCER_KAFKA_BOOTSTRAP"
+            "check PRODUCER_KAFKA_BOOTSTRAP, and protocol, user, password and authorities in PRODUCER_KAFKA_..."
         )
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -41,28 +41,27 @@ class Feed:
         self,
         name: str,
         category: str,
-        subscriptions: Subscriptions,
         settings: Settings,
         intake: Intake,
         status: Status,
         metrics: Metrics,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Prepare; `run` connects.
+        """Prepare; `run` connects. There is nothing to follow before `add`.
 
         Args:
             name: for messages and readiness, unique.
             category: market, the last part of the URL.
-            subscriptions: what to ask for.
             settings: URL, intervals and limits.
             intake: takes what is read.
             status: told whether all is well.
             metrics: what is counted.
             clock_ms: our clock, ms UTC.
         """
-        self._name = name
+        self.name = name
         self._category = category
-        self._subscriptions = subscriptions
+        self._subscriptions = Subscriptions(category, settings.ack_s, settings.refused_retry_s)
+        self._is_open = False
         self._settings = settings
         self._intake = intake
         self._status = status
@@ -74,6 +73,31 @@ class Feed:
         self._first_data_at: float | None = None
         self._reason = "restart"
         status.expect(name, category)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """What this connection follows."""
+        return self._subscriptions.symbols
+
+    def add(self, symbols: Collection[str], unlisted: Mapping[str, str]) -> None:
+        """Follow more symbols; `unlisted` ones, with the reason, are tried later."""
+        self._subscriptions.add(symbols, unlisted, time.monotonic())
+        if self._is_open:
+            self._intake.opened(self._category, frozenset(symbols).union(unlisted), "restart")
+            self._report()
+
+    def remove(self, symbols: Collection[str]) -> None:
+        """Follow these symbols no more; what still comes of them is passed over."""
+        self._subscriptions.remove(symbols)
+        # The rate so far is that of other symbols: what is left may be quieter without being stalled.
+        self._silence = Silence(self._settings.data_silence_s)
+        self._silence.opened(time.monotonic())
+        if self._is_open:
+            self._report()
+
+    def is_answered(self, symbol: str) -> bool:
+        """Return whether the exchange has said yes or no to a symbol, and still would."""
+        return self._subscriptions.is_answered(symbol)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -110,8 +134,10 @@ class Feed:
             if isinstance(error, StalledError):
                 self._reason = "stall"
             ended = f"{type(error).__name__}: {error}"
+        self._is_open = False
+        self._subscriptions.closed()
         pause_s = self._backoff.longest_s() if is_refused else self._backoff.next_s()
-        self._status.report(self._name, f"{self._url} is not connected: {ended}", self._subscriptions.refused)
+        self._status.report(self.name, f"{self._url} is not connected: {ended}", self._subscriptions.refused)
         what = {"url": self._url, "reason": ended, "retry_in_s": round(pause_s, 2)}
         log.warning("the connection ended", extra=what)
         return pause_s
@@ -119,6 +145,7 @@ class Feed:
     def _opened(self) -> None:
         now = time.monotonic()
         self._subscriptions.opened(now)
+        self._is_open = True
         self._silence.opened(now)
         self._intake.opened(self._category, self._subscriptions.symbols, self._reason)
         self._reason = "reconnect"
@@ -128,19 +155,24 @@ class Feed:
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             frame = await socket.recv(decode=False)
-            message = bybit.read(frame, self._category, self._subscriptions.symbols, self._clock_ms())
+            message = bybit.read(frame, self._category, self._subscriptions.readable, self._clock_ms())
             if isinstance(message, bybit.Trades):
-                if message.trades:
-                    self._heard()
-                    self._intake.trades(self._category, message.trades[0].symbol, message)
-                else:
-                    for unreadable in message.rejects:
-                        self._intake.unreadable(self._category, unreadable)
+                self._take(message)
             elif isinstance(message, bybit.Ack):
                 self._answered(message)
                 await self._ask(socket)
             elif isinstance(message, bybit.Unreadable):
                 self._intake.unreadable(self._category, message)
+
+    def _take(self, frame: bybit.Trades) -> None:
+        if not frame.trades:
+            for unreadable in frame.rejects:
+                self._intake.unreadable(self._category, unreadable)
+            return
+        self._heard()
+        symbol = frame.trades[0].symbol
+        if self._subscriptions.is_followed(symbol):
+            self._intake.trades(self._category, symbol, frame)
 
     def _heard(self) -> None:
         now = time.monotonic()
@@ -162,11 +194,11 @@ class Feed:
     def _report(self) -> None:
         waiting = self._subscriptions.waiting
         reason = f"no answer yet for {', '.join(waiting[:5])} ({len(waiting)} topics)" if waiting else None
-        self._status.report(self._name, reason, self._subscriptions.refused)
+        self._status.report(self.name, reason, self._subscriptions.refused)
 
     async def _ask(self, socket: ClientConnection) -> None:
         for request in self._subscriptions.due(time.monotonic()):
-            await socket.send(bybit.subscribe_request(request.req_id, request.topics))
+            await socket.send(bybit.request(request.operation, request.req_id, request.topics))
 
     async def _tend(self, socket: ClientConnection) -> None:
         """Subscribe, ping, and raise when data stops."""

@@ -6,7 +6,7 @@ To do something with every trade: do it in `_send`.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tapeline import names
 
@@ -17,6 +17,7 @@ from tapeline_producer.metrics import Metrics
 from tapeline_producer.publish import Publisher
 from tapeline_producer.rest import Rest
 from tapeline_producer.settings import Settings
+from tapeline_producer.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +28,16 @@ class Intake:
     def __init__(
         self,
         settings: Settings,
-        histories: Histories,
         publisher: Publisher,
         rest: Rest,
         metrics: Metrics,
         clock_ms: Callable[[], int],
+        witness: Witness | None = None,
     ) -> None:
-        """Wire up; see the modules of the arguments."""
+        """Wire up; see the modules of the arguments. The witness is asked where other replicas write too."""
         self._settings = settings
-        self._histories = histories
+        self._histories = Histories(settings.dedupe_ids, settings.hold_trades)
+        self._witness = witness
         self._publisher = publisher
         self._rest = rest
         self._metrics = metrics
@@ -47,6 +49,29 @@ class Intake:
 
     def _age_s(self, category: str) -> float:
         return (self._clock_ms() - self._newest_ms[category]) / 1000
+
+    def adopt(self, histories: Iterable[History]) -> None:
+        """Take over symbols with what the log says of them; call it before they are subscribed."""
+        histories = list(histories)
+        self._histories.adopt(histories)
+        for history in histories:
+            if history.last is not None:
+                known = history.last.trade_id, history.last.key[0]
+                self._publisher.admission.known(history.category, history.symbol, *known)
+
+    def forget(self, category: str, symbol: str) -> None:
+        """Let go of a symbol that is followed no more; what is held of it goes on."""
+        history = self._histories.forget(category, symbol)
+        if history is not None:
+            for trade in history.give_up(self._clock_ms()).trades:
+                self._publisher.trade(trade)
+        self._publisher.admission.forget(category, symbol)
+        if self._witness is not None:
+            self._witness.dismiss((category, symbol))
+
+    def is_holding(self, category: str, symbol: str) -> bool:
+        """Return whether trades of a symbol wait for a proof that none are missing before them."""
+        return self._histories.of(category, symbol).holding
 
     def opened(self, category: str, symbols: frozenset[str], reason: str) -> None:
         """Note that a connection starts afresh: its symbols may have missed trades."""
@@ -86,6 +111,9 @@ class Intake:
 
     async def _fill(self, history: History, generation: int) -> None:
         answer = await self._ask(history)
+        limit = bybit.BACKFILL_LIMIT[history.category]
+        if self._witness is not None and (answer is None or not history.is_proven(answer, limit)):
+            answer = await self._testimony(self._witness, history, answer)
         if history.generation != generation or not history.holding:
             return
         now_ms = self._clock_ms()
@@ -95,8 +123,21 @@ class Intake:
         else:
             for unreadable in answer.rejects:
                 self._publisher.reject(unreadable, history.category)
-            released = history.merge(answer, bybit.BACKFILL_LIMIT[history.category], now_ms)
+            released = history.merge(answer, limit, now_ms)
         self._send(history.category, released)
+        if self._witness is not None:
+            self._witness.dismiss((history.category, history.symbol))
+
+    async def _testimony(self, witness: Witness, history: History, answer: bybit.Trades | None) -> bybit.Trades | None:
+        """Let a history see what another replica wrote; where that proves all, REST's answer is not needed."""
+        try:
+            async with asyncio.timeout(self._settings.hold_s):
+                await witness.testify(history)
+        except TimeoutError:
+            log.warning("the log was too slow to be read on", extra={"symbol": history.symbol})
+        if answer is None and history.overlaps:
+            return bybit.Trades([], [], 0)
+        return answer
 
     async def _ask(self, history: History) -> bybit.Trades | None:
         patience_s = self._settings.hold_s

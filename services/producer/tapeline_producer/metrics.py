@@ -32,6 +32,7 @@ class Metrics:
         self.undeliverable = self._counter(
             "tapeline_records_undeliverable", "records given up: too large, or no room for rejects", ()
         )
+        self._add_sharing()
         self.refused_topics = Gauge(
             "tapeline_refused_topics", "topics the exchange refuses", by_category, registry=self.registry
         )
@@ -46,6 +47,25 @@ class Metrics:
             "tapeline_last_trade_age_seconds",
             "time since the newest trade was read",
             by_category,
+            registry=self.registry,
+        )
+
+    def _add_sharing(self) -> None:
+        self.rebalances = self._counter(
+            "tapeline_rebalances", "changes of what the group gave this replica, by kind", ("kind",)
+        )
+        self.handovers = self._counter(
+            "tapeline_handovers", "shares given up, by whether another replica took them up in time", ("end",)
+        )
+        self.owned_partitions = Gauge(
+            "tapeline_owned_partitions", "shares of the symbols that are this replica's", registry=self.registry
+        )
+        self.owned_symbols = Gauge(
+            "tapeline_owned_symbols", "symbols that are this replica's", ("category",), registry=self.registry
+        )
+        self.leaving_symbols = Gauge(
+            "tapeline_leaving_symbols",
+            "symbols of other replicas, followed until those have taken them up",
             registry=self.registry,
         )
 

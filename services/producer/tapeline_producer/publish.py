@@ -33,9 +33,21 @@ _REJECTS_WAITING: Final = 1_000
 _PUMPED_AT_ONCE: Final = 2_000
 _POLL_S: Final = 0.1
 _METADATA_S: Final = 2.0
+_FLUSH_LOOK_S: Final = 0.02
 
 _Category = Literal["spot", "linear"]
 Delivered = Callable[[KafkaError | None, Message], None]
+
+
+class _Span:
+    """Counts of the records between two flushes; each number is written by one thread only."""
+
+    def __init__(self) -> None:
+        self.given = self.delivered = self.given_up = 0
+
+    @property
+    def is_settled(self) -> bool:
+        return self.delivered + self.given_up >= self.given
 
 
 class _Record(NamedTuple):
@@ -43,12 +55,17 @@ class _Record(NamedTuple):
     key: bytes | None
     value: bytes
     delivered: Delivered
+    span: _Span
 
 
 def client_configuration(settings: Settings) -> dict[str, Any]:
-    """Return the Kafka client's configuration: acknowledged by all, in order, never timed out."""
+    """Return the Kafka client's configuration: acknowledged by all, in order, never timed out.
+
+    Raises:
+        AccessRefused: password or authorities cannot be read.
+    """
     return {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **settings.librdkafka(),
         "client.id": "tapeline-producer",
         "enable.idempotence": True,
         "acks": "all",
@@ -73,6 +90,9 @@ class Publisher:
             settings: brokers, topics and limits.
             metrics: what is counted.
             clock_ms: our clock, ms UTC.
+
+        Raises:
+            AccessRefused: password or authorities cannot be read.
         """
         self._settings = settings
         self._metrics = metrics
@@ -81,13 +101,17 @@ class Publisher:
         self.admission = Admission(settings.buffer_trades)
         self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done, with the reason, when the Kafka client is beyond repair."""
+        self.is_mute: Callable[[str, str], bool] = lambda category, symbol: False
+        """Whether the holes of a symbol are another replica's to report."""
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Record] = deque()
         self._rejects_waiting = 0
         self._returned: deque[_Record] = deque()
         self._keys: dict[str, bytes] = {}
-        self._on_trade = {category: self._delivered_trade(category) for category in names.CATEGORIES}
+        self._spans: list[_Span] = []
+        self._begin_span()
         self._closing = threading.Event()
+        self._heard: str | None = None
         configuration = {**client_configuration(settings), "error_cb": self._on_error}
         self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
         self._poller = threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True)
@@ -108,14 +132,16 @@ class Publisher:
         key = self._keys.get(trade.symbol)
         if key is None:
             key = self._keys[trade.symbol] = trade.symbol.encode()
-        self._put(_Record(self._settings.topic_trades, key, self._encode(trade), self._on_trade[trade.category]))
+        self._put(self._settings.topic_trades, key, self._encode(trade), self._on_trade[trade.category])
 
     def gap(self, gap: Gap) -> None:
-        """Send a gap on; there are few, so they are kept whatever the memory."""
+        """Send a gap on, unless it is another's to report; there are few, so they are kept whatever the memory."""
+        if self.is_mute(gap.category, gap.symbol):
+            return
         self._metrics.gaps.labels(gap.category, gap.reason).inc()
         log.warning("trades may be missing", extra=gap.model_dump())
         value = gap.model_dump_json().encode()
-        self._put(_Record(self._settings.topic_gaps, gap.symbol.encode(), value, self._delivered))
+        self._put(self._settings.topic_gaps, gap.symbol.encode(), value, self._on_other)
 
     def reject(self, unreadable: Unreadable, category: str) -> None:
         """Send what could not be read on, its bytes cut where a record would be too large."""
@@ -130,9 +156,11 @@ class Publisher:
         value = (
             Reject.of("producer", reason, raw, self._clock_ms(), cast(_Category, category)).model_dump_json().encode()
         )
-        self._put(_Record(self._settings.topic_rejects, None, value, self._delivered))
+        self._put(self._settings.topic_rejects, None, value, self._on_other)
 
-    def _put(self, record: _Record) -> None:
+    def _put(self, topic: str, key: bytes | None, value: bytes, delivered: Delivered) -> None:
+        record = _Record(topic, key, value, delivered, self._spans[-1])
+        record.span.given += 1
         if self._waiting or not self._send(record):
             self._waiting.append(record)
             self._rejects_waiting += record.topic == self._settings.topic_rejects
@@ -147,6 +175,7 @@ class Publisher:
             if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 return False
             self._metrics.undeliverable.inc()
+            record.span.given_up += 1
             log.error("a record was too large for Kafka and is given up", extra={"topic": record.topic})
         return True
 
@@ -169,22 +198,55 @@ class Publisher:
             if self._waiting or self._returned:
                 self.pump()
 
-    def check(self) -> None:
+    def check(self) -> int:
         """Ask the brokers whether they and all topics are there; blocks up to 2 s, call it in a thread.
 
+        Returns:
+            How many shares the replicas of a group deal out; 1 without a group.
+
         Raises:
-            KafkaUnreachableError: no broker answered.
+            KafkaUnreachableError: no broker answered, or none took us for who we say we are.
             TopicMissingError: a topic does not exist.
+            AccessRefused: the password cannot be read any more.
         """
         bootstrap = self._settings.kafka_bootstrap
         try:
             found = self._producer.list_topics(timeout=_METADATA_S).topics
         except KafkaException as error:
-            raise KafkaUnreachableError(bootstrap, error.args[0].str()) from error
-        wanted = (self._settings.topic_trades, self._settings.topic_gaps, self._settings.topic_rejects)
+            self._renew_password()
+            raise KafkaUnreachableError(bootstrap, self._heard or error.args[0].str()) from error
+        self._heard = None
+        settings = self._settings
+        shared = (settings.topic_assignments,) if settings.group else ()
+        wanted = (settings.topic_trades, settings.topic_gaps, settings.topic_rejects, *shared)
         missing = tuple(name for name in wanted if name not in found)
         if missing:
             raise TopicMissingError(missing, bootstrap)
+        return len(found[settings.topic_assignments].partitions) if settings.group else 1
+
+    def _renew_password(self) -> None:
+        """Take the password as its file holds it now: it may have been changed since this client was made."""
+        user = self._settings.kafka_user()
+        if user is not None:
+            self._producer.set_sasl_credentials(*user)
+
+    async def flushed(self, patience_s: float) -> bool:
+        """Wait until Kafka has all that was handed over before this call; later records do not count.
+
+        Args:
+            patience_s: how long that may take.
+
+        Returns:
+            Whether it has.
+        """
+        deadline = time.monotonic() + patience_s
+        before = list(self._spans)
+        self._begin_span()
+        while time.monotonic() < deadline:
+            if all(span.is_settled for span in before):
+                return True
+            await asyncio.sleep(_FLUSH_LOOK_S)
+        return False
 
     async def close(self, patience_s: float) -> int:
         """Deliver what waits, for at most `patience_s`, and return how many records are left."""
@@ -200,29 +262,35 @@ class Publisher:
         while not self._closing.is_set():
             self._producer.poll(_POLL_S)
 
-    def _delivered_trade(self, category: str) -> Delivered:
-        count = self._metrics.produced.labels(category).inc
+    def _begin_span(self) -> None:
+        """Count what comes from now on apart from what came before."""
+        span = _Span()
+        self._spans = [*(old for old in self._spans if not old.is_settled), span]
+        produced = self._metrics.produced
+        self._on_trade = {name: self._when_delivered(span, produced.labels(name).inc) for name in names.CATEGORIES}
+        self._on_other = self._when_delivered(span, lambda: None)
 
+    def _when_delivered(self, span: _Span, count: Callable[[], None]) -> Delivered:
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None:
+                span.delivered += 1
                 count()
             else:
-                self._take_back(message, delivered)
+                self._take_back(message, delivered, span)
 
         return delivered
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._take_back(message, self._delivered)
-
-    def _take_back(self, message: Message, delivered: Delivered) -> None:
+    def _take_back(self, message: Message, delivered: Delivered, span: _Span) -> None:
         """Keep a record that Kafka did not take; its id protects against a second copy."""
         self._metrics.deliveries_failed.inc()
         topic, value = message.topic(), message.value()
         if topic is not None and value is not None:
-            self._returned.append(_Record(topic, message.key(), value, delivered))
+            self._returned.append(_Record(topic, message.key(), value, delivered, span))
 
     def _on_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            # The call that fails says only that it did; the rest of this is how long it took.
+            self._heard = error.str().partition(" (after ")[0]
         if error.fatal():
             self._loop.call_soon_threadsafe(self._give_up, error.str())
 

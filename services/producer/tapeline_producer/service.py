@@ -1,6 +1,6 @@
-"""The life of the service: wait for Kafka, resume, choose symbols, stay connected, flush at the end.
+"""The life of the service: wait for Kafka, choose symbols, follow those that are ours, hand over and flush at the end.
 
-Not here: the process (signals, exit code) in __main__.py.
+Not here: the process (signals, exit code) in __main__.py; what to do about symbols in roster.py.
 To start another part with the service: add it to `_serve`.
 """
 
@@ -8,11 +8,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
-from tapeline_producer import bybit, resume
-from tapeline_producer.continuity import Histories
+from tapeline_producer import resume
 from tapeline_producer.errors import (
     FatalKafkaError,
     KafkaUnreachableError,
@@ -20,16 +19,19 @@ from tapeline_producer.errors import (
     ProducerError,
     TopicMissingError,
 )
-from tapeline_producer.feed import Feed
 from tapeline_producer.intake import Intake
+from tapeline_producer.membership import Membership
 from tapeline_producer.metrics import Metrics
+from tapeline_producer.pool import Pool
 from tapeline_producer.publish import Publisher
 from tapeline_producer.rest import Rest
 from tapeline_producer.rhythm import Backoff
+from tapeline_producer.roster import Roster
 from tapeline_producer.selection import Selection, select
 from tapeline_producer.settings import Settings
-from tapeline_producer.status import EXCHANGE, KAFKA, Status
-from tapeline_producer.subscription import Subscriptions
+from tapeline_producer.shares import Shares
+from tapeline_producer.status import EXCHANGE, GROUP, KAFKA, Status
+from tapeline_producer.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def clock_ms() -> int:
 
 
 async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping: Callable[[], bool]) -> None:
-    """Run until cancelled; what waits is flushed before this returns.
+    """Run until cancelled; what is ours is handed over and what waits is flushed before this returns.
 
     Args:
         settings: all of it.
@@ -55,12 +57,13 @@ async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping:
 
     Raises:
         ProducerError: the service cannot go on.
+        AccessRefused: password or authorities cannot be read.
     """
     publisher = Publisher(settings, metrics, clock_ms)
     rest = Rest(settings, clock_ms)
     beating = asyncio.create_task(_beat(status))
     try:
-        await _serve(settings, metrics, status, publisher, rest, is_stopping)
+        await _Service(settings, metrics, status, publisher, rest, is_stopping).serve()
     finally:
         left = await publisher.close(FLUSH_S)
         log.info("flushed", extra={"records_left": left})
@@ -68,112 +71,159 @@ async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping:
         beating.cancel()
 
 
-async def _serve(
-    settings: Settings,
-    metrics: Metrics,
-    status: Status,
-    publisher: Publisher,
-    rest: Rest,
-    is_stopping: Callable[[], bool],
-) -> None:
-    histories = await _resumed(settings, publisher, status, is_stopping)
-    selections = await _selected(settings, rest, status)
-    intake = Intake(settings, histories, publisher, rest, metrics, clock_ms)
-    feeds = list(_feeds(settings, selections, intake, status, metrics))
-    tasks: list[asyncio.Future[Any]] = [
-        *(asyncio.create_task(feed.run()) for feed in feeds),
-        asyncio.create_task(publisher.keep_pumping()),
-        asyncio.create_task(_watch_kafka(settings, publisher, status)),
-    ]
-    try:
-        await asyncio.wait([*tasks, publisher.fatal], return_when=asyncio.FIRST_COMPLETED)
-    finally:
+class _Service:
+    """What runs between the first sign of Kafka and the end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        status: Status,
+        publisher: Publisher,
+        rest: Rest,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._publisher = publisher
+        self._rest = rest
+        self._is_stopping = is_stopping
+        shares = Shares(1, settings.handover_s)
+        witness = Witness(self._read_on) if settings.group else None
+        self._intake = Intake(settings, publisher, rest, metrics, clock_ms, witness)
+        self._pool = Pool(settings, self._intake, status, metrics, clock_ms)
+        self._roster = Roster(shares, self._pool, self._intake, status, metrics, self._resumed)
+        self._roster.witness = witness
+        if not settings.group:
+            shares.assigned([0], time.monotonic())
+        publisher.is_mute = lambda category, symbol: not shares.reports(category, symbol)
+
+    async def serve(self) -> None:
+        """Run until cancelled or until a part of it ends."""
+        settings, publisher = self._settings, self._publisher
+        self._roster.deal(await self._insist(lambda: asyncio.to_thread(publisher.check), KAFKA))
+        await self._select()
+        membership = self._member() if settings.group else None
+        tasks: list[asyncio.Future[Any]] = [
+            *(asyncio.create_task(part) for part in (self._roster.run(), publisher.keep_pumping())),
+            *(asyncio.create_task(part) for part in (self._watch_kafka(), self._reselect())),
+            self._pool.failed,
+            *([membership.ended] if membership else []),
+        ]
+        try:
+            await asyncio.wait([*tasks, publisher.fatal], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if membership is not None:
+                await self._leave(membership)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._pool.close()
+            await self._intake.stop()
+        if publisher.fatal.done():
+            raise FatalKafkaError(publisher.fatal.result())
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await intake.stop()
-    if publisher.fatal.done():
-        raise FatalKafkaError(publisher.fatal.result())
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+            if not task.cancelled():
+                task.result()
 
+    def _member(self) -> Membership:
+        """Join the group, which says what is ours."""
 
-async def _resumed(
-    settings: Settings, publisher: Publisher, status: Status, is_stopping: Callable[[], bool]
-) -> Histories:
-    def attempt() -> Histories:
-        publisher.check()
-        return resume.read(settings, publisher.admission, is_stopping)
+        def trouble(reason: str) -> None:
+            self._status.fail(GROUP, reason)
 
-    histories = await _insist(lambda: asyncio.to_thread(attempt), settings, status, KAFKA)
-    status.hold(KAFKA)
-    return histories
+        membership = Membership(self._settings, self._roster, self._publisher.flushed, trouble)
+        self._roster.when_taken_up = membership.taken_up
+        membership.start()
+        return membership
 
+    async def _leave(self, membership: Membership) -> None:
+        """Hand over if that was asked for; when something broke, others find what we leave in the log."""
+        try:
+            if self._is_stopping():
+                await membership.leave()
+        finally:
+            await membership.close()
 
-async def _selected(settings: Settings, rest: Rest, status: Status) -> dict[str, Selection]:
-    async def one(category: str) -> Selection:
+    async def _resumed(self, keys: Collection[resume.Key]) -> resume.Reading:
+        reading = await self._insist(
+            lambda: asyncio.to_thread(resume.read, self._settings, keys, self._is_stopping), KAFKA
+        )
+        self._status.hold(KAFKA)
+        if self._is_stopping():
+            # It ended early, and the symbols it is about will be another's.
+            await asyncio.Event().wait()
+        return reading
+
+    def _read_on(self, keys: Collection[resume.Key], since: Mapping[int, int]) -> list[resume.Stored]:
+        return resume.read_on(self._settings, keys, since)
+
+    async def _select(self) -> None:
+        settings = self._settings
+        found = {}
+        for category in settings.categories:
+            found[category] = await self._insist(lambda name=category: self._choose(name), EXCHANGE)  # type: ignore[misc]
+        if not any(selection.listed for selection in found.values()):
+            raise NothingSelectedError(settings.categories, settings.quote)
+        self._roster.select(found)
+
+    async def _choose(self, category: str) -> Selection:
+        settings, rest = self._settings, self._rest
         instruments = await rest.instruments(category, _SELECT_PATIENCE_S)
         tickers = [] if settings.symbols else await rest.tickers(category, _SELECT_PATIENCE_S)
-        return select(settings.symbols, instruments, tickers, settings.quote, settings.top)
-
-    found = {}
-    for category in settings.categories:
-        selection = await _insist(lambda name=category: one(name), settings, status, EXCHANGE)  # type: ignore[misc]
-        found[category] = selection
-        what = {"category": category, "symbols": list(selection.listed)}
-        log.info("symbols selected", extra=what)
+        selection = select(settings.symbols, instruments, tickers, settings.quote, settings.top)
+        log.info("symbols selected", extra={"category": category, "symbols": list(selection.listed)})
         for symbol in selection.unlisted:
             what = {"category": category, "symbol": symbol}
             log.error("a symbol named in PRODUCER_SYMBOLS does not trade there; name another", extra=what)
-    if not any(selection.listed for selection in found.values()):
-        raise NothingSelectedError(settings.categories, settings.quote)
-    return found
+        return selection
 
+    async def _reselect(self) -> None:
+        """Choose by turnover from time to time, all replicas at the same moments, so that they see the same."""
+        interval_s = self._settings.reselect_s
+        while True:
+            if self._settings.symbols or interval_s == 0:
+                await asyncio.Event().wait()
+            await asyncio.sleep(interval_s - time.time() % interval_s)
+            try:
+                found = {category: await self._choose(category) for category in self._settings.categories}
+            except ProducerError as error:
+                log.warning("the symbols stay as they are: %s", error)
+            else:
+                if any(selection.listed for selection in found.values()):
+                    self._roster.select(found)
 
-async def _insist(attempt: Callable[[], Awaitable[T]], settings: Settings, status: Status, condition: str) -> T:
-    """Try until it works, saying why not: once for each new reason."""
-    backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
-    told = ""
-    while True:
-        try:
-            return await attempt()
-        except ProducerError as error:
-            status.fail(condition, str(error))
-            if str(error) != told:
-                told = str(error)
-                log.error("%s; trying again", error)
-        await asyncio.sleep(backoff.next_s())
+    async def _insist(self, attempt: Callable[[], Awaitable[T]], condition: str) -> T:
+        """Try until it works, saying why not: once for each new reason."""
+        settings = self._settings
+        backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
+        told = ""
+        while True:
+            try:
+                return await attempt()
+            except ProducerError as error:
+                self._status.fail(condition, str(error))
+                if str(error) != told:
+                    told = str(error)
+                    log.error("%s; trying again", error)
+            await asyncio.sleep(backoff.next_s())
 
-
-def _feeds(
-    settings: Settings, selections: dict[str, Selection], intake: Intake, status: Status, metrics: Metrics
-) -> Iterator[Feed]:
-    for category, selection in selections.items():
-        unlisted = dict.fromkeys(selection.unlisted, "not listed by instruments-info")
-        for number, symbols in enumerate(bybit.connections(selection.listed) or [()], 1):
-            mine = unlisted if number == 1 else {}
-            if symbols or mine:
-                subscriptions = Subscriptions(category, symbols, mine, settings.ack_s, settings.refused_retry_s)
-                yield Feed(f"{category}-{number}", category, subscriptions, settings, intake, status, metrics, clock_ms)
-
-
-async def _watch_kafka(settings: Settings, publisher: Publisher, status: Status) -> None:
-    is_well = True
-    while True:
-        try:
-            await asyncio.to_thread(publisher.check)
-        except (KafkaUnreachableError, TopicMissingError) as error:
-            status.fail(KAFKA, str(error))
-            if is_well:
-                log.error("%s", error)
-            is_well = False
-        else:
-            status.hold(KAFKA)
-            if not is_well:
-                log.info("Kafka is back")
-            is_well = True
-        await asyncio.sleep(settings.kafka_check_s)
+    async def _watch_kafka(self) -> None:
+        is_well = True
+        while True:
+            try:
+                self._roster.deal(await asyncio.to_thread(self._publisher.check))
+            except (KafkaUnreachableError, TopicMissingError) as error:
+                self._status.fail(KAFKA, str(error))
+                if is_well:
+                    log.error("%s", error)
+                is_well = False
+            else:
+                self._status.hold(KAFKA)
+                if not is_well:
+                    log.info("Kafka is back")
+                is_well = True
+            await asyncio.sleep(self._settings.kafka_check_s)
 
 
 async def _beat(status: Status) -> None:

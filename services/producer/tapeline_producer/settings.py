@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tapeline import names
+from tapeline.access import KafkaAccess
 
 _List = Annotated[tuple[str, ...], NoDecode]
 
 
-class Settings(BaseSettings):
-    """The producer's settings, each as PRODUCER_<NAME>."""
+class Settings(KafkaAccess, BaseSettings):
+    """The producer's settings, each as PRODUCER_<NAME>; those of Kafka's security: tapeline.access."""
 
     model_config = SettingsConfigDict(env_prefix="PRODUCER_", frozen=True, extra="ignore")
 
@@ -28,6 +29,15 @@ class Settings(BaseSettings):
     """Symbols a category, by turnover of 24 h, when none are named."""
     quote: str = "USDT"
     """Quote coin of the symbols chosen by turnover."""
+    reselect_s: float = Field(default=3600.0, ge=0)
+    """How often symbols are chosen by turnover anew, at whole multiples of it in UTC; 0: never."""
+
+    group: str | None = Field(default=None, min_length=1)
+    """Consumer group whose members share the symbols; None: this process alone follows all of them."""
+    group_session_s: float = Field(default=6.0, gt=0)
+    """Silence after which the group takes a member for dead; brokers refuse less than 6 s unless told otherwise."""
+    handover_s: float = Field(default=15.0, ge=0)
+    """Longest time that symbols given to another replica are still followed here, until that one has taken them up."""
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka brokers, `host:port`, comma separated."""
@@ -37,6 +47,8 @@ class Settings(BaseSettings):
     """Topic of the holes in the feed."""
     topic_rejects: str = names.TOPIC_REJECTS
     """Topic of what could not be read."""
+    topic_assignments: str = names.TOPIC_ASSIGNMENTS
+    """Empty topic whose partitions are the shares that the replicas of a group deal out; without a group unused."""
     kafka_linger_ms: int = Field(default=10, ge=0, le=1000)
     """How long a record waits for company in a batch."""
     kafka_queue_messages: int = Field(default=100_000, ge=1)

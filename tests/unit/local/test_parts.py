@@ -21,7 +21,7 @@ def around(**options: object) -> parts.Surroundings:
         elasticsearch_home=Path("/tools/elasticsearch-9"),
         jars=Path("/tools/jars"),
         jvm=Jvm("found", "/java", "/java-launch", 25, ()),
-        ports={use: 20_000 + number for number, use in enumerate(ports.USES)},
+        ports={use: 20_000 + number for number, use in enumerate(ports.uses(3))},
         options=StackOptions.model_validate(options),
         cluster_id="-id",
     )
@@ -73,3 +73,18 @@ def test_elasticsearch_lives_where_its_user_can_go():
 
 def test_spark_starts_with_the_java_that_takes_its_flags():
     assert parts.launch("spark", around()).env["JAVA_HOME"] == "/java-launch"
+
+
+def test_producer_alone_joins_no_group_and_several_join_one():
+    assert "PRODUCER_GROUP" not in parts.launch("producer", around()).env
+    several = around(producers=3)
+    envs = [parts.launch(part, several).env for part in ("producer", "producer-2", "producer-3")]
+    assert len({env["PRODUCER_GROUP"] for env in envs}) == 1
+    assert len({env["PRODUCER_HEALTH_PORT"] for env in envs}) == 3
+
+
+def test_variable_of_the_producer_goes_to_all_replicas_and_one_of_a_replica_wins():
+    extra = {"producer": {"PRODUCER_TOP": "5"}, "producer-2": {"PRODUCER_TOP": "6"}}
+    options = around(producers=3, extra_env=extra)
+    tops = [parts.launch(part, options).env["PRODUCER_TOP"] for part in ("producer", "producer-2", "producer-3")]
+    assert tops == ["5", "6", "5"]

@@ -27,3 +27,11 @@ def test_only_a_port_that_was_taken_is_replaced():
 def test_a_port_written_down_twice_is_given_once():
     chosen = ports.choose(dict.fromkeys(ports.USES, ports.free_port(set())))
     assert len(set(chosen.values())) == len(ports.USES)
+
+
+def test_each_producer_has_a_port_of_its_own_and_the_others_keep_theirs():
+    before = ports.choose({})
+    after = ports.choose(before, producers=3)
+    assert set(after) == set(ports.USES) | {"producer-2_health", "producer-3_health"}
+    assert len(set(after.values())) == len(after)
+    assert {use: after[use] for use in before} == before

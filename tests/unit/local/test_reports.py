@@ -2,14 +2,16 @@ from tapeline_local import ports
 from tapeline_local.reports import Addresses, status_of
 from tapeline_local.supervision import Event
 
-NUMBERS = {use: 20_000 + number for number, use in enumerate(ports.USES)}
+NUMBERS = {use: 20_000 + number for number, use in enumerate(ports.uses(3))}
 STOPPED = {"statename": "STOPPED", "pid": 0, "start": 100, "now": 500}
 
 
 def test_every_address_is_on_loopback_with_a_port_of_its_own():
-    where = vars(Addresses.of(NUMBERS))
-    assert len(set(where.values())) == len(where)
-    assert all("127.0.0.1:" in address for address in where.values())
+    fields = vars(Addresses.of(NUMBERS))
+    where = [fields.pop("producers"), *((address,) for address in fields.values())]
+    addresses = [address for group in where for address in group]
+    assert len(set(addresses)) == len(addresses) == 8
+    assert all("127.0.0.1:" in address for address in addresses)
 
 
 def test_a_stopped_part_has_no_process_no_age_and_no_memory():
@@ -21,3 +23,8 @@ def test_a_stopped_part_has_no_process_no_age_and_no_memory():
 def test_only_ends_that_nobody_asked_for_count_as_restarts():
     events = [Event("kafka", "died"), Event("kafka", "stopped"), Event("spark", "died"), Event("kafka", "started")]
     assert status_of("kafka", STOPPED, events, NUMBERS).restarts == 1
+
+
+def test_replica_is_reached_at_its_own_port():
+    assert status_of("producer-2", STOPPED, [], NUMBERS).port == NUMBERS["producer-2_health"]
+    assert str(NUMBERS["producer-2_health"]) in Addresses.of(NUMBERS).producers[1]

@@ -2,8 +2,17 @@ import configparser
 from pathlib import Path
 
 import pytest
-from tapeline_local.options import PARTS
-from tapeline_local.supervision import CARE, Event, configuration, is_plain, parse_event, parse_events, read_events
+from tapeline_local.options import PARTS, in_start_order
+from tapeline_local.supervision import (
+    CARE,
+    Event,
+    care_of,
+    configuration,
+    is_plain,
+    parse_event,
+    parse_events,
+    read_events,
+)
 
 # As supervisor 4.3 writes them.
 LOG = """2026-11-21 04:42:09,001 INFO supervisord started with pid 10
@@ -33,6 +42,15 @@ def test_every_part_is_started_on_demand_and_again_after_a_crash():
 def test_parts_are_stopped_in_the_opposite_order():
     priorities = [int(parsed()[f"program:{part}"]["priority"]) for part in PARTS]
     assert priorities == sorted(set(priorities))
+
+
+def test_replica_is_looked_after_like_the_first_one_and_stopped_before_it():
+    assert care_of("producer-2") == CARE["producer"]
+    parser = configparser.RawConfigParser()
+    parser.read_string(configuration(in_start_order(PARTS, 2), Path("/state/run/supervisor.sock"), False))
+    first, second = parser["program:producer"], parser["program:producer-2"]
+    assert first["stopwaitsecs"] == second["stopwaitsecs"]
+    assert int(first["priority"]) < int(second["priority"])
 
 
 def test_only_spark_stops_its_own_processes_itself():

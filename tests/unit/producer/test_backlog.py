@@ -37,3 +37,11 @@ def test_each_symbol_has_its_own_hole() -> None:
     assert [(g.category, g.from_trade_id, g.from_traded_at) for g in gaps if g] == [
         ("spot", None, START_MS + 7), ("linear", "old", START_MS),
     ]  # fmt: skip
+
+
+def test_symbol_given_to_another_replica_takes_its_open_hole_along_unreported() -> None:
+    admission = Admission(4)
+    admission.admit(trade(1), 0, NOW_MS)
+    admission.admit(trade(2), 4, NOW_MS)
+    admission.forget("spot", "BTCUSDT")
+    assert admission.admit(trade(3), 0, NOW_MS) == (True, None)

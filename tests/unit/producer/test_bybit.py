@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.trade import WIRE_COLUMNS, WireTrade
 from tapeline_producer import bybit
@@ -95,6 +95,7 @@ def test_unreadable_frame_is_one_reject_with_all_its_bytes(raw: bytes) -> None:
     assert message.raw == raw and message.reason
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_one_reject_and_never_an_error(raw: bytes) -> None:
     assert isinstance(read(raw), Unreadable | Ack | Pong | Trades)
@@ -106,6 +107,7 @@ _ANY_JSON = (
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from([*fill(1)]), _ANY_JSON, max_size=4).map(lambda c: fill(1) | c), max_size=5)
 )
@@ -161,12 +163,10 @@ def test_spot_requests_hold_ten_topics_at_most() -> None:
     assert sizes == [10, 10, 5]
 
 
-def test_symbols_are_shared_out_below_the_limit_of_characters_in_order() -> None:
-    symbols = [f"COIN{n}USDT" for n in range(1500)]
-    shares = bybit.connections(symbols)
-    assert [symbol for share in shares for symbol in share] == symbols
-    assert max(len(json.dumps([f"publicTrade.{s}" for s in share], separators=(",", ":"))) for share in shares) < 21_000
-    assert len(shares) == 3
+def test_characters_of_symbols_are_counted_as_a_request_holds_them() -> None:
+    symbols = [f"COIN{n}USDT" for n in range(800)]
+    text = json.dumps([bybit.topic(symbol) for symbol in symbols], separators=(",", ":"))
+    assert sum(map(bybit.args_characters, symbols)) == len(text) - len("[]") + len(",")
 
 
 def test_topics_in_an_error_text_are_found_whole() -> None:

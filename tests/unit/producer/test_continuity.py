@@ -1,6 +1,6 @@
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.books import Gap
 from tapeline_producer.bybit import Trade, Trades
@@ -202,11 +202,49 @@ def test_answer_older_than_what_was_read_of_the_log_proves_an_absent_symbol_cont
     assert (ids(released), released.gaps) == (["t3", "t4", "t5"], [])
 
 
+def test_held_trade_that_another_replica_wrote_proves_all_before_it() -> None:
+    one = after_break(1)
+    one.take([trade(8), trade(9)], NOW_MS)
+    assert not one.overlaps and not one.is_proven(answer(5, 6, 7, 8, 9), LIMIT)
+    for number in range(2, 9):
+        one.remember(f"t{number}", key_of(START_MS + number, 100 + number), 0)
+    assert one.overlaps and one.is_proven(answer(5, 6, 7, 8, 9), LIMIT)
+    released = one.merge(Trades([], [], 0), LIMIT, NOW_MS)
+    assert (ids(released), released.gaps, released.duplicates) == (["t9"], [], 1)
+
+
+def test_log_that_ends_before_the_first_held_trade_proves_nothing_alone() -> None:
+    one = after_break(1)
+    one.take([trade(8)], NOW_MS)
+    one.remember("t2", key_of(START_MS + 2, 102), 0)
+    assert not one.overlaps
+    assert ends(one.merge(answer(4, 5, 6, 7, 8), LIMIT, NOW_MS).gaps) == [("t2", "t4")]
+
+
+def test_known_trade_behind_a_second_break_proves_nothing_about_it() -> None:
+    one = after_break(1)
+    one.take([trade(3)], NOW_MS)
+    one.hold("reconnect")
+    one.remember("t3", key_of(START_MS + 3, 103), 0)
+    assert not one.overlaps
+
+
+def test_history_taken_over_replaces_what_was_known_and_is_gone_when_forgotten() -> None:
+    ours, theirs = Histories(100, 100), Histories(100, 100)
+    ours.of("spot", "BTCUSDT").remember("t1", key_of(START_MS + 1, 101), 0)
+    theirs.of("spot", "BTCUSDT").remember("t5", key_of(START_MS + 5, 105), 0)
+    ours.adopt(theirs)
+    assert ours.of("spot", "BTCUSDT").last == theirs.of("spot", "BTCUSDT").last
+    assert ours.forget("spot", "BTCUSDT") is not None
+    assert ours.of("spot", "BTCUSDT").last is None and ours.forget("spot", "ETHUSDT") is None
+
+
 def _orders(count: int) -> list[Trade]:
     """Trades in the exchange's order, three to a taker order."""
     return [trade(n, traded_at=START_MS + n // 3, sequence=100 + n // 3) for n in range(count)]
 
 
+@settings(deadline=None)
 @given(
     cut=st.integers(1, 30), back=st.integers(31, 60), reach=st.integers(1, 60),
     repeats=st.lists(st.integers(0, 59), max_size=10),

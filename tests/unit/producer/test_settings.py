@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
+from tapeline.access import AccessRefused
+from tapeline_producer.publish import client_configuration
 from tapeline_producer.settings import Settings
 
 
@@ -25,3 +29,24 @@ def test_unknown_category_is_refused_with_the_known_ones(value: str) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().top = 3
+
+
+def test_secured_kafka_is_reached_with_the_password_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("canary\n")
+    monkeypatch.setenv("PRODUCER_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("PRODUCER_KAFKA_USERNAME", "tapeline-producer")
+    monkeypatch.setenv("PRODUCER_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = Settings()
+    configuration = client_configuration(settings)
+    assert (configuration["security.protocol"], configuration["sasl.password"]) == ("SASL_SSL", "canary")
+    assert configuration["acks"] == "all"
+    assert "canary" not in repr(settings)
+
+
+def test_user_without_a_password_file_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRODUCER_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("PRODUCER_KAFKA_USERNAME", "tapeline-producer")
+    with pytest.raises(AccessRefused, match="PRODUCER_KAFKA_PASSWORD_FILE was not set"):
+        Settings()

@@ -7,7 +7,8 @@ ACK_S, RETRY_S = 10.0, 60.0
 
 
 def opened(*symbols: str, category: str = "spot", unlisted: dict[str, str] | None = None) -> Subscriptions:
-    one = Subscriptions(category, symbols, unlisted or {}, ACK_S, RETRY_S)
+    one = Subscriptions(category, ACK_S, RETRY_S)
+    one.add(symbols, unlisted or {}, 0.0)
     one.opened(0.0)
     return one
 
@@ -103,3 +104,82 @@ def test_new_connection_asks_for_everything_again_but_not_for_what_was_refused()
     one.answered(Ack(request.req_id, False, "Invalid symbol :[publicTrade.B]"), 0.0)
     one.opened(5.0)
     assert asked(one, 5.0) == [("A",)]
+
+
+def confirmed(*symbols: str) -> Subscriptions:
+    one = opened(*symbols)
+    for request in one.due(0.0):
+        one.answered(Ack(request.req_id, True, ""), 0.1)
+    return one
+
+
+def wishes(one: Subscriptions, now: float) -> list[tuple[str, str]]:
+    return [
+        (request.operation, topic.removeprefix("publicTrade.")) for request in one.due(now) for topic in request.topics
+    ]
+
+
+def test_symbol_added_on_an_open_connection_is_asked_for_alone() -> None:
+    one = confirmed("A")
+    one.add(["B"], {}, 1.0)
+    assert (one.waiting, wishes(one, 1.0)) == (["B"], [("subscribe", "B")])
+
+
+def test_symbol_removed_is_unsubscribed_and_what_still_comes_of_it_is_readable_but_not_followed() -> None:
+    one = confirmed("A", "B")
+    one.remove(["B"])
+    assert wishes(one, 1.0) == [("unsubscribe", "B")]
+    assert (one.symbols, one.readable) == ({"A"}, {"A", "B"})
+    assert one.is_followed("A") and not one.is_followed("B") and not one.is_answered("B")
+    one.opened(2.0)
+    assert one.readable == {"A"}
+
+
+def test_symbol_that_was_never_asked_for_is_removed_without_a_word() -> None:
+    one = opened("A", "B")
+    one.remove(["B"])
+    assert asked(one, 0.0) == [("A",)]
+
+
+def test_symbol_removed_before_its_answer_is_not_confirmed_by_it() -> None:
+    one = opened("A", "B")
+    (request,) = one.due(0.0)
+    one.remove(["B"])
+    assert one.answered(Ack(request.req_id, True, ""), 0.1) == (["A"], {})
+    assert wishes(one, 0.2) == [("unsubscribe", "B")]
+
+
+def test_symbol_removed_and_added_again_waits_for_the_second_answer() -> None:
+    """Between the two no trade comes, so the first answer must not count as the beginning."""
+    one = opened("A")
+    (first,) = one.due(0.0)
+    one.remove(["A"])
+    one.add(["A"], {}, 0.1)
+    end, again = one.due(0.1)
+    assert (end.operation, again.operation) == ("unsubscribe", "subscribe")
+    assert one.answered(Ack(first.req_id, True, ""), 0.2) == ([], {})
+    assert one.answered(Ack(end.req_id, True, ""), 0.2) == ([], {})
+    assert one.answered(Ack(again.req_id, True, ""), 0.2) == (["A"], {})
+
+
+def test_request_without_an_answer_is_repeated_only_for_what_is_still_followed() -> None:
+    one = opened("A", "B")
+    one.due(0.0)
+    one.remove(["B"])
+    one.due(0.1)
+    assert ("subscribe", "A") in wishes(one, ACK_S + 0.05)
+
+
+def test_unsubscribing_that_is_refused_as_a_whole_is_tried_topic_by_topic() -> None:
+    one = confirmed("A", "B", "C")
+    one.remove(["A", "B"])
+    (request,) = one.due(1.0)
+    one.answered(Ack(request.req_id, False, "error:handler not found,topic:publicTrade.A"), 1.1)
+    assert wishes(one, 1.2) == [("unsubscribe", "A"), ("unsubscribe", "B")]
+
+
+def test_nothing_counts_as_answered_on_a_connection_that_is_gone() -> None:
+    one = confirmed("A")
+    assert one.is_answered("A")
+    one.closed()
+    assert not one.is_answered("A")

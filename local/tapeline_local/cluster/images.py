@@ -1,0 +1,155 @@
+"""Builds our images and brings them into a registry.
+
+To add one: a Dockerfile, and a line in IMAGES.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapeline_local.cluster import checks
+from tapeline_local.cluster.shell import Shell
+
+REPORT = "build/images.json"
+# Docker passes them to a build by name, so that no value stands in a command line or in a log.
+_BY_NAME = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "INDEX_URL", "MAVEN_URL")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes:
+        name: repository, behind `tapeline/`.
+        folder: with its Dockerfile.
+        pins: of versions.env that its Dockerfile takes.
+    """
+
+    name: str
+    folder: str
+    pins: tuple[str, ...] = ("UV_VERSION", "TAPELINE_VERSION")
+
+
+IMAGES = (
+    Image("producer", "services/producer"),
+    Image("inference", "services/inference"),
+    Image("trainer", "services/trainer"),
+    Image("simulator", "services/simulator"),
+    Image("spark", "spark-apps", ("UV_VERSION", "TAPELINE_VERSION", "SETUPTOOLS_VERSION")),
+)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What differs between machines.
+
+    Attributes:
+        registry: host:port that the names begin with.
+        base_image: what every image begins with.
+        network: of the build, as Docker names it; empty: its default.
+        extra_ca: PEM file of an authority that a proxy on the way signs with, or None.
+        only: names of the images to build; empty: all.
+        report: JSON file to write about them.
+    """
+
+    registry: str
+    base_image: str
+    network: str = ""
+    extra_ca: Path | None = None
+    only: tuple[str, ...] = ()
+    report: Path = Path(REPORT)
+
+
+def reference(image: Image, registry: str, pins: dict[str, str]) -> str:
+    """Return the name that an image is built and pushed under."""
+    return f"{registry}/tapeline/{image.name}:{pins['TAPELINE_VERSION']}"
+
+
+def chosen(only: tuple[str, ...]) -> tuple[Image, ...]:
+    """Return the images of those names, all where none is named.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    unknown = set(only) - {image.name for image in IMAGES}
+    if unknown:
+        raise ValueError(f"images were {', '.join(sorted(unknown))}; known: {', '.join(i.name for i in IMAGES)}")
+    return tuple(image for image in IMAGES if not only or image.name in only)
+
+
+def build(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
+    """Build every chosen image, and write down what they were made of.
+
+    Raises:
+        ClusterError: Docker does not answer, or a build failed.
+        OSError: the file of the authority cannot be read.
+    """
+    _check(shell, pins)
+    more = {} if options.extra_ca is None else {"EXTRA_CA": options.extra_ca.read_text(encoding="ascii")}
+    by_name = [name for name in _BY_NAME if shell.environment.get(name)] + list(more)
+    if (
+        not shell.dry_run
+        and "DOCKER_BUILDKIT" not in shell.environment
+        and shell.ask("docker", "buildx", "version").code
+    ):
+        # The client then refuses to build at all unless it is told to use the older builder.
+        shell.say("this Docker client has no buildx: building with the older builder")
+        more["DOCKER_BUILDKIT"] = "0"
+    images = chosen(options.only)
+    for number, image in enumerate(images, start=1):
+        shell.say(f"image {number} of {len(images)}: {image.name}")
+        command = ["docker", "build", "--file", f"{image.folder}/Dockerfile"]
+        command += ["--tag", reference(image, options.registry, pins)]
+        command += ["--build-arg", f"BASE_IMAGE={options.base_image}"]
+        for pin in image.pins:
+            command += ["--build-arg", f"{pin}={pins[pin]}"]
+        for name in by_name:
+            command += ["--build-arg", name]
+        command += ["--network", options.network] if options.network else []
+        shell.run(*command, ".", more=more)
+    _record(shell, pins, options)
+
+
+def load(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
+    """Push every chosen image, and write down the digests it then has.
+
+    Raises:
+        ClusterError: the registry does not answer, or a push failed.
+    """
+    _check(shell, pins)
+    if not shell.dry_run:
+        checks.registry(options.registry)
+    images = chosen(options.only)
+    for number, image in enumerate(images, start=1):
+        shell.say(f"pushing {number} of {len(images)}: {image.name}")
+        shell.run("docker", "push", reference(image, options.registry, pins))
+    _record(shell, pins, options)
+
+
+def _check(shell: Shell, pins: dict[str, str]) -> None:
+    if not shell.dry_run:
+        checks.tools(("docker",), shell.environment.get("PATH", ""), pins)
+        checks.engine(shell)
+
+
+def _record(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
+    """Write the report: the base as it really was, and each image's id, size and digests."""
+    if shell.dry_run:
+        return
+    named = {image.name: reference(image, options.registry, pins) for image in IMAGES}
+    found = {name: facts for name, given in named.items() if (facts := _inspect(shell, given))}
+    for facts in found.values():
+        shell.say(f"  {facts['reference']}: {facts['size_bytes'] / 2**20:.0f} MiB")
+    base = _inspect(shell, options.base_image) or {"reference": options.base_image, "digests": []}
+    options.report.parent.mkdir(exist_ok=True)
+    options.report.write_text(json.dumps({"base": base, "images": found}, indent=2) + "\n", encoding="utf-8")
+    if "@sha256:" not in options.base_image:
+        digests = ", ".join(base["digests"] or ["it comes from no registry"])
+        shell.say(f"the base image was given without a digest; Docker says: {digests}")
+
+
+def _inspect(shell: Shell, name: str) -> dict[str, Any] | None:
+    form = '{"id":{{json .Id}},"size_bytes":{{json .Size}},"digests":{{json .RepoDigests}}}'
+    answer = shell.ask("docker", "image", "inspect", "--format", form, name)
+    return None if answer.code else {"reference": name, **json.loads(answer.text)}

@@ -1,0 +1,74 @@
+"""What each client of Kafka and Elasticsearch is allowed: test_access.py lets them work with exactly this.
+
+In the shapes of Strimzi's KafkaUser and of Elasticsearch's roles, for the charts to say the same.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+from tapeline import names
+
+
+def _topic(name: str, *operations: str) -> dict[str, Any]:
+    return {"resource": {"type": "topic", "name": name, "patternType": "literal"}, "operations": list(operations)}
+
+
+def _group(name: str, pattern: str = "literal") -> dict[str, Any]:
+    return {"resource": {"type": "group", "name": name, "patternType": pattern}, "operations": ["Read"]}
+
+
+KAFKA: Final[dict[str, list[dict[str, Any]]]] = {
+    "tapeline-producer": [
+        # It reads the end of its own topic at start: the log is its only memory.
+        _topic(names.TOPIC_TRADES, "Describe", "Read", "Write"),
+        _topic(names.TOPIC_GAPS, "Describe", "Write"),
+        _topic(names.TOPIC_REJECTS, "Describe", "Write"),
+        _group(names.GROUP_RESUME),
+        # With PRODUCER_GROUP only: replicas share the symbols.
+        _topic(names.TOPIC_ASSIGNMENTS, "Describe", "Read"),
+        _group(names.GROUP_PRODUCER),
+    ],
+    "tapeline-spark": [
+        _topic(names.TOPIC_TRADES, "Describe", "Read"),
+        _topic(names.TOPIC_GAPS, "Describe", "Read"),
+        _topic(names.TOPIC_REJECTS, "Describe", "Read"),
+        _group(names.GROUP_STREAM_PREFIX, "prefix"),
+        _group(names.GROUP_TAILS),
+    ],
+}
+
+ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
+    "tapeline-es-writer": {
+        # `monitor` reads the templates; the day's index is made from one by whoever writes to it first.
+        "cluster": ["monitor"],
+        "indices": [
+            {
+                "names": [f"{names.INDEX_TRADES_PREFIX}*", names.INDEX_GAPS, names.INDEX_REJECTS],
+                "privileges": ["create_doc", "create_index", "view_index_metadata"],
+            }
+        ],
+    },
+    "tapeline-es-trainer": {
+        "indices": [
+            # Without the gaps it would be given none, silently, and train across them.
+            {
+                "names": [f"{names.INDEX_TRADES_PREFIX}*", names.INDEX_GAPS],
+                "privileges": ["read", "view_index_metadata"],
+            },
+            {"names": [names.INDEX_MODELS], "privileges": ["create_doc", "create_index", "view_index_metadata"]},
+        ],
+    },
+    "tapeline-es-bootstrap": {"cluster": ["manage_index_templates", "manage_ilm"]},
+}
+
+
+def bindings(user: str, rules: list[dict[str, Any]]) -> Iterator[AclBinding]:
+    """Yield a user's rules as Kafka's own client takes them."""
+    patterns = {"literal": ResourcePatternType.LITERAL, "prefix": ResourcePatternType.PREFIXED}
+    for rule in rules:
+        resource = rule["resource"]
+        kind, pattern = ResourceType[resource["type"].upper()], patterns[resource["patternType"]]
+        for operation in rule["operations"]:
+            allowed = AclOperation[operation.upper()]
+            yield AclBinding(kind, resource["name"], pattern, f"User:{user}", "*", allowed, AclPermissionType.ALLOW)

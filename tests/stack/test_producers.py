@@ -1,0 +1,371 @@
+"""Several producers share the symbols: the real simulator, a real broker, replicas that come, go and are killed.
+
+The exchange's ledger is the witness: it says how many sockets each trade was sent to, and Kafka is read directly.
+What the simulator cannot be made to do (other symbols on top, a quiet market) is played by a scripted exchange.
+"""
+
+import json
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from support import aeventually, eventually
+from tapeline import names
+from tapeline.books import Gap
+from tapeline.trade import WireTrade
+from tapeline_local import evidence, paths
+from tapeline_local.options import StackOptions
+from tapeline_local.probes import SHARES
+from tapeline_local.reconcile import Books, Hole, Stored, reconcile
+from tapeline_local.stack import Stack
+
+from stack.test_producer import Books as KafkaBooks
+from stack.test_producer import Exchange, Process, listening, stored
+
+# The busiest symbol of spot makes more trades in the time before REST is asked than the 60 that it gives back.
+RATE_PER_S, SETTLE_S = 240.0, 2.5
+REPLICAS = ("producer", "producer-2", "producer-3")
+OUTAGE_S = 12.0
+
+
+class Run:
+    """A stack with three producers, and the moments at which symbols changed hands in it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.ledger = stack.state.root / "ledger.jsonl"
+        self.moves: list[tuple[int, int]] = []
+
+    def rows(self, since: int = 0) -> list[dict[str, Any]]:
+        """Return the ledger's whole rows behind an offset."""
+        with self.ledger.open("rb") as file:
+            file.seek(since)
+            return [json.loads(line) for line in file if line.endswith(b"\n")]
+
+    def end(self) -> int:
+        """Return the offset behind the ledger's last whole row."""
+        return self.ledger.read_bytes().rfind(b"\n") + 1
+
+    def owned(self, part: str) -> set[int]:
+        """Return the shares that a replica says are its own, ready or not."""
+        address = self.stack.addresses.producers[REPLICAS.index(part)]
+        return set(httpx.get(f"{address}/health/ready", timeout=5).json()["owns"]["partitions"])
+
+    def is_covered_once(self) -> bool:
+        """Tell whether in the next two seconds each symbol trades, before exactly one socket."""
+        start = self.end()
+        time.sleep(2)
+        rows = self.rows(start)
+        return {row["sockets"] for row in rows} == {1} and len({(r["category"], r["symbol"]) for r in rows}) > 12
+
+    def settled(self, *parts: str) -> dict[str, set[int]]:
+        """Wait until these replicas own about as much each and each symbol is read once; return what each owns."""
+
+        def shared_out() -> bool:
+            owned = [self.owned(part) for part in parts]
+            is_even = min(map(len, owned)) >= SHARES // len(parts)
+            return is_even and sorted(share for shares in owned for share in shares) == list(range(SHARES))
+
+        eventually(shared_out, f"{parts} own every share once", 120)
+        eventually(self.is_covered_once, "each symbol is read by one replica", 120)
+        return {part: self.owned(part) for part in parts}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    slow = {"producer": {"PRODUCER_SETTLE_S": str(SETTLE_S)}}
+    options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, producers=3, partitions=3, extra_env=slow)
+    parts = ("kafka", "simulator", "producer")
+    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
+    try:
+        stack.up()
+        yield Run(stack)
+    finally:
+        stack.remove()
+
+
+def test_three_replicas_read_every_symbol_once_between_them(run):
+    assert sorted(map(len, run.settled(*REPLICAS).values())) == [21, 21, 22]
+
+
+def test_a_replica_that_is_stopped_in_order_hands_over_without_a_moment_unread(run):
+    before, start, begun = run.settled(*REPLICAS), run.end(), now_ms()
+    run.stack.stop("producer-3")
+    after = run.settled("producer", "producer-2")
+    run.moves.append((begun, now_ms()))
+    assert all(before[part] <= after[part] for part in after), "what the others had stays with them"
+    assert min(row["sockets"] for row in run.rows(start)) >= 1
+
+
+def test_a_replica_that_is_added_takes_its_share_and_the_others_keep_theirs(run):
+    before, start, begun = run.settled("producer", "producer-2"), run.end(), now_ms()
+    run.stack.start("producer-3")
+    run.stack.wait_ready("producer-3")
+    after = run.settled(*REPLICAS)
+    run.moves.append((begun, now_ms()))
+    assert all(after[part] <= before[part] for part in before), "nothing moved between the others"
+    assert min(row["sockets"] for row in run.rows(start)) >= 1
+
+
+def test_hand_overs_in_order_lose_nothing_and_leave_no_gap(run):
+    pause(run)
+    books, holes = compare(run)
+    assert books.balanced(), books.as_dict()
+    assert (books.covered, holes) == (0, [])
+    resume(run)
+
+
+def test_symbols_of_a_killed_replica_are_taken_over_by_the_others(run):
+    before, begun = run.settled(*REPLICAS), now_ms()
+    run.stack.kill("producer-2", signal.SIGKILL)
+    run.stack.stop("producer-2")
+    after = run.settled("producer", "producer-3")
+    run.moves.append((begun, now_ms()))
+    assert all(before[part] <= after[part] for part in after)
+    run.stack.start("producer-2")
+    run.stack.wait_ready("producer-2")
+    run.settled(*REPLICAS)
+    run.moves.append((begun, now_ms()))
+
+
+def test_an_outage_of_kafka_longer_than_a_session_costs_no_trade(run):
+    """Every replica falls out of the group at once; none may stop reading for that."""
+    start, begun = run.end(), now_ms()
+    run.stack.stop("kafka")
+    eventually(lambda: now_ms() > begun + OUTAGE_S * 1000, "the outage has lasted", OUTAGE_S + 10)
+    run.stack.start("kafka")
+    run.stack.wait_ready("kafka")
+    for part in REPLICAS:
+        run.stack.wait_ready(part)
+    run.settled(*REPLICAS)
+    run.moves.append((begun, now_ms()))
+    assert min(row["sockets"] for row in run.rows(start)) >= 1
+
+
+def test_after_all_that_every_trade_is_in_kafka_or_inside_an_honest_gap(run):
+    pause(run)
+    books, holes = compare(run)
+    assert books.balanced(), books.as_dict()
+    assert books.sent > 10_000
+    killed = run.moves[2][0]
+    assert all(hole.from_traded_at >= killed - 5_000 for hole in holes), "only the killed replica cost anything"
+
+
+def test_trades_are_doubled_around_hand_overs_only(run):
+    seen: Counter[tuple[str, str, str, int]] = Counter()
+    for trade in read_trades(run):
+        seen[trade.category, trade.symbol, trade.trade_id, trade.traded_at] += 1
+    first = min(begun for begun, _ in run.moves)
+    doubled = [key[3] for key, count in seen.items() if count > 1 and key[3] > first]
+    inside = [when for when in doubled if any(begun - 5_000 < when < ended for begun, ended in run.moves)]
+    assert doubled == inside
+    assert doubled, "readers overlapped"
+
+
+def control(run: Run, what: str) -> None:
+    httpx.post(f"{run.stack.addresses.simulator}/simulator/{what}", timeout=5).raise_for_status()
+
+
+def pause(run: Run) -> None:
+    """Stop the exchange, and wait until Kafka has not grown for a while."""
+    control(run, "pause")
+    since = {"records": -1, "when": 0.0}
+
+    def is_still() -> bool:
+        records = len(read_topic(run, names.TOPIC_TRADES)) + len(read_topic(run, names.TOPIC_GAPS))
+        if records != since["records"]:
+            since.update(records=records, when=time.monotonic())
+        return time.monotonic() - since["when"] > 6.0
+
+    eventually(is_still, "nothing is written any more", 90)
+
+
+def resume(run: Run) -> None:
+    control(run, "resume")
+
+
+def read_topic(run: Run, topic: str) -> list[bytes]:
+    config = {"bootstrap.servers": run.stack.addresses.kafka, "group.id": uuid.uuid4().hex, "log_level": 0}
+    consumer = Consumer({**config, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        highs = {number: consumer.get_watermark_offsets(TopicPartition(topic, number), 10)[1] for number in partitions}
+        consumer.assign([TopicPartition(topic, number, 0) for number, high in highs.items() if high])
+        found: list[bytes] = []
+        while len(found) < sum(highs.values()):
+            found += [message.value() for message in consumer.consume(5_000, 0.2) if message.error() is None]
+        return found
+    finally:
+        consumer.close()
+
+
+def read_trades(run: Run) -> list[WireTrade]:
+    return [WireTrade.model_validate_json(value) for value in read_topic(run, names.TOPIC_TRADES)]
+
+
+def compare(run: Run) -> tuple[Books, list[Hole]]:
+    """Compare the ledger with Kafka's records, of each identity the first one, as the stream does."""
+    stored: dict[str, Stored] = {}
+    for trade in read_trades(run):
+        identity = names.identity(trade.venue, trade.category, trade.symbol, trade.trade_id)
+        order = trade.traded_at, trade.sequence or 0, trade.frame_index
+        fields = trade.price, trade.quantity, trade.side, "warming_up", None, None
+        stored.setdefault(identity, Stored(identity, f"{trade.category}|{trade.symbol}", order, *fields))
+    holes = []
+    for value in read_topic(run, names.TOPIC_GAPS):
+        gap = Gap.model_validate_json(value)
+        market = f"{gap.category}|{gap.symbol}"
+        ends = [None if i is None else f"{gap.venue}|{market}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
+        holes.append(Hole(market, ends[0], gap.from_traded_at, str(ends[1])))
+    return reconcile(evidence.read_ledger(Path(run.ledger)), stored.values(), holes), holes
+
+
+class Leavable(Exchange):
+    """The scripted exchange, from which topics can be unsubscribed."""
+
+    async def _answer(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        if message["op"] != "unsubscribe":
+            await super()._answer(socket, message)
+            return
+        self._topics[socket].difference_update(message["args"])
+        await socket.send_json({"success": True, "ret_msg": "", "req_id": message["req_id"], "op": "unsubscribe"})
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[Leavable]:
+    one = Leavable()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+def books(kafka_bootstrap: str) -> KafkaBooks:
+    one = KafkaBooks(kafka_bootstrap)
+    one.create()
+    return one
+
+
+@pytest.fixture
+def start(exchange: Leavable, books: KafkaBooks, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts members of one group on the test's exchange and topics; settings may be given by name."""
+    running: list[Process] = []
+
+    def one(**settings: object) -> Process:
+        given = {
+            "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
+            "categories": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0, "group": books.trades,
+            "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
+            "topic_assignments": shares_of(books), "settle_s": 0.05, "hold_s": 1.5, "kafka_check_s": 0.5, **settings,
+        }  # fmt: skip
+        environment = {f"PRODUCER_{name.upper()}": str(value) for name, value in given.items()}
+        running.append(Process(tmp_path / f"producer-{len(running)}.log", environment))
+        return running[-1]
+
+    yield one
+    for process in running:
+        process.popen.kill()
+        process.popen.wait()
+
+
+def shares_of(books: KafkaBooks) -> str:
+    return f"shares-{books.trades}"
+
+
+def deal(books: KafkaBooks, count: int) -> None:
+    admin = AdminClient({"bootstrap.servers": books.bootstrap})
+    for future in admin.create_topics([NewTopic(shares_of(books), count, 1)]).values():
+        future.result(10)
+
+
+def owns(process: Process) -> list[int]:
+    return json.loads(process.get("/health/ready")[1] or "{}").get("owns", {}).get("partitions", [])
+
+
+async def test_symbols_chosen_anew_are_followed_and_those_no_longer_chosen_are_let_go(
+    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+) -> None:
+    deal(books, 4)
+    process = start(reselect_s=1.0)
+    await process.ready()
+    sent = await exchange.trade("BTCUSDT", 3) + await exchange.trade("ETHUSDT", 3)
+    await stored(books, 6)
+    exchange.listed["spot"] = ["ETHUSDT", "SOLUSDT"]
+    await listening(exchange, "SOLUSDT")
+    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is let go")
+    await exchange.trade("BTCUSDT", 200)
+    sent += await exchange.trade("ETHUSDT", 2) + await exchange.trade("SOLUSDT", 2)
+    assert sorted(await stored(books, len(sent))) == sorted(sent)
+    assert (exchange.connects, books.read_gaps(), books.read_rejects()) == (1, [], [])
+    assert process.metric('tapeline_owned_symbols{category="spot"}') == 2
+
+
+async def test_symbol_chosen_again_says_what_was_missed_meanwhile(
+    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+) -> None:
+    deal(books, 1)
+    await start(reselect_s=1.0).ready()
+    before = await exchange.trade("BTCUSDT", 3)
+    await stored(books, 3)
+    exchange.listed["spot"] = ["ETHUSDT"]
+    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is let go")
+    missed = await exchange.trade("BTCUSDT", 100)
+    exchange.listed["spot"] = ["ETHUSDT", "BTCUSDT"]
+    assert await stored(books, 63) == before + missed[-60:]
+    (gap,) = books.read_gaps()
+    assert (gap.from_trade_id, gap.to_trade_id) == (before[-1], missed[-60])
+
+
+async def test_replica_for_which_no_share_is_left_is_ready_and_steps_in_when_the_owner_stops(
+    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+) -> None:
+    deal(books, 1)
+    first = start()
+    await first.ready()
+    second = start()
+    await second.ready()
+    await aeventually(lambda: sorted([owns(first), owns(second)]) == [[], [0]], "one owns the share, one nothing")
+    owner, idle = (first, second) if owns(first) else (second, first)
+    assert json.loads(idle.get("/health/ready")[1])["owns"] == {"partitions": [], "symbols": 0}
+    sent = await exchange.trade("BTCUSDT", 5)
+    await stored(books, 5)
+    assert await owner.end(signal.SIGTERM) == 0
+    assert owns(idle) == [0]
+    sent += await exchange.trade("BTCUSDT", 5)
+    assert sorted(set(await stored(books, 10))) == sorted(sent)
+    assert books.read_gaps() == []
+
+
+async def test_last_replica_to_stop_waits_for_nobody(
+    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+) -> None:
+    deal(books, 4)
+    process = start(handover_s=60)
+    await process.ready()
+    assert await process.end(signal.SIGTERM) == 0, "within 15 s"
+    assert "nobody is left to take over" in process.log
+
+
+async def test_replica_without_the_topic_of_shares_waits_and_says_so(
+    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+) -> None:
+    process = start()
+    await aeventually(lambda: shares_of(books) in process.get("/health/ready")[1], "the missing topic is named")
+    assert exchange.connects == 0
+    deal(books, 2)
+    await process.ready()
+    assert owns(process) == [0, 1]
