@@ -38,6 +38,7 @@ __all__ = [
     "predict",
     "prior_forest",
     "promote",
+    "put",
     "read",
     "write",
 ]
@@ -93,6 +94,20 @@ def write(models: Path, forest: Forest, draft: Draft, golden_x: Singles) -> str:
     }
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents[MANIFEST] = Manifest.model_validate({**draft.model_dump(), "files": files}).to_bytes()
+    return put(models, contents)
+
+
+def put(models: Path, contents: dict[str, bytes]) -> str:
+    """Store the files of a bundle so that it is either whole or not there, prove it, and return its digest.
+
+    Args:
+        models: folder of all bundles; made where it is missing.
+        contents: by the names MANIFEST, FOREST and GOLDEN.
+
+    Raises:
+        BundleRefused: `read` refuses it.
+        OSError: the folder cannot be written.
+    """
     digest = hashlib.sha256(contents[MANIFEST]).hexdigest()
     models.mkdir(parents=True, exist_ok=True)
     temporary = models / f".writing-{secrets.token_hex(8)}"

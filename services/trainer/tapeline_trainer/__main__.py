@@ -1,78 +1,123 @@
-"""One training run: export, order, features, labels, split, train, evaluate, gate, bundle, promote, report.
+"""One training run: export, order, features, labels, split, train, evaluate, gate, bundle, roll-out, report.
 
-`python -m tapeline_trainer [all|export] [--trades FILE]`. Exit code 0: a verdict was reached, whatever it
-is; 3: too little data; 1: anything else. Wiring only: nothing else imports this module.
+    python -m tapeline_trainer [all] [--trades FILE]      the whole run
+    python -m tapeline_trainer export                     the files only
+    python -m tapeline_trainer seed [--probability P]     push a constant model, print its reference
+    python -m tapeline_trainer rollout-only --models DIR  roll out the current bundle of a folder
+
+Exit code 0: a verdict was reached, whatever it is; 3: too little data; 4: a verdict that could not be carried
+out; 143: told to end (SIGTERM); 1: anything else. Wiring only: nothing else imports this module.
 """
 
 import argparse
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 from tapeline import artefact, log
+from tapeline.access import AccessRefused
 from tapeline.artefact import BundleRefused
 
-from tapeline_trainer import bundle, dataset, export, gate, judgement, report, source
+from tapeline_trainer import bundle, dataset, export, gate, judgement, release, report, seed, source
 from tapeline_trainer.elastic import VERDICT_MAPPING, Store
-from tapeline_trainer.errors import NoSource, TrainerError
+from tapeline_trainer.errors import NoSource, NothingToRollOut, RolloutIncomplete, TrainerError
 from tapeline_trainer.gate import Verdict
 from tapeline_trainer.judgement import Judgement, Learnt
+from tapeline_trainer.release import Outcome
 from tapeline_trainer.settings import Settings
 from tapeline_trainer.tape import Tape
 from tapeline_trainer.training import NEUTRAL_THRESHOLD
 
 _LOG = logging.getLogger("tapeline_trainer")
 _HOUR_MS = 3_600_000
+_KEPT: Final = Outcome("not_attempted", "the gate named nothing to be served", is_served=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and return the exit code."""
-    parser = argparse.ArgumentParser(prog="tapeline_trainer", description=__doc__.partition("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("all", "export"), default="all")
-    parser.add_argument("--trades", type=Path, help="Parquet or CSV file to train on instead of an export")
-    options = parser.parse_args(arguments)
-    log.configure("trainer")
+    options = _options(arguments)
+    # The first process of a container dies of no signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if options.what != "seed":
+        # A seed's only word on standard output is its reference.
+        log.configure("trainer")
     try:
-        given = {} if options.trades is None else {"trades": options.trades}
+        given = {name: value for name in ("trades", "models") if (value := getattr(options, name)) is not None}
         settings = Settings(**given)
         logging.getLogger().setLevel(settings.log_level)
-        run(settings, only_export=options.what == "export")
+        _COMMANDS[options.what](settings, options)
     except TrainerError as error:
         _LOG.error(str(error), extra={"error": type(error).__name__})
         return error.exit_code
-    except (ValidationError, BundleRefused, OSError) as error:
+    except (ValidationError, AccessRefused, BundleRefused, OSError) as error:
         _LOG.error(f"run failed: {error}", extra={"error": type(error).__name__})
         return 1
     return 0
 
 
-def run(settings: Settings, *, only_export: bool) -> None:
-    """Do every step, from the trades to the verdict."""
-    started = datetime.now(tz=UTC)
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tapeline_trainer", description=__doc__.partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=tuple(_COMMANDS), default="all")
+    parser.add_argument("--trades", type=Path, help="Parquet or CSV file to train on instead of an export")
+    parser.add_argument("--models", type=Path, help="folder of model bundles instead of TRAINER_MODELS")
+    parser.add_argument("--probability", type=float, default=0.5, help="the seed's one answer")
+    return parser.parse_args(arguments)
+
+
+def _seed(settings: Settings, options: argparse.Namespace) -> None:
+    sys.stdout.write(f"{seed.push(settings, options.probability)}\n")
+
+
+def _export(settings: Settings, _: argparse.Namespace) -> None:
     tape = _tape(settings)
-    if only_export:
-        _LOG.info("exported", extra={"trades": tape.table.num_rows, "output": str(settings.output)})
-        return
-    data = _timed("features and labels", lambda: dataset.build(tape, settings.maximum_rows))
-    _LOG.info("data set", extra={"counts": data.counts})
-    learnt = _timed("training", lambda: judgement.learn(data, settings))
-    judged = _timed("evaluation", lambda: judgement.assess(data, learnt, settings))
-    served = bundle.usable_current(settings.models)
-    stays = served is not None and bundle.may_stay(settings.models, served, time.time_ns() // 1_000_000)
-    verdict = gate.judge(judged.against_prior, judged.models["forest"]["auc"], stays)
-    digest = _publish(settings, data, learnt, judged, verdict, served) or served
-    run_id = f"{started:%Y%m%dT%H%M%S.%fZ}"
-    result = report.document(run_id, data, learnt, judged, verdict, digest)
+    _LOG.info("exported", extra={"trades": tape.table.num_rows, "output": str(settings.output)})
+
+
+def _rollout_only(settings: Settings, _: argparse.Namespace) -> None:
+    digest = artefact.current(settings.models)
+    if digest is None:
+        raise NothingToRollOut(settings.models)
+    with release.fleet(settings) as fleet:
+        fleet.find()
+        outcome = fleet.serve(settings.models, digest)
+    shown = {"rollout": outcome.rollout, "reason": outcome.reason, "seconds": outcome.seconds}
+    _LOG.info("roll-out", extra={**shown, "digest": digest, "reference": str(outcome.reference)})
+    if not outcome.is_served:
+        raise RolloutIncomplete(outcome.rollout, outcome.reason)
+
+
+def _all(settings: Settings, _: argparse.Namespace) -> None:
+    started = datetime.now(tz=UTC)
+    with release.home(settings) as home:
+        served = home.served()
+        tape = _tape(settings)
+        data = _timed("features and labels", lambda: dataset.build(tape, settings.maximum_rows))
+        _LOG.info("data set", extra={"counts": data.counts})
+        learnt = _timed("training", lambda: judgement.learn(data, settings))
+        judged = _timed("evaluation", lambda: judgement.assess(data, learnt, settings))
+        stays = served is not None and bundle.may_stay(settings.models, served, time.time_ns() // 1_000_000)
+        wanted = gate.judge(judged.against_prior, judged.models["forest"]["auc"], stays)
+        digest = _write(settings, data, learnt, judged, wanted, served)
+        outcome = _KEPT if digest is None else home.serve(settings.models, digest)
+    verdict = wanted if digest is None or outcome.is_served else gate.withdrawn(wanted, outcome.reason)
+    now = digest if outcome.is_served else served
+    result = report.document(f"{started:%Y%m%dT%H%M%S.%fZ}", data, learnt, judged, verdict, now, outcome)
     _save(settings, result, tape.warnings, started, served)
-    shown = ("digest", "promoted", "promoted_kind", "auc", "mcc", "brier", "brier_skill_vs_prior")
-    also = ("brier_skill_vs_rule", "base_rate", "rows_train", "rows_test", "reasons")
+    shown = ("digest", "promoted", "promoted_kind", "auc", "mcc", "brier", "brier_skill_vs_prior", "rollout")
+    also = ("brier_skill_vs_rule", "base_rate", "rows_train", "rows_test", "reasons", "image_reference")
     _LOG.info("verdict", extra={name: result[name] for name in (*shown, *also)})
+    if verdict is not wanted:
+        raise RolloutIncomplete(outcome.rollout, outcome.reason)
+
+
+_COMMANDS: Final = {"all": _all, "export": _export, "seed": _seed, "rollout-only": _rollout_only}
 
 
 def _timed(step: str, work: Any) -> Any:
@@ -96,7 +141,7 @@ def _tape(settings: Settings) -> Tape:
     return tape
 
 
-def _publish(
+def _write(
     settings: Settings,
     data: dataset.Dataset,
     learnt: Learnt,
@@ -104,7 +149,7 @@ def _publish(
     verdict: Verdict,
     served: str | None,
 ) -> str | None:
-    """Write and promote what the verdict names; return its digest, None where nothing changes."""
+    """Write the bundle that the verdict names; return its digest, None where nothing is to change."""
     if verdict.action == "keep_current":
         return None
     forest = bundle.forest_from_sklearn(learnt.model)
@@ -124,7 +169,7 @@ def _publish(
     )
     published = forest if verdict.promoted else artefact.prior_forest(learnt.prior)
     rows = data.x[learnt.roles.test]
-    return bundle.publish(settings.models, published, bundle.draft(kind, facts), rows)
+    return bundle.write(settings.models, published, bundle.draft(kind, facts), rows)
 
 
 def _save(

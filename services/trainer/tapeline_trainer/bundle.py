@@ -1,7 +1,6 @@
-"""The forest as plain arrays, proven equal to scikit-learn's, written and promoted as a bundle.
+"""The forest as plain arrays, proven equal to scikit-learn's, written as a bundle.
 
-Nothing served changes before `artefact.promote`, and that is one atomic replacement: a run that is
-killed anywhere leaves the model folder serving what it served.
+Nothing served changes here: that is release.py's.
 """
 
 import platform
@@ -125,8 +124,8 @@ def may_stay(models: Path, served: str, now_ms: int) -> bool:
     return manifest.kind == "forest" and now_ms < manifest.expires_at_ms
 
 
-def publish(models: Path, forest: Forest, manifest: Draft, x: Singles) -> str:
-    """Write a bundle, read it back, then let it be served; return its digest.
+def write(models: Path, forest: Forest, manifest: Draft, x: Singles) -> str:
+    """Write a bundle and read it back, proven; return its digest. Nothing serves it yet.
 
     Args:
         models: folder of all bundles.
@@ -134,6 +133,4 @@ def publish(models: Path, forest: Forest, manifest: Draft, x: Singles) -> str:
         manifest: what is said of them.
         x: (n, k) float32, real rows; the first become the golden ones.
     """
-    digest = artefact.write(models, forest, manifest, x[:GOLDEN_ROWS])
-    artefact.promote(models, digest)
-    return digest
+    return artefact.write(models, forest, manifest, x[:GOLDEN_ROWS])

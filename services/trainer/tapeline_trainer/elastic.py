@@ -32,6 +32,8 @@ VERDICT_MAPPING: Final[dict[str, Any]] = {
         "@timestamp": _DATE,
         **dict.fromkeys(("run_id", "digest", "parent_digest", "promoted_kind", "data_digest", "reasons"), _KEYWORD),
         **dict.fromkeys(("feature_version", "label_version"), _KEYWORD),
+        **dict.fromkeys(("rollout", "rollout_reason", "image_reference", "image_digest"), _KEYWORD),
+        "rollout_seconds": _DOUBLE,
         **dict.fromkeys(("training_from_ms", "training_to_ms", "test_from_ms", "test_to_ms"), _DATE),
         "promoted": {"type": "boolean"},
         **dict.fromkeys(("rows_train", "rows_test"), _LONG),
@@ -59,7 +61,13 @@ class Store:
     """Elasticsearch as the trainer uses it; connects on first use."""
 
     def __init__(self, url: str, settings: Settings) -> None:
-        self._client = Elasticsearch(url, request_timeout=settings.request_timeout_s, max_retries=0)
+        """Prepare; the password is read, nothing is sent yet.
+
+        Raises:
+            AccessRefused: password or authorities cannot be read.
+        """
+        access = settings.client_options()
+        self._client = Elasticsearch(url, **access, request_timeout=settings.request_timeout_s, max_retries=0)
         self._settings = settings
 
     def __enter__(self) -> Self:
@@ -125,7 +133,7 @@ class Store:
             return
 
     def save_verdict(self, run_id: str, document: Document) -> None:
-        """Store the verdict of a run under its id, making the index where it is missing.
+        """Store the verdict of a run under its id, making the index where it is missing; once there, it stays.
 
         Raises:
             ElasticsearchFailed: it was not stored within the retries.
@@ -133,7 +141,21 @@ class Store:
         doing, index = "storing the verdict", names.INDEX_MODELS
         if not self._do(doing, lambda: self._client.indices.exists(index=index)):
             self._do(doing, lambda: self._create(index))
-        self._do(doing, lambda: self._client.index(index=index, id=run_id, document=document))
+        else:
+            self._do(doing, lambda: self._extend(index))
+        self._do(doing, lambda: self._store(index, run_id, document))
+
+    def _store(self, index: str, run_id: str, document: Document) -> None:
+        # `create` is all that the trainer's user may do. 409: an attempt before this one was not heard of.
+        self._client.options(ignore_status=409).create(index=index, id=run_id, document=document)
+
+    def _extend(self, index: str) -> None:
+        # Made by an older version, it lacks newer fields, and a strict index takes no document that has them.
+        known = self._client.indices.get_mapping(index=index)
+        names_known = {name for found in known.values() for name in found["mappings"].get("properties", {})}
+        missing = {n: kind for n, kind in VERDICT_MAPPING["properties"].items() if n not in names_known}
+        if missing:
+            self._client.indices.put_mapping(index=index, properties=missing)
 
     def _create(self, index: str) -> None:
         # 400: another run made it in between.
@@ -151,4 +173,6 @@ class Store:
         except NotFoundError as error:
             raise ElasticsearchFailed(doing, f"404 ({error.message})") from error
         except (ApiError, TransportError) as error:
-            raise ElasticsearchFailed(doing, f"{type(error).__name__}: {str(error)[:300]}") from error
+            # The text of a transport's error forgets its cause, which may be a certificate that is not trusted.
+            reason = str(error) if isinstance(error, ApiError) else str(error.message)
+            raise ElasticsearchFailed(doing, f"{type(error).__name__}: {reason[:300]}") from error

@@ -3,6 +3,7 @@
 To add an error: derive it from TrainerError, give it the process's exit code, build the message here.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -79,3 +80,76 @@ class ForestDiffers(TrainerError):
             f"rows on which the exported forest differs from scikit-learn were {different} of {rows}; "
             "they must be 0; check the scikit-learn version against the lock; no model was touched"
         )
+
+
+class NoRegistry(TrainerError):
+    """A model image was asked for, and there is nowhere to push it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "registry was not set; it must be one the trainer may push to; set TRAINER_REGISTRY to its host[:port]"
+        )
+
+
+class NothingToRollOut(TrainerError):
+    """A folder of models names no current one."""
+
+    def __init__(self, models: Path) -> None:
+        super().__init__(f"current model of {models} was not there; it must name a bundle; give --models DIR")
+
+
+class RegistryFailed(TrainerError):
+    """The registry did not answer as it must, after every retry."""
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(
+            f"answer of the registry while {doing} was {reason}; it must succeed within the retries; check "
+            "TRAINER_REGISTRY and what its user may do, then run again"
+        )
+
+
+class ImageMissing(RegistryFailed):
+    """The registry does not know what was asked for."""
+
+
+class ClusterFailed(TrainerError):
+    """The API server did not answer as it must, after every retry."""
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(
+            f"answer of the API server while {doing} was {reason}; it must succeed within the retries; check the "
+            "Role of the trainer's service account and the cluster's health, then run again"
+        )
+
+
+class NotOurs(TrainerError):
+    """The Deployment does not keep its model where a roll-out could change it, and change it back."""
+
+    def __init__(self, what: str, was: str, rule: str) -> None:
+        super().__init__(f"{what} was {was}; {rule}; no model was touched")
+
+
+class ReferenceChanged(TrainerError):
+    """Somebody else changed the model reference meanwhile; their change stands."""
+
+    def __init__(self, was: str, expected: str) -> None:
+        super().__init__(
+            f"model reference of the Deployment was {was}; it must be {expected}, as this run left or found it; "
+            "whoever changed it decides; run again"
+        )
+
+
+class RolloutFailed(TrainerError):
+    """The new model is not served as it must be; what was served before is put back."""
+
+    def __init__(self, what: str, was: str, rule: str) -> None:
+        super().__init__(f"{what} was {was}; {rule}")
+
+
+class RolloutIncomplete(TrainerError):
+    """A run reached its verdict and could not carry it out."""
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(f"roll-out was {outcome}, because {reason}; the verdict is stored")

@@ -50,5 +50,15 @@ def judge(against_prior: Interval, auc: float | None, has_current: bool) -> Verd
     return Verdict("promote_prior", (*reasons, why))
 
 
+def withdrawn(verdict: Verdict, reason: str) -> Verdict:
+    """Return a verdict that could not be carried out: what was served is served.
+
+    Args:
+        verdict: what the gate said.
+        reason: why it is not so, in words.
+    """
+    return Verdict("keep_current", (*verdict.reasons, f"it is not served: {reason}"))
+
+
 def _word(held: bool) -> str:
     return "holds" if held else "fails"

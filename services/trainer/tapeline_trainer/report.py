@@ -13,6 +13,7 @@ from tapeline_trainer.dataset import Dataset
 from tapeline_trainer.evaluate import Interval
 from tapeline_trainer.gate import Verdict
 from tapeline_trainer.judgement import Judgement, Learnt, Scores
+from tapeline_trainer.release import Outcome
 
 _HEAD: Final = ("accuracy", "mcc", "auc", "pr_auc", "brier", "brier_skill_vs_prior", "ece", "lift_top_10pct")
 _TITLES: Final = {
@@ -20,6 +21,10 @@ _TITLES: Final = {
     "prior": "prior (base rate of training)",
     "rule": "rule: up after a buy",
     "majority": "majority class",
+}
+_FAILED: Final = {
+    "undone": "the new model was taken back, the old one is served",
+    "unsettled": "the new model failed and the old one does not stand again: look at the Deployment",
 }
 NOT_THIS: Final = """\
 ## What it is not
@@ -32,7 +37,13 @@ window only; a few hours of one market say little about another day.
 
 
 def document(
-    run_id: str, data: Dataset, learnt: Learnt, judgement: Judgement, verdict: Verdict, digest: str | None
+    run_id: str,
+    data: Dataset,
+    learnt: Learnt,
+    judgement: Judgement,
+    verdict: Verdict,
+    digest: str | None,
+    outcome: Outcome,
 ) -> dict[str, Any]:
     """Return the whole outcome as JSON-ready values.
 
@@ -43,31 +54,38 @@ def document(
         judgement: its numbers.
         verdict: what was done.
         digest: the model that is served after this run, None where there is none.
+        outcome: what became of the new model.
     """
     return {
         "run_id": run_id,
         "promoted": verdict.promoted,
         "promoted_kind": {"promote_forest": "forest", "promote_prior": "prior"}.get(verdict.action),
         "digest": digest,
+        **_rollout(outcome),
         "reasons": list(verdict.reasons),
-        "rows_train": judgement.facts["rows_train"],
-        "rows_test": judgement.facts["rows_test"],
+        **{name: judgement.facts[name] for name in ("rows_train", "rows_test")},
         "base_rate": judgement.base_rate,
-        "prior": learnt.prior,
-        "threshold": learnt.threshold,
+        **{"prior": learnt.prior, "threshold": learnt.threshold},
         **judgement.models["forest"],
         "brier_skill_vs_rule": judgement.brier_skill_vs_rule,
         **_difference("prior", judgement.against_prior),
         **_difference("rule", judgement.against_rule),
         "bootstrap_blocks": judgement.against_prior.blocks,
-        "models": judgement.models,
-        "by_symbol": judgement.by_symbol,
-        "next_trade": judgement.next_trade,
-        "facts": judgement.facts,
+        **{name: getattr(judgement, name) for name in ("models", "by_symbol", "next_trade", "facts")},
         "counts": data.counts,
         "data_digest": data.data_digest,
-        "feature_version": features.VERSION,
-        "label_version": labels.VERSION,
+        **{"feature_version": features.VERSION, "label_version": labels.VERSION},
+    }
+
+
+def _rollout(outcome: Outcome) -> dict[str, Any]:
+    image = outcome.reference
+    return {
+        "rollout": outcome.rollout,
+        "rollout_reason": outcome.reason,
+        "rollout_seconds": outcome.seconds,
+        "image_reference": None if image is None else str(image),
+        "image_digest": None if image is None else image.digest,
     }
 
 
@@ -99,9 +117,10 @@ def page(result: dict[str, Any], warnings: tuple[str, ...]) -> str:
 
 def _verdict(result: dict[str, Any]) -> str:
     said = {"forest": "forest promoted", "prior": "forest refused, prior promoted"}
-    head = said.get(result["promoted_kind"], "forest refused, current model stays")
+    head = _FAILED.get(result["rollout"]) or said.get(result["promoted_kind"], "forest refused, current model stays")
     reasons = "\n".join(f"* {reason}" for reason in result["reasons"])
-    return f"**Verdict: {head}.**\n\n{reasons}\n\nServed now: `{result['digest']}`.\n"
+    rollout = f"{result['rollout']} ({result['rollout_reason']})"
+    return f"**Verdict: {head}.**\n\n{reasons}\n\nServed now: `{result['digest']}`. Roll-out: {rollout}.\n"
 
 
 def _what(result: dict[str, Any]) -> str:

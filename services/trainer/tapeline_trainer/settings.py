@@ -5,13 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline.access import ElasticAccess
+
+from tapeline_trainer.rollout_settings import RolloutSettings
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class Settings(BaseSettings):
-    """What a run reads, where it writes, and how hard it works."""
+class Settings(ElasticAccess, RolloutSettings, BaseSettings):
+    """What a run reads, where it writes, and how hard it works; those of security: tapeline.access."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", frozen=True)
 

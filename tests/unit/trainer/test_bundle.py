@@ -70,9 +70,15 @@ def test_forest_of_other_classes_is_refused() -> None:
         bundle.forest_from_sklearn(model)
 
 
+def served_from(models: Path, forest: artefact.Forest, draft: artefact.Draft, x: np.ndarray) -> str:
+    digest = bundle.write(models, forest, draft, x)
+    artefact.promote(models, digest)
+    return digest
+
+
 def test_published_bundle_is_served_and_says_what_it_is(tmp_path: Path) -> None:
     model, x = fitted(5, max_depth=5)
-    digest = bundle.publish(tmp_path, bundle.forest_from_sklearn(model), bundle.draft("forest", FACTS), x)
+    digest = served_from(tmp_path, bundle.forest_from_sklearn(model), bundle.draft("forest", FACTS), x)
     found = artefact.read(tmp_path, digest)
     assert artefact.current(tmp_path) == digest == bundle.usable_current(tmp_path)
     assert (found.manifest.kind, found.manifest.threshold, found.manifest.metrics) == ("forest", 0.4, {"auc": 0.6})
@@ -83,7 +89,7 @@ def test_published_bundle_is_served_and_says_what_it_is(tmp_path: Path) -> None:
 def test_nothing_is_served_from_an_empty_folder_or_a_broken_bundle(tmp_path: Path) -> None:
     assert bundle.usable_current(tmp_path / "none") is None
     x = np.zeros((2, 19), dtype=np.float32)
-    digest = bundle.publish(tmp_path, artefact.prior_forest(0.5), bundle.draft("prior", FACTS), x)
+    digest = served_from(tmp_path, artefact.prior_forest(0.5), bundle.draft("prior", FACTS), x)
     (tmp_path / digest / "forest.npz").write_bytes(b"broken")
     assert bundle.usable_current(tmp_path) is None
     (tmp_path / "current").write_text("no digest")
@@ -97,7 +103,7 @@ def test_only_a_forest_within_its_time_is_kept_before_a_fresh_prior(
     tmp_path: Path, kind, before_expiry_ms, stays
 ) -> None:
     x = np.zeros((2, 19), dtype=np.float32)
-    digest = bundle.publish(tmp_path, artefact.prior_forest(0.5), bundle.draft(kind, FACTS), x)
+    digest = served_from(tmp_path, artefact.prior_forest(0.5), bundle.draft(kind, FACTS), x)
     assert bundle.may_stay(tmp_path, digest, FACTS.expires_at_ms - before_expiry_ms) is stays
 
 
@@ -114,7 +120,8 @@ def die(*_):
 
 setattr({module}, "{function}", die)
 x = np.zeros((2, 19), dtype=np.float32)
-bundle.publish(Path(sys.argv[1]), artefact.prior_forest(0.75), bundle.draft("prior", FACTS), x)
+models = Path(sys.argv[1])
+artefact.promote(models, bundle.write(models, artefact.prior_forest(0.75), bundle.draft("prior", FACTS), x))
 """
 
 
@@ -123,7 +130,7 @@ bundle.publish(Path(sys.argv[1]), artefact.prior_forest(0.75), bundle.draft("pri
 )
 def test_run_killed_before_the_promotion_leaves_the_served_model(tmp_path: Path, module, function) -> None:
     x = np.zeros((2, 19), dtype=np.float32)
-    served = bundle.publish(tmp_path, artefact.prior_forest(0.5), bundle.draft("prior", FACTS), x)
+    served = served_from(tmp_path, artefact.prior_forest(0.5), bundle.draft("prior", FACTS), x)
     script = KILLED.format(module=module, function=function)
     tests = Path(__file__).parents[2]
     died = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=tests, check=False)

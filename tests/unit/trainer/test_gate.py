@@ -34,3 +34,10 @@ def test_reasons_name_the_value_and_the_rule_that_failed() -> None:
     assert "+0.001000, must be below 0: fails" in reasons
     assert "0.6100, must be above 0.5: holds" in reasons
     assert "the current model stays" in reasons
+
+
+def test_verdict_that_could_not_be_carried_out_says_that_the_old_model_stays() -> None:
+    verdict = gate.withdrawn(gate.judge(BETTER, 0.61, True), "the roll-out was undone")
+    assert (verdict.action, verdict.promoted) == ("keep_current", False)
+    assert verdict.reasons[-1] == "it is not served: the roll-out was undone"
+    assert "the forest is promoted" in verdict.reasons

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tapeline import artefact
 from tapeline_trainer import export
 
 from unit.trainer import made
+from unit.trainer.platform import Platform, platform, provable
 
 QUICK = {"TRAINER_TREES": "20", "TRAINER_JOBS": "1", "TRAINER_RESAMPLES": "100"}
 captures = pytest.mark.skipif("CAPTURES" not in os.environ, reason="CAPTURES names no recorded trades")
@@ -106,6 +108,87 @@ def test_run_killed_while_training_leaves_the_served_model(tmp_path: Path, trade
         process.send_signal(signal.SIGKILL)
     assert artefact.current(tmp_path / "models") == said["digest"]
     assert artefact.read(tmp_path / "models", said["digest"]).manifest.kind == "forest"
+
+
+def rolled(running: Platform, trades: Path, **changes: str) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """Exit code, last line of the log and stored verdict of a run that serves through a cluster."""
+    code, said = run(running.folder, "--trades", str(trades), **{**running.environment(), **changes})
+    return code, said, json.loads((running.folder / "out" / "verdict.json").read_text())
+
+
+def test_run_in_a_cluster_rolls_out_what_it_promotes_and_keeps_it_before_a_worse_one(
+    tmp_path: Path, trades: Path
+) -> None:
+    with platform(tmp_path) as running:
+        code, said, verdict = rolled(running, trades)
+        reference = running.cluster.reference
+        assert (code, said["promoted"], said["rollout"]) == (0, True, "rolled_out")
+        assert running.cluster.served == {reference} == {verdict["image_reference"]}
+        assert verdict["image_digest"] == reference.partition("@")[2]
+        assert provable(running.registry, reference) == said["digest"]
+        assert (verdict["parent_digest"], verdict["rollout_seconds"] > 0) == (running.seed, True)
+
+        # The next pod of the CronJob begins with an empty folder: what it judges against is what is served.
+        shutil.rmtree(tmp_path / "models")
+        export.to_csv(made.tape_of(aimless(6_000)), tmp_path / "noise.csv")
+        code, after, verdict = rolled(running, tmp_path / "noise.csv")
+        assert (code, after["promoted"], after["digest"]) == (0, False, said["digest"])
+        assert (verdict["rollout"], verdict["image_reference"]) == ("not_attempted", None)
+        assert verdict["parent_digest"] == said["digest"]
+        assert running.cluster.reference == reference and len(running.cluster.patches) == 1
+
+
+class AllBut:
+    """Every string but one."""
+
+    def __init__(self, one: str) -> None:
+        self._one = one
+
+    def __contains__(self, other: object) -> bool:
+        return other != self._one
+
+
+def test_run_whose_model_does_not_come_up_stores_its_verdict_and_ends_with_code_4(tmp_path: Path, trades: Path) -> None:
+    with platform(tmp_path) as running:
+        running.cluster.broken = AllBut(running.seed_reference)
+        code, said, verdict = rolled(running, trades)
+        assert code == 4 and "undone" in said["message"]
+        assert (verdict["rollout"], verdict["promoted"], verdict["promoted_kind"]) == ("undone", False, None)
+        assert verdict["digest"] == verdict["parent_digest"] == running.seed
+        assert "ProgressDeadlineExceeded" in verdict["rollout_reason"]
+        assert running.cluster.served == {running.seed_reference} == {running.cluster.reference}
+        assert "Verdict: the new model was taken back" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_cluster_that_does_not_answer_stops_the_run_before_it_trains(tmp_path: Path, trades: Path) -> None:
+    with platform(tmp_path) as running:
+        running.cluster.failures = [500] * 1_000
+        code, said = run(tmp_path, "--trades", str(trades), **running.environment(retry_deadline_s="0.5"))
+    assert code == 1 and "reading Deployment tapeline-inference/inference was 500" in said["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_seed_is_pushed_and_its_reference_is_all_that_is_printed(tmp_path: Path) -> None:
+    with platform(tmp_path) as running:
+        command = [sys.executable, "-W", "error", "-m", "tapeline_trainer", "seed", "--probability", "0.4"]
+        changes = environment(tmp_path, **running.environment())
+        done = subprocess.run(command, env=changes, capture_output=True, text=True, check=True, timeout=60)
+        digest = provable(running.registry, done.stdout.strip())
+    assert done.stdout.startswith("127.0.0.1:5001/tapeline/models@sha256:") and not done.stderr
+    assert digest != running.seed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("seed",), "set TRAINER_REGISTRY"),
+        (("rollout-only", "--models", "/nowhere"), "must name a bundle"),
+    ],
+)
+def test_unusable_call_of_another_command_says_why(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    command = [sys.executable, "-m", "tapeline_trainer", *arguments]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1 and told in done.stdout + done.stderr
 
 
 @captures

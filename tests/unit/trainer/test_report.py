@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from tapeline.image import Reference
 from tapeline_trainer import gate, judgement, report
 from tapeline_trainer.elastic import VERDICT_MAPPING
+from tapeline_trainer.release import Outcome
 from tapeline_trainer.settings import Settings
 
 from unit.trainer import made
@@ -13,6 +15,8 @@ STABLE = (
     *("threshold", "prior", "models", "by_symbol", "next_trade", "data_digest"),
 )
 
+UNDONE = Outcome("undone", "it was slow", False, Reference("r:1", "tapeline/models", "sha256:" + "a" * 64), 1.5)
+
 
 @pytest.fixture(scope="module")
 def result() -> dict:
@@ -21,7 +25,7 @@ def result() -> dict:
     learnt = judgement.learn(data, settings)
     judged = judgement.assess(data, learnt, settings)
     verdict = gate.judge(judged.against_prior, 0.4, has_current=True)
-    return report.document("run-1", data, learnt, judged, verdict, "d" * 64)
+    return report.document("run-1", data, learnt, judged, verdict, "d" * 64, UNDONE)
 
 
 def test_report_has_its_stable_keys_and_is_plain_json(result: dict) -> None:
@@ -34,8 +38,16 @@ def test_report_holds_every_field_of_the_stored_verdict(result: dict) -> None:
     assert set(VERDICT_MAPPING["properties"]) <= known
 
 
+def test_report_says_what_became_of_the_image(result: dict) -> None:
+    told = [result[f"rollout{name}"] for name in ("", "_reason", "_seconds")]
+    assert told == ["undone", "it was slow", 1.5]
+    assert result["image_digest"] == "sha256:" + "a" * 64
+    assert result["image_reference"] == "r:1/tapeline/models@sha256:" + "a" * 64
+    assert "Roll-out: undone (it was slow)." in report.page(result, ())
+
+
 def test_page_says_verdict_base_rate_limits_and_warnings(result: dict) -> None:
-    page = report.page(result, ("order was lost",))
+    page = report.page(result | {"rollout": "not_attempted"}, ("order was lost",))
     assert "forest refused, current model stays" in page
     assert f"Base rate: {result['base_rate']:.1%}" in page
     assert "> Warning: order was lost" in page
