@@ -1,0 +1,203 @@
+"""The platform in pods: trades flow, the ledger balances, replicas come and go, a model is rolled out.
+
+Kafka and Elasticsearch run beside the cluster as plain processes of this machine; all that is ours runs as pods.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from elasticsearch import Elasticsearch
+from support import eventually
+from tapeline import names
+from tapeline_local import evidence, paths
+from tapeline_local.options import StackOptions
+from tapeline_local.reconcile import Books, reconcile
+from tapeline_local.stack import Stack
+
+from cluster import platform, running
+from cluster.kube import ROOT, apply, get, items, kubectl, run
+
+pytestmark = pytest.mark.timeout(1200)
+STILL_S = 6.0
+PRODUCERS = 3
+
+
+def seed() -> str:
+    """Push the first model and return its reference."""
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "TRAINER_REGISTRY": running.HERE,
+        "TRAINER_REGISTRY_REFERENCE": platform.REGISTRY,
+        "TRAINER_REGISTRY_INSECURE": "true",
+    }
+    command = [sys.executable, "-m", "tapeline_trainer", "seed"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.split()[-1]
+
+
+def default_storage_class() -> tuple[str, bool]:
+    """Return the name of the default storage class, empty without one, and whether it makes volumes."""
+    for found in json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]:
+        if found["metadata"].get("annotations", {}).get("storageclass.kubernetes.io/is-default-class") == "true":
+            return found["metadata"]["name"], found["provisioner"] != "kubernetes.io/no-provisioner"
+    return "", False
+
+
+def volume_for_the_checkpoint(folder: Path, storage_class: str) -> dict:
+    """Return a volume for the stream's claim, for a cluster without a provisioner whose node is this machine."""
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "tapeline-test-checkpoint"},
+        "spec": {
+            "capacity": {"storage": "5Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "hostPath": {"path": str(folder)},
+            "claimRef": {"namespace": platform.NAMESPACE, "name": "tapeline-spark-checkpoint"},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def outside(node):
+    """Kafka and Elasticsearch of this machine, where pods reach them."""
+    options = StackOptions(expose=platform.this_machine(), fast_jit=True)
+    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", ("kafka", "elasticsearch"), options)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()
+
+
+@pytest.fixture(scope="module")
+def up(outside, images, spark_operator, namespaces, tmp_path_factory):
+    """The whole platform, its pods ready and trades flowing."""
+    chosen = platform.values(
+        *outside.exposed(),
+        seed(),
+        producer={"replicas": PRODUCERS},
+        trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}},
+    )
+    chosen["apps"]["inference"]["progressDeadlineSeconds"] = 120
+    path = platform.write(tmp_path_factory.mktemp("values"), chosen)
+    folder = Path("/var/tmp") / f"tapeline-checkpoint-{uuid.uuid4().hex[:8]}"
+    storage_class, provisions = default_storage_class()
+    if not provisions:
+        assert apply([volume_for_the_checkpoint(folder, storage_class)]).code == 0
+    platform.install(path)
+    try:
+        running.wait_rolled_out(platform.NAMESPACE, "tapeline-simulator")
+        running.wait_rolled_out(platform.INFERENCE, "inference")
+        running.wait_rolled_out(platform.NAMESPACE, "tapeline-producer")
+        manifest = yaml.safe_load((ROOT / "k8s" / "spark-application.yaml").read_text())
+        manifest["spec"]["image"] = f"{platform.REGISTRY}/tapeline/spark:{running.VERSION}"
+        answer = apply([manifest])
+        assert answer.code == 0, answer.err
+        elastic = Elasticsearch(outside.addresses.elasticsearch)
+        eventually(lambda: count(elastic) > 100, f"trades are searchable\n{running.why(platform.NAMESPACE)}", 300)
+        yield elastic
+        elastic.close()
+    finally:
+        kubectl("-n", platform.NAMESPACE, "delete", "sparkapplication", "--all", "--wait=true", "--timeout=120s")
+        platform.uninstall()
+        run("kubectl", "delete", "pv", "tapeline-test-checkpoint", "--ignore-not-found", "--timeout=60s")
+
+
+def count(elastic: Elasticsearch) -> int:
+    return evidence.count(elastic, f"{names.INDEX_TRADES_PREFIX}*")
+
+
+def flows(elastic: Elasticsearch) -> None:
+    before = count(elastic)
+    eventually(lambda: count(elastic) > before + 200, "trades become searchable", 180)
+
+
+def books(elastic: Elasticsearch) -> Books:
+    """Stop the exchange, let everything through, compare, and let it go on."""
+    with running.forwarded(platform.NAMESPACE, "svc/tapeline-simulator", 8082) as url:
+        httpx.post(f"{url}/control/pause", trust_env=False).raise_for_status()
+        seen = {"count": -1, "since": time.monotonic()}
+
+        def is_still() -> bool:
+            now = count(elastic)
+            if now != seen["count"]:
+                seen.update(count=now, since=time.monotonic())
+            return time.monotonic() - seen["since"] > STILL_S
+
+        eventually(is_still, "nothing moves any more", 180)
+        found = reconcile(running.ledger(), evidence.read_trades(elastic), evidence.read_gaps(elastic))
+        httpx.post(f"{url}/control/resume", trust_env=False).raise_for_status()
+    return found
+
+
+def served(elastic: Elasticsearch) -> set[str]:
+    """Return which models the newest predictions name."""
+    newest = elastic.search(
+        index=f"{names.INDEX_TRADES_PREFIX}*",
+        size=50,
+        query={"term": {"prediction_state": names.STATE_OK}},
+        sort=[{"indexed_at": "desc"}],
+    )
+    return {hit["_source"]["model_digest"] for hit in newest["hits"]["hits"]}
+
+
+def test_trades_flow_through_pods_with_predictions_and_the_ledger_balances(up):
+    flows(up)
+    eventually(lambda: served(up), "predictions arrive", 120)
+    found = books(up)
+    assert found.balanced(), found.as_dict()
+    assert found.sent > 300
+    drivers = items("pods", platform.NAMESPACE, "spark-role=driver")
+    executors = items("pods", platform.NAMESPACE, "spark-role=executor")
+    assert len(drivers) == 1 and len(executors) >= 1
+
+
+def test_a_producer_replica_that_is_killed_loses_nothing(up):
+    assert running.replicas(platform.NAMESPACE, "tapeline-producer") == PRODUCERS
+    (first, *_) = running.pods(platform.NAMESPACE, "app.kubernetes.io/name=producer")
+    kubectl("-n", platform.NAMESPACE, "delete", "pod", first, "--grace-period=0", "--force")
+    flows(up)
+    running.wait_rolled_out(platform.NAMESPACE, "tapeline-producer")
+    flows(up)
+    found = books(up)
+    assert found.balanced(), found.as_dict()
+
+
+def test_a_model_is_trained_and_rolled_out_while_trades_flow(up):
+    before = get("deployment", "inference", platform.INFERENCE)
+    eventually(lambda: count(up) > 6_000, "there are enough trades to train on", 300)
+    run("kubectl", "-n", platform.NAMESPACE, "delete", "job", "by-hand", "--ignore-not-found")
+    kubectl("-n", platform.NAMESPACE, "create", "job", "by-hand", "--from=cronjob/tapeline-trainer")
+    wait = ("wait", "job/by-hand", "--for=condition=Complete", "--timeout=420s")
+    answer = run("kubectl", "-n", platform.NAMESPACE, *wait, timeout_s=450)
+    log = run("kubectl", "-n", platform.NAMESPACE, "logs", "job/by-hand", "--tail=40").out
+    assert answer.code == 0, log
+    after = get("deployment", "inference", platform.INFERENCE)
+    assert images_of(before) != images_of(after), log
+    running.wait_rolled_out(platform.INFERENCE, "inference")
+    verdict = newest_verdict(up)
+    assert verdict["image_reference"] in images_of(after)
+    eventually(lambda: served(up) == {verdict["digest"]}, "the new model answers", 60)
+
+
+def images_of(deployment: dict) -> list[str]:
+    volumes = deployment["spec"]["template"]["spec"]["volumes"]
+    return [volume["image"]["reference"] for volume in volumes if "image" in volume]
+
+
+def newest_verdict(elastic: Elasticsearch) -> dict:
+    elastic.indices.refresh(index=names.INDEX_MODELS)
+    found = elastic.search(index=names.INDEX_MODELS, size=1, sort=[{"@timestamp": "desc"}])
+    return dict(found["hits"]["hits"][0]["_source"])
