@@ -16,7 +16,7 @@ IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$
 	--extra-ca "$(EXTRA_CA_FILE)" --only "$(ONLY)"
 MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer spark-apps local
 
-.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack bench lock \
+.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock \
 	images load seed-model kind-up kind-down operators
 
 help:
@@ -61,6 +61,8 @@ test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Ku
 	@$(RUN) -m pytest tests/charts
 test-stack: $(STAMP) ## against a real Kafka, Elasticsearch and Spark
 	@$(RUN) -m pytest tests/stack
+test-cluster: $(STAMP) ## on the cluster that KUBECONFIG names (operators and `make images load` first)
+	@$(RUN) -m pytest tests/cluster
 bench: $(STAMP) ## throughput and latency of this machine
 	@$(RUN) -m benchmarks
 

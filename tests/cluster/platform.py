@@ -44,6 +44,8 @@ def values(bootstrap: str, elasticsearch: str, reference: str, **apps: Any) -> d
         "elastic": {"enabled": False},
         "global": {
             "imageRegistry": REGISTRY,
+            # A tag is overwritten by the next build, and the node may hold the image of the one before.
+            "imagePullPolicy": "Always",
             "kafka": {"bootstrap": bootstrap, "securityProtocol": "PLAINTEXT", "caSecret": ""},
             "elasticsearch": {"url": elasticsearch, "security": False, "caSecret": ""},
             "networkPolicies": {
