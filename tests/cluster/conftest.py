@@ -5,7 +5,7 @@ at the end says what therefore stays unproven.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
@@ -32,6 +32,12 @@ def _need(holds: bool, lacks: str) -> None:
     if not holds:
         _lacking.append(lacks)
         pytest.skip(lacks)
+
+
+@pytest.fixture
+def lacks() -> Callable[[str], None]:
+    """Call with what the cluster lacks: skips the test and says so in the summary."""
+    return lambda what: _need(False, what)
 
 
 @pytest.fixture(scope="session")

@@ -188,7 +188,7 @@ def test_load_scales_inference_out_and_back_without_a_failed_call(up, capsys):
         counted = pressure.outcome("pressing-for-scale", 240)
     back_s = running.wait_replicas(platform.INFERENCE, "inference", 1, 600)
     with capsys.disabled():
-        print(f"\n1 to 3 replicas in {out_s:.0f} s, back to 1 in {back_s:.0f} s after the load; {counted}")
+        sys.stdout.write(f"\n1 to 3 replicas in {out_s:.0f} s, back to 1 in {back_s:.0f} s after the load; {counted}\n")
     assert counted["calls"] > 100
     assert counted["failed"] == 0, counted
 
