@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from support import eventually
 from tapeline_local.reconcile import Sent
 
 from cluster import platform
-from cluster.kube import items, kubectl, run
+from cluster.kube import items, kubectl, program, run
 
 HERE = os.environ.get("CLUSTER_REGISTRY_HERE", platform.REGISTRY)
 """The registry as this machine reaches it."""
@@ -84,20 +85,15 @@ def sent(row: dict) -> Sent:
 @contextmanager
 def forwarded(namespace: str, target: str, port: int) -> Iterator[str]:
     """Forward a port of a pod or Service to this machine; yields the URL."""
-    import subprocess
-
-    from cluster.kube import program
-
     command = [program("kubectl") or "kubectl", "-n", namespace, "port-forward", target, f":{port}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        assert "Forwarding from" in line, line
-        yield f"http://127.0.0.1:{line.split(' -> ')[0].rsplit(':', 1)[1]}"
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert "Forwarding from" in line, line
+            yield f"http://127.0.0.1:{line.split(' -> ')[0].rsplit(':', 1)[1]}"
+        finally:
+            process.terminate()
 
 
 def replicas(namespace: str, name: str) -> int:

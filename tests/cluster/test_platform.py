@@ -133,7 +133,7 @@ def flows(elastic: Elasticsearch) -> None:
 def books(elastic: Elasticsearch) -> Books:
     """Stop the exchange, let everything through, compare, and let it go on."""
     with running.forwarded(platform.NAMESPACE, "svc/tapeline-simulator", 8082) as url:
-        httpx.post(f"{url}/control/pause", trust_env=False).raise_for_status()
+        httpx.post(f"{url}/simulator/pause", trust_env=False).raise_for_status()
         seen = {"count": -1, "since": time.monotonic()}
 
         def is_still() -> bool:
@@ -144,7 +144,7 @@ def books(elastic: Elasticsearch) -> Books:
 
         eventually(is_still, "nothing moves any more", 180)
         found = reconcile(running.ledger(), evidence.read_trades(elastic), evidence.read_gaps(elastic))
-        httpx.post(f"{url}/control/resume", trust_env=False).raise_for_status()
+        httpx.post(f"{url}/simulator/resume", trust_env=False).raise_for_status()
     return found
 
 

@@ -15,7 +15,7 @@ import pytest
 from elasticsearch import Elasticsearch, helpers
 from tapeline import artefact, books, names, trade
 from tapeline_trainer import export, source
-from tapeline_trainer.elastic import Store
+from tapeline_trainer.elastic import VERDICT_MAPPING, Store
 from tapeline_trainer.errors import BadTrades, ElasticsearchFailed, ExportIncomplete, NothingStored
 from tapeline_trainer.settings import Settings
 from unit.trainer import made
@@ -156,6 +156,18 @@ def test_verdict_is_stored_under_its_run_and_unknown_fields_are_refused(client, 
         with pytest.raises(ElasticsearchFailed, match="strict"):
             elastic.save_verdict(run_id, {**verdict, "unheard_of": 1})
     assert client.get(index=names.INDEX_MODELS, id=run_id)["_source"] == verdict
+
+
+def test_index_of_an_older_version_learns_the_newer_fields(client, elasticsearch_url) -> None:
+    client.indices.delete(index=names.INDEX_MODELS, ignore_unavailable=True)
+    known = {name: VERDICT_MAPPING["properties"][name] for name in ("@timestamp", "run_id", "promoted")}
+    client.indices.create(index=names.INDEX_MODELS, mappings={"dynamic": "strict", "properties": known})
+    verdict = {"@timestamp": made.START_MS, "run_id": "r", "rollout": "undone", "rollout_seconds": 1.5}
+    with Store(elasticsearch_url, Settings()) as elastic:
+        elastic.save_verdict("r", verdict)
+    mapping = client.indices.get_mapping(index=names.INDEX_MODELS)[names.INDEX_MODELS]["mappings"]
+    assert mapping["dynamic"] == "strict" and set(mapping["properties"]) == set(VERDICT_MAPPING["properties"])
+    assert client.get(index=names.INDEX_MODELS, id="r")["_source"] == verdict
 
 
 def test_one_command_goes_from_stored_trades_to_a_stored_verdict(new_stack: Callable[..., Any], tmp_path) -> None:
