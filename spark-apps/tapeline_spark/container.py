@@ -3,7 +3,7 @@
 Spark on Kubernetes starts its containers with these two words and leaves the rest to the image; the PySpark
 wheel brings no entry point. Apache's own starts spark-submit, a JVM, which starts Python: SIGTERM then stops
 the JVM under a Python that never hears of it. Here Python comes first, as on one machine, and starts its JVM
-with what Kubernetes said: SIGTERM reaches the stream, which ends its batch and gives back its executors.
+with what Kubernetes said: SIGTERM reaches the stream, which stops its query and gives back its executors.
 Every way ends in exec. tini is in front of it: an executor's JVM does not bury the workers it did not start.
 Source: Spark 4.2, resource-managers/kubernetes/docker/src/main/dockerfiles/spark/entrypoint.sh
 """

@@ -43,6 +43,7 @@ print(json.dumps({"calls": calls[0], "failed": failed[0], "reasons": reasons}))
 
 def _pod(name: str, seconds: int, threads: int) -> dict[str, Any]:
     host = f"inference.{platform.INFERENCE}.svc:8000"
+    labels = {"app.kubernetes.io/name": "test", "app.kubernetes.io/part-of": "tapeline"}
     restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
     container = {
         "name": "load",
@@ -54,8 +55,8 @@ def _pod(name: str, seconds: int, threads: int) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        # With the stream's label: the network rules let the stream in, and nobody else.
-        "metadata": {"name": name, "namespace": platform.NAMESPACE, "labels": {"app.kubernetes.io/name": "spark"}},
+        # With the labels of the pod of `helm test`: the network rules let it and the stream in, and nobody else.
+        "metadata": {"name": name, "namespace": platform.NAMESPACE, "labels": labels},
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,

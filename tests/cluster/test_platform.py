@@ -27,6 +27,8 @@ from cluster.kube import ROOT, apply, get, items, kubectl, run
 pytestmark = pytest.mark.timeout(1200)
 STILL_S = 6.0
 PRODUCERS = 3
+# Everything at once, three replicas of inference and a surge included, must find room on a node of two cores.
+SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}}
 
 
 def seed() -> str:
@@ -87,10 +89,12 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
     chosen = platform.values(
         *outside.exposed(),
         seed(),
-        producer={"replicas": PRODUCERS},
-        trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}},
+        producer={"replicas": PRODUCERS, **SMALL},
+        trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
+        simulator={"enabled": True, **SMALL},
     )
-    chosen["apps"]["inference"]["progressDeadlineSeconds"] = 120
+    # The load of one test must be far above the requests, and one model's compilation not.
+    chosen["apps"]["inference"] |= {"progressDeadlineSeconds": 120}
     path = platform.write(tmp_path_factory.mktemp("values"), chosen)
     folder = Path("/var/tmp") / f"tapeline-checkpoint-{uuid.uuid4().hex[:8]}"
     storage_class, provisions = default_storage_class()
@@ -104,6 +108,8 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
         manifest = yaml.safe_load((ROOT / "k8s" / "spark-application.yaml").read_text())
         image = f"{platform.REGISTRY}/tapeline/spark:{running.VERSION}"
         manifest["spec"] |= {"image": image, "imagePullPolicy": "Always"}
+        for part in ("driver", "executor"):
+            manifest["spec"][part]["coreRequest"] = "100m"
         answer = apply([manifest])
         assert answer.code == 0, answer.err
         elastic = Elasticsearch(outside.addresses.elasticsearch)
