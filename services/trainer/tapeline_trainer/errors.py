@@ -152,4 +152,4 @@ class RolloutIncomplete(TrainerError):
     exit_code: ClassVar[int] = 4
 
     def __init__(self, outcome: str, reason: str) -> None:
-        super().__init__(f"roll-out was {outcome}, because {reason}; the verdict is stored")
+        super().__init__(f"roll-out was {outcome}: {reason}")

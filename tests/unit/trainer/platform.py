@@ -20,8 +20,8 @@ QUICK = {
     "poll_s": 0.01,
     "watch_s": 0.05,
     "watch_tolerance_s": 0.3,
-    "rollout_timeout_s": 3.0,
-    "retry_deadline_s": 2.0,
+    "rollout_timeout_s": 30.0,
+    "retry_deadline_s": 10.0,
     "cluster_timeout_s": 5.0,
 }
 NODES = "127.0.0.1:5001"

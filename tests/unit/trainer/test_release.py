@@ -132,7 +132,7 @@ def test_service_that_goes_on_answering_with_another_model_is_put_back(made: Pla
 def test_answers_of_the_old_model_are_endured_for_a_moment(made: Platform) -> None:
     digest, answers = made.bundle(), iter([made.seed] * 6)
     made.service.digest = lambda: next(answers, digest)
-    assert roll_out(made, digest, watch_s=0.0).rollout == "rolled_out"
+    assert roll_out(made, digest, watch_s=0.0, watch_tolerance_s=30.0).rollout == "rolled_out"
     assert next(answers, None) is None
 
 
