@@ -20,7 +20,8 @@ from tapeline_local import jvm, pins  # noqa: E402 - both need nothing but the s
 
 CHECKOUT = LOCAL.parent
 TOOLS = CHECKOUT / ".tools"
-REPORT = CHECKOUT / "build" / "setup.json"
+# Beside what it speaks of: who deletes build/ has not set up anew.
+REPORT = CHECKOUT / ".tools" / "setup.json"
 PYTHON = CHECKOUT / ".venv" / "bin" / "python"
 OLDEST_PYTHON = (3, 11)
 HEARTBEAT_S = 15
@@ -135,7 +136,7 @@ def prepare(found: jvm.Jvm | None) -> dict[str, float]:
 
 
 def set_up() -> None:
-    """Do everything, and write build/setup.json."""
+    """Do everything, and write .tools/setup.json."""
     started, cold = time.monotonic(), not (PYTHON.exists() and (TOOLS / "jvm.json").exists())
     numbers = pins.read(CHECKOUT)
     uv = have_uv(numbers["UV_VERSION"])
@@ -153,7 +154,7 @@ def set_up() -> None:
 
 
 def write_report(seconds: float, cold: bool, parts: dict[str, float]) -> None:
-    """Write build/setup.json: this run, and how long the last one took that found nothing."""
+    """Write .tools/setup.json: this run, and how long the last one took that found nothing."""
     earlier = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
     cold_s = round(seconds, 2) if cold else earlier.get("cold_s")
     report = {"setup_s": round(seconds, 2), "cold": cold, "cold_s": cold_s, "parts": parts}

@@ -178,7 +178,7 @@ class Demo:
         return int(json.loads(self._earlier.read_text(encoding="utf-8"))["received"])
 
     def _setup_time(self) -> dict[str, float]:
-        path = paths.BUILD / "setup.json"
+        path = paths.TOOLS / "setup.json"
         return {"setup_s": json.loads(path.read_text(encoding="utf-8"))["setup_s"]} if path.exists() else {}
 
 

@@ -393,6 +393,37 @@ async def test_kill_and_restart_resume_from_the_log_without_loss_or_double(
     assert books.read_gaps() == []
 
 
+async def test_first_trades_of_a_symbol_that_died_with_a_producer_come_with_the_next_one(
+    exchange: Exchange, books: Books, start: Start
+) -> None:
+    first = start()
+    await first.ready()
+    sent = await exchange.trade("BTCUSDT", 2)
+    await stored(books, 2)
+    await first.end(signal.SIGKILL)
+    # As if they had been read and never taken by Kafka: the log knows nothing of this symbol.
+    lost = await exchange.trade("ETHUSDT", 3)
+    await start().ready()
+    assert await stored(books, 5) == sent + lost
+    assert books.read_gaps() == []
+
+
+async def test_first_trades_of_a_symbol_that_nothing_gives_back_are_a_gap_from_a_time(
+    exchange: Exchange, books: Books, start: Start
+) -> None:
+    first = start()
+    await first.ready()
+    await exchange.trade("BTCUSDT")
+    await stored(books, 1)
+    await first.end(signal.SIGKILL)
+    lost = await exchange.trade("ETHUSDT", 100)
+    start()
+    await stored(books, 61)
+    (gap,) = books.read_gaps()
+    assert (gap.symbol, gap.from_trade_id, gap.to_trade_id) == ("ETHUSDT", None, lost[-60])
+    assert gap.from_traded_at < exchange.made["spot", "BTCUSDT"][-1]["T"] < exchange.made["spot", "ETHUSDT"][0]["T"]
+
+
 async def test_restart_after_a_long_outage_reports_a_restart_gap(
     exchange: Exchange, books: Books, start: Start
 ) -> None:

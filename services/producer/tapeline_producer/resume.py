@@ -6,8 +6,8 @@ To remember more of a trade: add the field to `Stored` and to `History.remember`
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,7 +25,9 @@ _BATCH: Final = 5_000
 # A call waits this long for a full batch; the last one of a reading is never full.
 _WAIT_S: Final = 0.05
 _SILENCE_S: Final = 10.0
-
+# A producer that was killed may have read trades that Kafka never took; they are hardly older than this, measured
+# back from the newest trade in the log.
+_IN_FLIGHT_MS: Final = 60_000
 
 Key = tuple[str, str]
 
@@ -80,6 +82,9 @@ def read(settings: Settings, wanted: Collection[Key], is_stopping: Callable[[], 
         reader.run({}, is_stopping)
     for history in histories:
         history.unknown_since = reader.unknown_since
+        if history.last is None and history.unknown_since is None and reader.newest_ms is not None:
+            # Nothing of it in a log of others: its first trades may have been on their way when somebody died.
+            history.unknown_since = reader.newest_ms - _IN_FLIGHT_MS
     return Reading(histories, reader.ends)
 
 
@@ -129,6 +134,9 @@ class _Reader:
         self.ends: dict[int, int] = {}
         self.unknown_since: int | None = None
         """Time, ms UTC, from which on every trade was read; None: there are none before."""
+        self.newest_ms: int | None = None
+        """Time, ms UTC, of the newest trade in the log, whatever its symbol; None of an empty log."""
+        self._last_values: dict[int, bytes] = {}
         self._settings = settings
         self._consumer = consumer
         self._keys = keys
@@ -153,6 +161,7 @@ class _Reader:
             for message in messages:
                 self._take(message)
         self.unknown_since = min(self._cut_at, default=None)
+        self.newest_ms = max(_times(self._last_values.values()), default=None)
         what = {"records": self._records, "unreadable": self._unreadable, "unknown_since": self.unknown_since}
         log.info("read the end of the trades topic", extra=what)
 
@@ -186,6 +195,7 @@ class _Reader:
                 return
             raise KafkaException(error)
         self._records += 1
+        self._last_values[partition] = message.value() or b""  # type: ignore[attr-defined]
         self.ends[partition] = max(self.ends[partition], message.offset() + 1)  # type: ignore[attr-defined]
         if partition not in self._cut and message.key() not in self._keys:  # type: ignore[attr-defined]
             return
@@ -198,3 +208,10 @@ class _Reader:
             self._cut.discard(partition)
             self._cut_at.append(stored.traded_at)
         self._hand_on(stored)
+
+
+def _times(values: Iterable[bytes]) -> Iterator[int]:
+    """Yield the times of those that are trades, ms UTC."""
+    for value in values:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield _decode(value).traded_at

@@ -42,10 +42,10 @@ def test_an_unknown_wish_is_refused_with_the_known_ones(bootstrap):
 
 
 def test_the_report_remembers_the_last_run_from_nothing(bootstrap, tmp_path, monkeypatch):
-    monkeypatch.setattr(bootstrap, "REPORT", tmp_path / "build" / "setup.json")
+    monkeypatch.setattr(bootstrap, "REPORT", tmp_path / ".tools" / "setup.json")
     bootstrap.write_report(45.0, True, {})
     bootstrap.write_report(0.8, False, {})
-    report = json.loads((tmp_path / "build" / "setup.json").read_text())
+    report = json.loads((tmp_path / ".tools" / "setup.json").read_text())
     assert (report["setup_s"], report["cold_s"]) == (0.8, 45.0)
 
 
