@@ -34,9 +34,9 @@ def this_machine() -> str:
         return str(probe.getsockname()[0])
 
 
-def values(bootstrap: str, elasticsearch: str, reference: str, **apps: Any) -> dict[str, Any]:
+def values(brokers: str, elasticsearch: str, reference: str, **apps: Any) -> dict[str, Any]:
     """Return values with brokers and Elasticsearch at some addresses, and our services as given."""
-    kafka_host, kafka_port = bootstrap.rsplit(":", 1)
+    kafka_host, kafka_port = brokers.rsplit(":", 1)
     url = urlsplit(elasticsearch)
     push = REGISTRY_PUSH.rsplit(":", 1)
     return {
@@ -46,7 +46,7 @@ def values(bootstrap: str, elasticsearch: str, reference: str, **apps: Any) -> d
             "imageRegistry": REGISTRY,
             # A tag is overwritten by the next build, and the node may hold the image of the one before.
             "imagePullPolicy": "Always",
-            "kafka": {"bootstrap": bootstrap, "securityProtocol": "PLAINTEXT", "caSecret": ""},
+            "kafka": {"bootstrap": brokers, "securityProtocol": "PLAINTEXT", "caSecret": ""},
             "elasticsearch": {"url": elasticsearch, "security": False, "caSecret": ""},
             "networkPolicies": {
                 "apiServer": {"cidrs": ["0.0.0.0/0"], "ports": [443, 6443, int(api_port())]},

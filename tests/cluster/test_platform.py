@@ -4,7 +4,6 @@ Kafka and Elasticsearch run beside the cluster as plain processes of this machin
 """
 
 import json
-import subprocess
 import sys
 import time
 import uuid
@@ -21,28 +20,14 @@ from tapeline_local.options import StackOptions
 from tapeline_local.reconcile import Books, reconcile
 from tapeline_local.stack import Stack
 
-from cluster import platform, pressure, running
-from cluster.kube import ROOT, apply, get, items, kubectl, run
+from cluster import platform, pressure, running, serving
+from cluster.kube import ROOT, apply, get, helm, items, kubectl, run
 
 pytestmark = pytest.mark.timeout(1200)
 STILL_S = 6.0
 PRODUCERS = 3
 # Everything at once, three replicas of inference and a surge included, must find room on a node of two cores.
 SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}}
-
-
-def seed() -> str:
-    """Push the first model and return its reference."""
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "TRAINER_REGISTRY": running.HERE,
-        "TRAINER_REGISTRY_REFERENCE": platform.REGISTRY,
-        "TRAINER_REGISTRY_INSECURE": "true",
-    }
-    command = [sys.executable, "-m", "tapeline_trainer", "seed"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.split()[-1]
 
 
 def default_storage_class() -> tuple[str, bool]:
@@ -88,7 +73,7 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
     """The whole platform, its pods ready and trades flowing."""
     chosen = platform.values(
         *outside.exposed(),
-        seed(),
+        serving.seed(),
         producer={"replicas": PRODUCERS, **SMALL},
         trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
         simulator={"enabled": True, **SMALL},
@@ -174,6 +159,11 @@ def test_trades_flow_through_pods_with_predictions_and_the_ledger_balances(up):
     drivers = items("pods", platform.NAMESPACE, "spark-role=driver")
     executors = items("pods", platform.NAMESPACE, "spark-role=executor")
     assert len(drivers) == 1 and len(executors) >= 1
+
+
+def test_helm_test_finds_the_platform_whole(up):
+    said = helm("test", "tapeline", "-n", platform.NAMESPACE, "--logs", "--timeout", "180s")
+    assert "Phase:          Succeeded" in said, said
 
 
 def test_a_producer_replica_that_is_killed_loses_nothing(up):
