@@ -78,8 +78,8 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
         trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
         simulator={"enabled": True, **SMALL},
     )
-    # The load of one test must be far above the requests, and one model's compilation not.
-    chosen["apps"]["inference"] |= {"progressDeadlineSeconds": 120}
+    # What one pod can press out of a busy machine must be far above the requests of a replica.
+    chosen["apps"]["inference"] |= {"progressDeadlineSeconds": 120, **SMALL}
     path = platform.write(tmp_path_factory.mktemp("values"), chosen)
     folder = Path("/var/tmp") / f"tapeline-checkpoint-{uuid.uuid4().hex[:8]}"
     storage_class, provisions = default_storage_class()
