@@ -10,13 +10,13 @@ UV := .tools/uv-$(UV_VERSION)/bin/uv
 STAMP := .tools/setup.stamp
 LOCAL := $(RUN) -m tapeline_local --name $(NAME)
 CLUSTER := PYTHONPATH=local $(PYTHON) -m tapeline_local.cluster $(if $(DRY_RUN),--dry-run)
-# `make images BUILD_NETWORK=host EXTRA_CA_FILE=ca.pem` where builds reach PyPI only so; INDEX_URL and MAVEN_URL for mirrors.
+# `make images BUILD_NETWORK=host EXTRA_CA_FILE=ca.pem` where builds reach PyPI only so; INDEX_URL, MAVEN_URL, NPM_URL for mirrors.
 REGISTRY ?= localhost:5001
 IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$(BUILD_NETWORK)" \
 	--extra-ca "$(EXTRA_CA_FILE)" --only "$(ONLY)"
-MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer spark-apps local
+MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer services/board services/notifier spark-apps dashboards local
 
-.PHONY: help setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock \
+.PHONY: help dashboards dashboards-check setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock board \
 	images load seed-model kind-up kind-down operators
 
 help:
@@ -29,6 +29,7 @@ $(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bo
 setup: ## get everything (Python packages, Java, Kafka, Elasticsearch, Spark); again: look and say what is there
 	@$(PYTHON) local/bootstrap.py && touch $(STAMP)
 up: $(STAMP) ## start the whole stack in the background
+	-@$(RUN) -m tapeline_local.page
 	@$(LOCAL) up
 down: ## stop it; its data stays
 	@if [ -x $(RUN) ]; then $(LOCAL) down; else echo "nothing is set up, so nothing runs"; fi
@@ -36,10 +37,14 @@ status: $(STAMP) ## what runs, since when, with how much memory
 	@$(LOCAL) status
 urls: $(STAMP) ## where to look
 	@$(LOCAL) urls
-demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE, PRODUCERS)
+demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE, PRODUCERS, NOTIFIER_TARGETS)
+	-@$(RUN) -m tapeline_local.page
 	@$(RUN) -m tapeline_local.demo
 live: ## the same with the real exchange
 	@EXCHANGE=bybit $(MAKE) --no-print-directory demo
+
+board: $(STAMP) ## build the board's page, where its sources have changed
+	@$(RUN) -m tapeline_local.page
 
 ##@ Check
 check: format lint types isolate test-unit ## everything that needs no servers, cheapest first
@@ -47,9 +52,10 @@ format: $(STAMP) ## formatting as ruff writes it (`make format FIX=1` rewrites)
 	@.venv/bin/ruff format $(if $(FIX),,--check) .
 lint: $(STAMP) ## ruff's rules of pyproject.toml
 	@.venv/bin/ruff check $(if $(FIX),--fix) .
-types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks
+types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks; TypeScript's own for the board's page
 	@.venv/bin/mypy --strict $(MEMBERS)
 	@.venv/bin/mypy $(wildcard benchmarks/*.py)
+	@$(RUN) -m tapeline_local.page --check
 isolate: $(STAMP) ## every member imports only what it declares
 	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
 test-unit: $(STAMP) ## pure tests, no network
@@ -59,8 +65,12 @@ test-unit: $(STAMP) ## pure tests, no network
 test: check test-charts test-stack ## everything, on a fresh clone too
 test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Kubernetes and the operators
 	@$(RUN) -m pytest tests/charts
-test-stack: $(STAMP) ## against a real Kafka, Elasticsearch and Spark
+test-stack: $(STAMP) board ## against a real Kafka, Elasticsearch, Spark and browser
+	@$(RUN) -m tapeline_local.browser
 	@$(RUN) -m pytest tests/stack
+dashboards-check: $(STAMP) ## the rules of Kibana's dashboards, planted faults, every panel's numbers on a real Elasticsearch, drawings
+	@$(RUN) -m tapeline_dashboards check
+	@$(RUN) -m pytest tests/unit/dashboards tests/stack/test_dashboards.py
 test-cluster: $(STAMP) ## on the cluster that KUBECONFIG names (operators and `make images load` first)
 	@$(RUN) -m pytest tests/cluster
 bench: $(STAMP) ## throughput and latency of this machine
@@ -74,6 +84,8 @@ load: ## push them to the local registry, or to another one: REGISTRY=host:port
 seed-model: $(STAMP) ## push a first model, which always says one half, and note it in the cluster (CONTEXT, INSECURE=1)
 	@$(CLUSTER) seed-model $(IMAGE_FLAGS) --context "$(CONTEXT)" \
 		$(if $(INSECURE)$(filter localhost:%,$(REGISTRY)),--insecure)
+dashboards: $(STAMP) ## load the dashboards into a Kibana: KIBANA_URL=https://host:5601 (DASHBOARDS_USERNAME, DASHBOARDS_PASSWORD_FILE, ...)
+	@$(if $(KIBANA_URL),DASHBOARDS_KIBANA_URL="$(KIBANA_URL)") $(RUN) -m tapeline_dashboards load
 lock: $(STAMP) ## write uv.lock anew after a change of dependencies
 	@$(UV) lock
 

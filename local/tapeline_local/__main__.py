@@ -70,9 +70,11 @@ def _urls(console: Console, arguments: argparse.Namespace) -> None:
     where = stack.addresses
     table = Table("what", "where")
     lines = {
+        "board": (("board", where.board),),
         "kafka": (("Kafka bootstrap", where.kafka),),
         "elasticsearch": (("Elasticsearch", f"{where.elasticsearch}/_cat/indices?v"),),
         "inference": (("inference: model", f"{where.inference}/model"),),
+        "notifier": (("notifier: health", f"{where.notifier}/health/ready"),),
         "spark": (("stream: metrics", f"{where.spark}/metrics"),),
         "simulator": (("simulator: status", f"{where.simulator}/simulator/status"),),
     }

@@ -61,7 +61,9 @@ class Demo:
             self._stack.down(self._console.print)
 
     def _run_ready(self, ready_s: float) -> int:
-        self._console.print(f"ready after {ready_s:.1f} s")
+        board = self._stack.addresses.board
+        self._console.print(f"ready after {ready_s:.1f} s; the board: {board}")
+        self._screen.title += f"   board: {board}"
         simulated = self._choices.exchange == "simulator"
         gatherer = Gatherer(self._stack.addresses, self._received_before(), simulated)
         school = Schooling(self._stack.state.root, self._stack.addresses.elasticsearch, self._choices.train_after)

@@ -11,7 +11,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # In the order of starting; stopping goes the other way, so that nobody writes to what is gone already.
-PARTS: Final = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
+PARTS: Final = ("kafka", "elasticsearch", "inference", "board", "notifier", "spark", "simulator", "producer")
 
 # A part is started when these are ready. Spark waits for everybody by itself, because its JVM takes longest;
 # the producer waits for Spark, so that the first trades do not lie in the log until it has started.
@@ -19,6 +19,8 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "kafka": (),
     "elasticsearch": (),
     "inference": (),
+    "board": (),
+    "notifier": ("kafka",),
     "spark": (),
     "simulator": (),
     "producer": ("kafka", "simulator", "spark"),
@@ -29,6 +31,8 @@ START_TIMEOUT_S: Final[dict[str, float]] = {
     "kafka": 120.0,
     "elasticsearch": 240.0,
     "inference": 120.0,
+    "board": 60.0,
+    "notifier": 60.0,
     "spark": 240.0,
     "simulator": 60.0,
     "producer": 120.0,
@@ -60,6 +64,8 @@ class StackOptions(BaseModel):
     """Of the topic of trades, when it is created."""
     producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
     """Producers that share the symbols; one alone joins no group."""
+    notifier_targets: Path | None = None
+    """File that says whom to tell of alerts; None: nobody is told, and there is no notifier."""
     expose: str | None = None
     """Address of this machine at which Kafka and Elasticsearch listen too, for pods for instance; unprotected."""
     kafka_heap_mib: int = Field(default=256, ge=128)
@@ -109,3 +115,9 @@ def in_start_order(parts: tuple[str, ...], producers: int = 1) -> tuple[str, ...
 def needed_first(part: str, among: tuple[str, ...]) -> tuple[str, ...]:
     """Return which of the chosen parts must be ready before `part` starts."""
     return tuple(needed for needed in NEEDS[kind_of(part)] if needed in among)
+
+
+def wanted(parts: tuple[str, ...], options: StackOptions) -> tuple[str, ...]:
+    """Return the parts that the options have work for: no simulator beside the real exchange, and so on."""
+    idle = {"simulator": options.exchange != "simulator", "notifier": options.notifier_targets is None}
+    return tuple(part for part in parts if not idle.get(part, False))

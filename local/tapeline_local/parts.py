@@ -125,6 +125,29 @@ def _spark(around: Surroundings) -> Launch:
     return _python(around, "tapeline_spark", env)
 
 
+def _board(around: Surroundings) -> Launch:
+    env = {
+        "BOARD_HOST": HOST,
+        "BOARD_PORT": str(around.ports["board"]),
+        "BOARD_ELASTICSEARCH_URL": url(around.ports, "elasticsearch"),
+        "BOARD_INFERENCE_URL": url(around.ports, "inference"),
+    }
+    return _python(around, "tapeline_board", env)
+
+
+def _notifier(around: Surroundings) -> Launch:
+    targets = around.options.notifier_targets
+    if targets is None:
+        raise ValueError("notifier_targets was None; a notifier needs a file that says whom to tell")
+    env = {
+        "NOTIFIER_KAFKA_BOOTSTRAP": bootstrap(around.ports),
+        "NOTIFIER_TARGETS": str(targets.resolve()),
+        "NOTIFIER_STATE": str(around.state / "notifier"),
+        "NOTIFIER_HEALTH_PORT": str(around.ports["notifier_health"]),
+    }
+    return _python(around, "tapeline_notifier", env)
+
+
 def _simulator(around: Surroundings) -> Launch:
     options = around.options
     env = {
@@ -162,6 +185,8 @@ _LAUNCHES: dict[str, Callable[[Surroundings], Launch]] = {
     "kafka": _kafka,
     "elasticsearch": _elasticsearch,
     "inference": _inference,
+    "board": _board,
+    "notifier": _notifier,
     "spark": _spark,
     "simulator": _simulator,
 }

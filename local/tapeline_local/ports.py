@@ -17,8 +17,10 @@ USES: Final = (
     "elasticsearch",
     "elasticsearch_transport",
     "inference",
+    "board",
     "simulator",
     "spark_health",
+    "notifier_health",
     "producer_health",
 )
 _LOWEST, _HIGHEST = 18_000, 32_000

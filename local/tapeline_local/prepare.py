@@ -1,6 +1,7 @@
-"""The half of `make setup` that runs in the synced environment: Java, jars, Elasticsearch.
+"""The half of `make setup` that runs in the synced environment: Java, jars, Elasticsearch, the board's page.
 
-local/bootstrap.py calls it; it prints one line a thing and writes nothing outside .tools and the folder of /var/tmp.
+local/bootstrap.py calls it; it prints one line a thing and writes nothing outside .tools, the board's static
+folder and the folder of /var/tmp.
 To add a file: a line in local/artifacts.lock. To add a step: a function here and a line in `main`.
 """
 
@@ -15,7 +16,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tapeline_local import artifacts, entitlement, jvm, packages, paths, pins, schemas
+from tapeline_local import artifacts, entitlement, jvm, packages, page, paths, pins, schemas
 from tapeline_local.errors import LocalError, SetupError
 
 # The launcher of Spark always passes this flag, and a JRE without the module then does not start.
@@ -138,6 +139,15 @@ def fetch_packages(java: jvm.Jvm, say: Say) -> None:
     say(f"for charts and clusters: {have}")
 
 
+def build_page(say: Say) -> None:
+    """Have the board's page built; what cannot be had is said, and trades flow without it."""
+    try:
+        page.build(say)
+        say("page of the board: as its sources are")
+    except SetupError as error:
+        say(f"page of the board: left out, {error}")
+
+
 def main() -> int:
     """Do the steps in turn and write how long each took, as JSON, where the caller asks."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -160,11 +170,13 @@ def main() -> int:
         unpack_elasticsearch(listed, java, say)
         unpacked = time.monotonic()
         fetch_packages(java, say)
+        packed = time.monotonic()
+        build_page(say)
     except LocalError as error:
         sys.stderr.write(f"make setup: {error}\n")
         return 1
     parts = {"java_s": decided - started, "files_s": fetched - decided, "unpack_s": unpacked - fetched}
-    parts["cluster_tools_s"] = time.monotonic() - unpacked
+    parts |= {"cluster_tools_s": packed - unpacked, "page_s": time.monotonic() - packed}
     options.parts.write_text(json.dumps(parts), encoding="utf-8")
     return 0
 

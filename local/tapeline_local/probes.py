@@ -64,6 +64,9 @@ _PROBES: Final[dict[str, Callable[[dict[str, int]], str | None]]] = {
     "elasticsearch": _elasticsearch,
     # Not ready without a model, by design: alive is what a stack can promise.
     "inference": lambda ports: _health(f"{url(ports, 'inference')}/health/live"),
+    "board": lambda ports: _health(f"{url(ports, 'board')}/health/ready"),
+    # A target that is away is no reason to call the stack down.
+    "notifier": lambda ports: _health(f"{url(ports, 'notifier_health')}/health/live"),
     "spark": lambda ports: _health(f"{url(ports, 'spark_health')}/health/ready"),
     "simulator": lambda ports: _health(f"{url(ports, 'simulator')}/health/ready"),
 }
@@ -87,6 +90,8 @@ def create_topics(ports: dict[str, int], partitions: int) -> list[str]:
         names.TOPIC_TRADES: partitions,
         names.TOPIC_GAPS: 1,
         names.TOPIC_REJECTS: 1,
+        names.TOPIC_COUNTS: 1,
+        names.TOPIC_ALERTS: 1,
         names.TOPIC_ASSIGNMENTS: SHARES,
     }
     present = admin.list_topics(timeout=_TOPIC_TIMEOUT_S).topics

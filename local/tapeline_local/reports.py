@@ -10,7 +10,7 @@ from tapeline_local.options import kind_of
 from tapeline_local.state import Saved
 
 # Parts whose port is that of their health server.
-_WITH_HEALTH_PORT = ("spark", "producer")
+_WITH_HEALTH_PORT = ("spark", "producer", "notifier")
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Addresses:
     kafka: str
     elasticsearch: str
     inference: str
+    board: str
     simulator: str
     spark: str
+    notifier: str
     producers: tuple[str, ...]
     """One URL for each replica."""
 
@@ -37,8 +39,10 @@ class Addresses:
             kafka=parts.bootstrap(ports),
             elasticsearch=parts.url(ports, "elasticsearch"),
             inference=parts.url(ports, "inference"),
+            board=parts.url(ports, "board"),
             simulator=parts.url(ports, "simulator"),
             spark=parts.url(ports, "spark_health"),
+            notifier=parts.url(ports, "notifier_health"),
             producers=tuple(parts.url(ports, use) for use in ports if is_producer(use)),
         )
 

@@ -27,6 +27,8 @@ class UpSettings(BaseSettings):
     """Mean trades a second of the made market, over all symbols."""
     producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
     """Producers that share the symbols."""
+    notifier_targets: Path | None = None
+    """File that says whom to tell of alerts, see services/notifier/README.md; none: there is no notifier."""
     symbols: str = ""
     """Comma-separated; empty: the producer selects by turnover."""
 
@@ -40,6 +42,7 @@ class UpSettings(BaseSettings):
             seed=self.seed,
             rate_per_s=self.rate,
             producers=self.producers,
+            notifier_targets=self.notifier_targets,
             symbols=symbols,
         )
 

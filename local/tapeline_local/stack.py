@@ -22,7 +22,7 @@ from typing import Any, Self
 from tapeline_local import probes, reports, settings, supervision, sweep, waiting
 from tapeline_local.errors import NotReady, NotRunning, PartDied, StackError, StackInUse
 from tapeline_local.lock import StateLock
-from tapeline_local.options import PARTS, StackOptions, in_start_order, needed_first, start_timeout_s
+from tapeline_local.options import PARTS, StackOptions, in_start_order, needed_first, start_timeout_s, wanted
 from tapeline_local.reports import Addresses, PartStatus, status_of
 from tapeline_local.state import Saved, StateFolder
 
@@ -47,12 +47,12 @@ class Stack:
 
         Args:
             state: folder of everything the stack keeps; made when it does not exist.
-            parts: which parts; with the real exchange the simulator is left out.
+            parts: which parts; those that the options leave without work are left out.
             options: choices, the defaults of the demo otherwise.
         """
         self.options = options or StackOptions()
         chosen = in_start_order(parts, self.options.producers)
-        self.parts = tuple(p for p in chosen if p != "simulator" or self.options.exchange == "simulator")
+        self.parts = wanted(chosen, self.options)
         self.state = StateFolder(state)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed: dict[str, int] = {}

@@ -46,6 +46,9 @@ CARE: Final[dict[str, Care]] = {
     "kafka": Care(5, 30, True),
     "elasticsearch": Care(5, 30, True),
     "inference": Care(2, 15, True),
+    "board": Care(2, 10, True),
+    # One request may be under way.
+    "notifier": Care(2, 20, True),
     "spark": Care(5, 40, False),
     "simulator": Care(2, 10, True),
     # Of several, one that stops hands its symbols over before: to flush, to be relieved and to flush the rest.

@@ -1,9 +1,11 @@
-"""The trade stream as a process: settings, health, session, query, until it is told to stop."""
+"""The stream as a process: settings, health, session, its queries, until it is told to stop."""
 
 import logging
 import signal
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from functools import partial
 
 from pyspark.errors import StreamingQueryException
@@ -14,13 +16,19 @@ from tapeline import log as logs
 from tapeline.access import AccessRefused
 
 from tapeline_spark import metrics, session, shapes, topics
+from tapeline_spark.after import alerting, books
+from tapeline_spark.candles.changes import Follower
+from tapeline_spark.candles.query import CandleQuery
+from tapeline_spark.candles.runner import Runner
 from tapeline_spark.elastic import ElasticSink
 from tapeline_spark.errors import StreamError
+from tapeline_spark.processor import now_ms
 from tapeline_spark.settings import Settings
 
 log = logging.getLogger("tapeline_spark")
 
 _SILENCE_S = 120.0
+_TICK_S = 5.0
 
 
 class Stream:
@@ -62,9 +70,9 @@ class Stream:
         else:
             sink.check_prepared()
 
-    def look(self, query: StreamingQuery) -> None:
-        """Take note that the query lives, and whether it has begun to read."""
-        if not query.status["message"].startswith("Initializing"):
+    def look(self, queries: Sequence[StreamingQuery]) -> None:
+        """Take note that the queries live, and whether they have begun to read."""
+        if not any(query.status["message"].startswith("Initializing") for query in queries):
             self._health.hold("query")
         self.beat()
 
@@ -112,20 +120,53 @@ def main(*, submitted: bool = False) -> int:
 
 
 def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: threading.Event) -> int:
-    if not topics.wait_for(settings, settings.topics, stopping, stream.wait):
+    if not topics.wait_for(settings, settings.needed_topics, stopping, stream.wait):
         return 0
     session.warm_up(spark, settings)
     stream.prepare(settings)
-    query = session.start_query(spark, settings, stream.on_batch)
-    log.info("query started")
-    while query.isActive and not stopping.wait(0.5):
-        stream.look(query)
-    failure = None if stopping.is_set() else query.exception()
-    _stop(query)
-    if failure is not None:
-        log.error("query failed", extra={"reason": str(failure)[:4000]})
-        return 1
-    return 0
+    queries = []
+    candles: CandleQuery | None = None
+    if settings.queries != "candles":
+        queries.append(session.start_trades(spark, settings, stream.on_batch))
+    if settings.queries != "trades":
+        candles = _candles(settings, stream)
+        queries.append(session.start_candles(spark, settings, candles.on_batch))
+    log.info("started", extra={"queries": [query.name for query in queries]})
+    try:
+        _watch(queries, candles, stream, stopping)
+        failures = [] if stopping.is_set() else [(query.name, query.exception()) for query in queries]
+    finally:
+        for query in queries:
+            _stop(query)
+    failed = {name: str(failure)[:4000] for name, failure in failures if failure is not None}
+    if failed:
+        log.error("query failed", extra={"reasons": failed})
+    return 1 if failed else 0
+
+
+def _watch(
+    queries: Sequence[StreamingQuery], candles: CandleQuery | None, stream: Stream, stopping: threading.Event
+) -> None:
+    """Return when one query has ended, or we are to stop."""
+    due = time.monotonic() + _TICK_S
+    while all(query.isActive for query in queries) and not stopping.wait(0.5):
+        stream.look(queries)
+        if candles is not None and time.monotonic() >= due:
+            due = time.monotonic() + _TICK_S
+            candles.tick()
+
+
+def _candles(settings: Settings, stream: Stream) -> CandleQuery:
+    tell = partial(stream.note, "elasticsearch")
+    sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, tell)
+    runner = Runner(settings, sink, _followers(settings, sink), now_ms)
+    return CandleQuery(runner, settings.candles_max_records)
+
+
+def _followers(settings: Settings, sink: ElasticSink) -> Sequence[Follower]:
+    """Return what is built on candles, in the order in which it is told."""
+    own = ElasticSink(settings, books.HOLD_S, settings.bulk_documents, lambda reason: None)
+    return books.Books(own, settings.late_minutes, settings.recount_s), alerting.make(settings, sink, now_ms)
 
 
 def _stop(query: StreamingQuery) -> None:

@@ -1,6 +1,6 @@
 """Documents for Elasticsearch and the operations that carry them. Pure."""
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -12,19 +12,25 @@ _LINE_END: Final = b"\n"
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
-    """One document to create, and where in the log it came from."""
+    """One document to write, and where in the log it came from if it is of one record."""
 
     index: str
     identity: str
     source: bytes
-    topic: str
-    partition: int
-    offset: int
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+    kind: Literal["create", "index", "update"] = "create"
+    """`create` leaves what stands, `index` writes over it, `update` changes fields of it."""
+    version: int | None = None
+    """With `index`: it only writes over what has no higher one."""
 
     def lines(self) -> bytes:
         """Return the two lines of a bulk request."""
-        action = orjson.dumps({"create": {"_index": self.index, "_id": self.identity}})
-        return b"".join((action, _LINE_END, self.source, _LINE_END))
+        place: dict[str, Any] = {"_index": self.index, "_id": self.identity}
+        if self.version is not None:
+            place |= {"version": self.version, "version_type": "external_gte"}
+        return b"".join((orjson.dumps({self.kind: place}), _LINE_END, self.source, _LINE_END))
 
 
 class Verdict(NamedTuple):

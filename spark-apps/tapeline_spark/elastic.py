@@ -1,4 +1,4 @@
-"""The way into Elasticsearch: templates at start, then bulk creates that are held until they stand.
+"""The way into Elasticsearch: templates at start, then bulk writes that are held until they stand.
 
 Not here: what a document looks like (documents.py), what an answer means (bulk.py).
 """
@@ -40,7 +40,7 @@ class _Away(Exception):
 
 
 class ElasticSink:
-    """Creates documents, each at most once, and does not return before their fate is known."""
+    """Writes documents and does not return before their fate is known; nothing is sent twice without need."""
 
     def __init__(
         self, access: ElasticAccess, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
@@ -71,7 +71,7 @@ class ElasticSink:
         """Put every index template in place, and the retention if there is one, waiting if it must.
 
         Raises:
-            OutageTooLong, WriteRefused: as `create`.
+            OutageTooLong, WriteRefused: as `write`.
         """
         if retention_days is not None:
             policy = lifecycle(retention_days)
@@ -84,7 +84,7 @@ class ElasticSink:
 
         Raises:
             TemplateUnusable: one is missing, or made for other documents than these.
-            OutageTooLong, WriteRefused: as `create`.
+            OutageTooLong, WriteRefused: as `write`.
         """
         reading = self._client.options(ignore_status=404).indices
         for name, wanted in templates(0, "1s").items():
@@ -96,29 +96,37 @@ class ElasticSink:
             if absent:
                 raise TemplateUnusable(name, f"another one (differs in {', '.join(absent)})")
 
-    def create(self, operations: Sequence[Operation], now_ms: Callable[[], int]) -> Outcome:
-        """Create documents; those that can never fit are created as rejects instead.
+    def write(self, operations: Sequence[Operation], now_ms: Callable[[], int]) -> Outcome:
+        """Write documents; those of a record that can never fit are created as rejects instead.
 
         Returns:
-            Counts of created and already existing ones, and the unfit with their reasons.
+            Counts by what became of them, and the unfit with their reasons.
 
         Raises:
             OutageTooLong: Elasticsearch stayed away for longer than the hold.
-            WriteRefused: it refuses for good, or an index would not be strict.
+            WriteRefused: it refuses for good, an index would not be strict, or what does not fit is of no record.
         """
         total = Outcome()
         for start in range(0, len(operations), self._chunk):
-            part = self._create_chunk(operations[start : start + self._chunk])
-            total.created += part.created
-            total.conflict += part.conflict
-            total.unfit += part.unfit
+            total.add(self._write_chunk(operations[start : start + self._chunk]))
+        for operation, reason in total.unfit:
+            if not operation.topic:
+                raise WriteRefused(operation.index, 400, reason)
         rejects = [refused_operation(operation, reason, now_ms()) for operation, reason in total.unfit]
-        if rejects and (again := self._create_chunk(rejects)).unfit:
+        if rejects and (again := self._write_chunk(rejects)).unfit:
             operation, reason = again.unfit[0]
             raise WriteRefused(operation.index, 400, reason)
         return total
 
-    def _create_chunk(self, operations: Sequence[Operation]) -> Outcome:
+    def ask(self, question: Callable[[Elasticsearch], Any]) -> Any:
+        """Return the answer to a question, waiting if it must.
+
+        Raises:
+            OutageTooLong, WriteRefused: as `write`.
+        """
+        return self._held(partial(question, self._client))
+
+    def _write_chunk(self, operations: Sequence[Operation]) -> Outcome:
         for index in {operation.index for operation in operations} - self._known:
             self._held(partial(self._ensure_index, index))
             self._known.add(index)
@@ -128,9 +136,7 @@ class ElasticSink:
         def attempt() -> None:
             nonlocal pending
             outcome = classify(pending, self._send(pending))
-            total.created += outcome.created
-            total.conflict += outcome.conflict
-            total.unfit += outcome.unfit
+            total.add(outcome)
             pending = outcome.retry
             if pending:
                 raise _Away(f"{len(pending)} documents put off: {outcome.last_reason}")

@@ -1,6 +1,7 @@
 """What can go wrong in the stream, and what each error does.
 
 StreamError
+├── RulesUnusable       the file of alert rules breaks a rule: the stream does not start
 ├── TemplateUnusable    somebody else is to prepare Elasticsearch, and has not
 ├── WriteRefused        Elasticsearch refuses for good: stop loudly, a person must look
 ├── OutageTooLong       held and retried until the deadline; Spark runs the batch again after a restart
@@ -8,9 +9,22 @@ StreamError
 └── LogTruncated        the log no longer holds what the state needs
 """
 
+from pathlib import Path
+
 
 class StreamError(Exception):
     """Base of every error that ends the query."""
+
+
+class RulesUnusable(StreamError):
+    """The file of alert rules cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Name the file and each thing that is wrong with it."""
+        super().__init__(
+            f"STREAM_RULES was {path}: {reason}; a list `rules` is needed, each with name, kind and its own fields: "
+            "begin with a copy of tapeline_spark/after/rules.yaml"
+        )
 
 
 class WriteRefused(StreamError):

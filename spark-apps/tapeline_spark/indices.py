@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tapeline import books, names, trade
+from tapeline import alert, books, candle, completeness, names, score, trade
 
 PRIORITY: Final = 500
 
@@ -31,6 +31,10 @@ def templates(replicas: int, refresh_interval: str, with_retention: bool = False
         "tapeline-trades": template(f"{names.INDEX_TRADES_PREFIX}*", trade.elastic_mapping(), **retention),
         names.INDEX_GAPS: template(names.INDEX_GAPS, books.GAP_MAPPING),
         names.INDEX_REJECTS: template(names.INDEX_REJECTS, books.REJECT_MAPPING),
+        "tapeline-candles": template(f"{names.INDEX_CANDLES_PREFIX}*", candle.MAPPING),
+        "tapeline-scores": template(f"{names.INDEX_SCORES_PREFIX}*", score.MAPPING),
+        "tapeline-completeness": template(f"{names.INDEX_COMPLETENESS_PREFIX}*", completeness.MAPPING),
+        names.INDEX_ALERTS: template(names.INDEX_ALERTS, alert.MAPPING),
     }
 
 

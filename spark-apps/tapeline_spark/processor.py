@@ -126,7 +126,7 @@ class Processor:
                 work.pending = writer.submit(self._write, *prepared)
             work.settle()
         extra = self._bookkeeping(books_rows, work.counts)
-        self._sink.create(extra, now_ms)
+        self._sink.write(extra, now_ms)
         work.counts.check()
         return BatchReport(work.counts, work.stage_s, np.concatenate([np.empty(0), *work.delays_s]))
 
@@ -150,8 +150,8 @@ class Processor:
 
     def _write(self, admission: Admission, operations: list[Operation], rejects: list[Operation]) -> "_Written":
         started = time.perf_counter()
-        self._sink.create(rejects, now_ms)
-        outcome = self._sink.create(operations, now_ms)
+        self._sink.write(rejects, now_ms)
+        outcome = self._sink.write(operations, now_ms)
         return _Written(outcome, self._delays(admission), time.perf_counter() - started)
 
     def _split(self, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:

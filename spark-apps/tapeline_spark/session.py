@@ -1,16 +1,19 @@
-"""The Spark session and the one query. What a batch becomes is processor.py."""
+"""The Spark session and its two queries. What a batch becomes is processor.py, and candles/runner.py."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import names
 
+from tapeline_spark.candles import query as candles
 from tapeline_spark.settings import Settings
 
-QUERY_NAME = "trades"
+OnBatch = Callable[[DataFrame, int], None]
+
+TRADES_NAME = "trades"
 COLUMNS = ("topic", "partition", "offset", "value")
 # Hadoop's FileContext forks a process for every file it touches; this manager does not, which halves
 # a small batch (96 to 46 ms). Its rename is not atomic against a second writer: one driver a checkpoint.
@@ -75,12 +78,12 @@ def _given() -> SparkConf:
     return SparkConf()
 
 
-def _source(settings: Settings) -> dict[str, str]:
+def _source(settings: Settings, topics: Sequence[str]) -> dict[str, str]:
     return {
         **settings.spark(),
         # Also of the one read that is no stream: without it that one would need a rule of its own at the broker.
         "groupIdPrefix": names.GROUP_STREAM_PREFIX,
-        "subscribe": ",".join(settings.topics),
+        "subscribe": ",".join(topics),
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",
         "kafkaConsumer.pollTimeoutMs": "30000",
@@ -89,24 +92,31 @@ def _source(settings: Settings) -> dict[str, str]:
 
 def warm_up(session: SparkSession, settings: Settings) -> None:
     """Read one record as a batch would be: compiling that path takes seconds, the first trades shall not wait."""
-    records = session.read.format("kafka").options(**_source(settings)).load()
+    records = session.read.format("kafka").options(**_source(settings, settings.topics)).load()
     records.select(*COLUMNS).limit(1).toArrow()
 
 
-def start_query(
-    session: SparkSession, settings: Settings, on_batch: Callable[[DataFrame, int], None]
-) -> StreamingQuery:
-    """Start reading all three topics from the earliest offset, or from where the checkpoint stands."""
-    records = (
-        session.readStream.format("kafka")
-        .options(**_source(settings))
-        .option("maxOffsetsPerTrigger", str(settings.max_records_per_batch))
-        .load()
-        .select(*COLUMNS)
+def start_trades(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:
+    """Start reading trades, gaps and rejects from the earliest offset, or from where the checkpoint stands."""
+    records = _records(session, settings, settings.topics, settings.max_records_per_batch).select(*COLUMNS)
+    return _started(records, settings, TRADES_NAME, on_batch, 0.0)
+
+
+def start_candles(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:
+    """Start reading the same and what the producers count, for candles and what follows from them."""
+    records = _records(session, settings, settings.candle_topics, settings.candles_max_records)
+    return _started(
+        records.selectExpr(*candles.COLUMNS), settings, candles.QUERY_NAME, on_batch, settings.candles_interval_s
     )
-    return (
-        records.writeStream.queryName(QUERY_NAME)
-        .foreachBatch(on_batch)
-        .option("checkpointLocation", str(settings.checkpoint / QUERY_NAME))
-        .start()
-    )
+
+
+def _records(session: SparkSession, settings: Settings, topics: Sequence[str], most: int) -> DataFrame:
+    source = session.readStream.format("kafka").options(**_source(settings, topics))
+    return source.option("maxOffsetsPerTrigger", str(most)).load()
+
+
+def _started(records: DataFrame, settings: Settings, name: str, on_batch: OnBatch, interval_s: float) -> StreamingQuery:
+    writer = records.writeStream.queryName(name).foreachBatch(on_batch)
+    location = str(settings.checkpoint / name)
+    trigger = f"{round(interval_s * 1000)} milliseconds"
+    return writer.option("checkpointLocation", location).trigger(processingTime=trigger).start()

@@ -44,6 +44,25 @@ class Settings(KafkaAccess, BootstrapSettings):
     topic_trades: str = names.TOPIC_TRADES
     topic_gaps: str = names.TOPIC_GAPS
     topic_rejects: str = names.TOPIC_REJECTS
+    topic_counts: str = names.TOPIC_COUNTS
+    topic_alerts: str = names.TOPIC_ALERTS
+    """Written, not read."""
+    rules: Path | None = None
+    """YAML file of the rules of alerts; None: the shipped one, tapeline_spark/after/rules.yaml."""
+    queries: Literal["both", "trades", "candles"] = "both"
+    """Which of the two queries this process runs; another one with the same checkpoint folder may run the other."""
+    late_minutes: int = Field(default=30, ge=1, le=240)
+    """How many minutes behind the newest of its symbol a trade may come and still be in its candle."""
+    quiet_minutes: int = Field(default=1_440, ge=1)
+    """For how many minutes after its last trade a symbol has candles."""
+    candles_interval_s: float = Field(default=2.0, ge=0)
+    """Seconds from one batch of the candles to the next; every candle that changed is written again in each."""
+    candles_max_records: int = Field(default=50_000, ge=1_000)
+    """Bounds a batch of the candles."""
+    candles_snapshot_interval_s: float = Field(default=60.0, ge=0)
+    """Seconds between two snapshots of the candles' state; what came since is read again at a restart."""
+    recount_s: float = Field(default=60.0, gt=0)
+    """How often the documents of a minute are counted that seems to be done, until late trades cannot change it."""
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8090, ge=0, le=65535)
     """Port of /health and /metrics; 0 takes a free one."""
@@ -66,6 +85,16 @@ class Settings(KafkaAccess, BootstrapSettings):
     """Documents in one bulk request; the next are prepared while Elasticsearch takes them."""
 
     @property
-    def topics(self) -> tuple[str, str, str]:
-        """Every topic the stream reads."""
+    def topics(self) -> tuple[str, ...]:
+        """Every topic the query of trades reads."""
         return self.topic_trades, self.topic_gaps, self.topic_rejects
+
+    @property
+    def candle_topics(self) -> tuple[str, ...]:
+        """Every topic the query of candles reads."""
+        return *self.topics, self.topic_counts
+
+    @property
+    def needed_topics(self) -> tuple[str, ...]:
+        """Every topic that must be there for the queries of this process."""
+        return self.topics if self.queries == "trades" else (*self.candle_topics, self.topic_alerts)

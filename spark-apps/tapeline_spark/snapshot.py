@@ -9,14 +9,14 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-from tapeline import features, names
+from tapeline import features
 from tapeline.access import KafkaAccess
 
-from tapeline_spark.errors import LogTruncated, OutageTooLong
+from tapeline_spark.errors import LogTruncated
+from tapeline_spark.kafka_log import KafkaLog
 from tapeline_spark.tails import Book, Key, Order, Tail
 from tapeline_spark.wire import Record, read
 
@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 
 # Stamps in the log follow the trades by the delay of the feed; a minute of it is more than enough.
 _LOOK_BACK_MS: Final = features.LOOKBACK_MS + 60_000
-_POLL_S: Final = 1.0
-_MOST: Final = 10_000
-_GIVE_UP_POLLS: Final = 60
 
 
 class _TailState(msgspec.Struct):
@@ -46,16 +43,21 @@ class _BookState(msgspec.Struct):
 
 
 def save(book: Book, path: Path) -> None:
-    """Write a book so that a crash leaves the old file or the new one, never half of one."""
+    """Write a book, whole or not at all."""
     tails = [
         _TailState(key, t.traded_at_ms, t.price, t.quantity, t.is_buy, t.last, list(t.ids))
         for key, t in book.tails.items()
     ]
     state = _BookState(features.schema_hash(), book.next_offset, tails)
+    write_whole(path, msgspec.msgpack.encode(state))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
-        file.write(msgspec.msgpack.encode(state))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -104,63 +106,25 @@ class LogReader:
         behind = {p: offset for p, offset in first.items() if book.next_offset.get(p) != offset}
         if not behind:
             return 0
-        consumer = self._consumer()
         count = 0
-        try:
+        with KafkaLog(self._access) as source:
             for partition, stop in sorted(behind.items()):
-                start = self._start(consumer, book, partition, stop)
-                records = [r for r in self._read(consumer, partition, start, stop) if isinstance(r, Record)]
+                start = self._start(source, book, partition, stop)
+                records = [r for r in self._read(source, partition, start, stop) if isinstance(r, Record)]
                 book.admit(records)
                 count += stop - start
                 book.next_offset[partition] = stop
-        finally:
-            consumer.close()
         return count
 
-    def _consumer(self) -> Consumer:
-        own = {"group.id": names.GROUP_TAILS, "enable.auto.commit": False, "auto.offset.reset": "error"}
-        return Consumer({**self._access.librdkafka(), **own})
-
-    def _start(self, consumer: Consumer, book: Book, partition: int, stop: int) -> int:
+    def _start(self, source: KafkaLog, book: Book, partition: int, stop: int) -> int:
         known = book.next_offset.get(partition, -1)
-        earliest, _ = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=30)
         if 0 <= known <= stop:
+            earliest = source.earliest(self._topic, partition)
             if known < earliest < stop:
                 raise LogTruncated(partition, known, earliest)
             return known
-        if stop <= earliest:
-            return stop
-        stamp = self._stamp_at(consumer, partition, stop - 1)
-        wanted = TopicPartition(self._topic, partition, max(0, stamp - _LOOK_BACK_MS))
-        (found,) = consumer.offsets_for_times([wanted], timeout=30)
-        return max(earliest, min(found.offset, stop)) if found.offset != OFFSET_END else stop
+        return source.look_back(self._topic, partition, stop, _LOOK_BACK_MS)
 
-    def _stamp_at(self, consumer: Consumer, partition: int, offset: int) -> int:
-        for message in self._messages(consumer, partition, offset, offset + 1):
-            return int(message.timestamp()[1])
-        return 0
-
-    def _read(self, consumer: Consumer, partition: int, start: int, stop: int) -> Iterator[object]:
-        for message in self._messages(consumer, partition, start, stop):
+    def _read(self, source: KafkaLog, partition: int, start: int, stop: int) -> Iterator[object]:
+        for message in source.messages(self._topic, partition, start, stop):
             yield read(message.value(), partition, message.offset())
-
-    def _messages(self, consumer: Consumer, partition: int, start: int, stop: int) -> Iterator[Any]:
-        consumer.assign([TopicPartition(self._topic, partition, start)])
-        position, silent = start, 0
-        while position < stop:
-            # Asking for more than is left would wait the whole time-out for it.
-            messages = consumer.consume(min(_MOST, stop - position), timeout=_POLL_S)
-            silent = 0 if messages else silent + 1
-            if silent > _GIVE_UP_POLLS:
-                raise OutageTooLong("Kafka", silent * _POLL_S, f"no record at offset {position}")
-            for message in messages:
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._ALL_BROKERS_DOWN or error.retriable():
-                        continue
-                    raise KafkaException(error)
-                offset = message.offset()
-                if offset is None or offset >= stop:
-                    return
-                position = offset + 1
-                yield message

@@ -40,9 +40,19 @@ def test_elasticsearchs_users_may_do_what_was_proven_to_be_enough_and_no_more(va
 
 
 @WITH_SERVERS
+def test_elasticsearch_is_told_of_every_user_that_a_service_is(values):
+    """One that is not is refused like a wrong password."""
+    (elasticsearch,) = of_kind(rendered(values), "Elasticsearch")
+    realm = {each["secretName"] for each in elasticsearch["spec"]["auth"]["fileRealm"]}
+    without = set() if of_kind(rendered(values), "Kibana") else {"tapeline-es-dashboards"}
+    assert realm == set(rights.ELASTICSEARCH) - without
+
+
+@WITH_SERVERS
 def test_topics_are_those_that_the_code_names(values):
     found = {topic["metadata"]["name"] for topic in of_kind(rendered(values), "KafkaTopic")}
-    assert found == {names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_ASSIGNMENTS}
+    told = {names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS}
+    assert found == {names.TOPIC_TRADES, names.TOPIC_ASSIGNMENTS} | told
 
 
 @WITH_SERVERS
@@ -92,6 +102,8 @@ def made_by_operators(found: tuple[Document, ...]) -> set[tuple[str, str]]:
     made = {(user["metadata"]["name"], "password") for user in of_kind(found, "KafkaUser")}
     for kafka in of_kind(found, "Kafka"):
         made.add((f"{kafka['metadata']['name']}-cluster-ca-cert", "ca.crt"))
+    for kibana in of_kind(found, "Kibana"):
+        made.add((f"{kibana['metadata']['name']}-kb-http-certs-public", "ca.crt"))
     for elasticsearch in of_kind(found, "Elasticsearch"):
         made.add((f"{elasticsearch['metadata']['name']}-es-http-certs-public", "ca.crt"))
     return made
@@ -99,8 +111,11 @@ def made_by_operators(found: tuple[Document, ...]) -> set[tuple[str, str]]:
 
 # What the reader makes, where the values say so.
 BY_HAND = {
-    "all-on": {("registry-login", "username"), ("registry-login", "password")},
-    "folder": {(f"tapeline-es-{user}", "password") for user in ("writer", "trainer", "bootstrap")},
+    "all-on": {
+        *(("registry-login", "username"), ("registry-login", "password")),
+        *(("telegram", "token"), ("hook", "url"), ("hook", "key")),
+    },
+    "folder": {(f"tapeline-es-{user}", "password") for user in ("writer", "trainer", "board", "bootstrap")},
 }
 
 
@@ -205,6 +220,15 @@ PAIRS = {
     ("producer", "inference", 8000): False,
     ("simulator", "inference", 8000): False,
     ("bootstrap", "inference", 8000): False,
+    ("board", "inference", 8000): True,
+    ("board", "elasticsearch", 9200): True,
+    ("board", "elasticsearch", 9300): False,
+    ("notifier", "elasticsearch", 9200): False,
+    ("notifier", "inference", 8000): False,
+    ("producer", "notifier", 8080): False,
+    ("board", "producer", 8080): False,
+    ("producer", "board", 8090): False,
+    ("kibana", "board", 8090): False,
     ("spark", "elasticsearch", 9200): True,
     ("executor", "elasticsearch", 9200): True,
     ("trainer", "elasticsearch", 9200): True,
@@ -221,9 +245,13 @@ PAIRS = {
     ("inference", "producer", 8080): False,
     ("trainer", "producer", 8080): False,
     ("kibana", "inference", 8000): False,
+    ("dashboards", "kibana", 5601): True,
+    ("dashboards", "elasticsearch", 9200): False,
+    ("producer", "kibana", 5601): False,
 }
 PLACES = {
-    **{name: ours(name) for name in ("producer", "trainer", "simulator", "bootstrap", "test")},
+    **{name: ours(name) for name in ("producer", "trainer", "simulator", "bootstrap", "board", "notifier", "test")},
+    "dashboards": ours("dashboards"),
     **{"spark": DRIVER, "executor": EXECUTOR, "inference": SERVICE, "elasticsearch": ELASTICSEARCH, "kibana": KIBANA},
 }
 
@@ -234,7 +262,7 @@ def test_who_may_reach_whom(source, target, port):
     assert may(rendered("all-on"), PLACES[source], PLACES[target], port) == (both, both), "(goes out, comes in)"
 
 
-def test_kafka_is_reached_by_the_producer_and_the_stream_alone():
+def test_kafka_is_reached_by_those_who_write_or_read_it_alone():
     found = rendered("all-on")
     broker = {"strimzi.io/cluster": "tapeline", "strimzi.io/kind": "Kafka"}
     (listener,) = one(found, "Kafka", "tapeline")["spec"]["kafka"]["listeners"]
@@ -247,8 +275,9 @@ def test_kafka_is_reached_by_the_producer_and_the_stream_alone():
         )
         return out, any(selects(peer["podSelector"], labels) for peer in listener["networkPolicyPeers"])
 
-    assert {name for name, place in PLACES.items() if all(reaches(*place))} == {"producer", "spark", "executor"}
-    assert {name for name, place in PLACES.items() if any(reaches(*place))} == {"producer", "spark", "executor"}
+    clients = {"producer", "spark", "executor", "notifier"}
+    assert {name for name, place in PLACES.items() if all(reaches(*place))} == clients
+    assert {name for name, place in PLACES.items() if any(reaches(*place))} == clients
 
 
 def test_inference_may_reach_nobody_unless_it_fetches_its_model():
@@ -267,6 +296,13 @@ def test_only_the_exchange_is_reached_on_the_internet_and_nothing_private_as_if_
     assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(exchange["to"][0]["ipBlock"]["except"])
     simulated = rules(rendered("all-on"), *ours("producer"), "egress")
     assert not [rule for rule in simulated if "0.0.0.0/0" in str(rule)]
+
+
+def test_the_notifier_reaches_nothing_private_unless_it_is_told_to():
+    out = [rule for rule in rules(rendered("all-on"), *ours("notifier"), "egress") if "ipBlock" in rule["to"][0]]
+    (internet,) = [rule for rule in out if rule["to"][0]["ipBlock"]["cidr"] == "0.0.0.0/0"]
+    assert [port["port"] for port in internet["ports"]] == [443]
+    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(internet["to"][0]["ipBlock"]["except"])
 
 
 @EVERYTHING

@@ -5,9 +5,13 @@ import json
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+from tapeline_board.settings import Settings as Board
 from tapeline_inference.settings import Settings as Inference
+from tapeline_notifier import targets
+from tapeline_notifier.settings import Settings as Notifier
 from tapeline_producer.settings import Settings as Producer
 from tapeline_simulator.settings import Settings as Simulator
+from tapeline_spark.after import rules_file
 from tapeline_spark.settings import BootstrapSettings as Bootstrap
 from tapeline_spark.settings import Settings as Spark
 from tapeline_trainer.settings import Settings as Trainer
@@ -18,6 +22,8 @@ from charts.render import CHARTS, NAMESPACE, VALUES, rendered
 SETTINGS: dict[str, type[BaseSettings]] = {
     "producer": Producer,
     "inference": Inference,
+    "board": Board,
+    "notifier": Notifier,
     "trainer": Trainer,
     "simulator": Simulator,
     "bootstrap": Bootstrap,
@@ -29,6 +35,8 @@ SETTINGS: dict[str, type[BaseSettings]] = {
 ONLY_ELSEWHERE: dict[str, set[str]] = {
     "producer": set(),
     "inference": set(),
+    "board": {"static"},
+    "notifier": set(),
     "trainer": {"trades", "kubeconfig"},
     "simulator": set(),
     "bootstrap": set(),
@@ -105,7 +113,8 @@ def made_by_chart(values: str, service: str) -> set[str]:
 def test_users_come_from_the_secrets_that_are_mounted():
     """A user of one Secret with the password of another is refused by the server, at three in the morning."""
     found = rendered("default")
-    names = {"producer": "tapeline-producer", "trainer": "tapeline-es-trainer", "bootstrap": "tapeline-es-bootstrap"}
+    names = {"producer": "tapeline-producer"}
+    names |= {name: f"tapeline-es-{name}" for name in ("trainer", "board", "bootstrap")}
     for workload in workloads(found):
         if workload.service not in names:
             continue
@@ -131,3 +140,33 @@ def test_every_file_that_a_variable_names_is_mounted(values, service):
         files |= {f"{mount['mountPath']}/{item['path']}" for item in items}
     wanted = {value for name, value in environment(workload, found).items() if name.endswith("_FILE")}
     assert wanted <= files
+
+
+def test_the_targets_are_a_file_that_the_notifier_takes_and_its_secrets_are_mounted(tmp_path):
+    found = rendered("all-on")
+    (workload,) = [each for each in workloads(found) if each.service == "notifier"]
+    (text,) = config_map(found, NAMESPACE, "tapeline-notifier-targets")["data"].values()
+    (tmp_path / "targets.yaml").write_text(text)
+    phone, hook = targets.load(tmp_path / "targets.yaml")
+    mounts = {each["name"]: each["mountPath"] for each in workload.spec["containers"][0]["volumeMounts"]}
+    files = {
+        f"{mounts[volume['name']]}/{item['path']}"
+        for volume in workload.spec["volumes"]
+        for item in volume.get("secret", volume.get("configMap", {})).get("items", [])
+    }
+    assert {str(phone.token_file), str(hook.url_file), str(hook.key_file)} <= files
+    assert {environment(workload, found)["NOTIFIER_TARGETS"]} <= files
+    assert environment(workload, found)["NOTIFIER_STATE"] == mounts["state"]
+
+
+def test_rules_of_ones_own_are_rules_that_the_stream_takes_where_its_pods_find_them(tmp_path):
+    (text,) = config_map(rendered("all-on"), NAMESPACE, "tapeline-rules")["data"].values()
+    (tmp_path / "rules.yaml").write_text(text)
+    assert [rule.name for rule in rules_file.load(tmp_path / "rules.yaml").rules] == ["move"]
+    (application,) = yaml.safe_load_all((CHARTS.parent / "k8s" / "spark-application.yaml").read_text())
+    pod = application["spec"]["driver"]["template"]["spec"]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "rules"]
+    assert told("all-on", "spark")["STREAM_RULES"] == f"{mount['mountPath']}/rules.yaml"
+    assert "STREAM_RULES" not in told("default", "spark")
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "rules"]
+    assert volume["configMap"] == {"name": "tapeline-rules", "optional": True}

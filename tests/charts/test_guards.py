@@ -45,6 +45,7 @@ def test_an_option_whose_operator_is_missing_is_refused(settings, way_out):
         (f"global.inferenceNamespace={'tapeline'}", "It must be another one"),
         ("apps.inference.model.delivery=volume", "name a claim"),
         ("apps.registry.secret=login", "would travel in the clear"),
+        ("apps.notifier.enabled=true", "say whom to tell"),
     ],
 )
 def test_choices_that_contradict_each_other_are_refused(setting, reason):

@@ -8,6 +8,8 @@ from charts.render import VALUES, label, namespace, of_kind, rendered
 
 APPS = {
     "tapeline": {
+        *("ConfigMap/tapeline-board", "Deployment/tapeline-board", "NetworkPolicy/tapeline-board"),
+        *("Service/tapeline-board", "ServiceAccount/tapeline-board"),
         *("ConfigMap/tapeline-bootstrap", "ConfigMap/tapeline-producer", "ConfigMap/tapeline-spark"),
         *("ConfigMap/tapeline-test", "ConfigMap/tapeline-trainer", "CronJob/tapeline-trainer"),
         *("Deployment/tapeline-producer", "Job/tapeline-bootstrap-1"),
@@ -30,13 +32,16 @@ CLUSTER = {
 }
 KAFKA = {
     *("Kafka/tapeline", "KafkaNodePool/dual", "KafkaUser/tapeline-producer", "KafkaUser/tapeline-spark"),
+    *("KafkaUser/tapeline-notifier", "KafkaTopic/trade-alerts", "KafkaTopic/trade-counts"),
     *("KafkaTopic/bybit-trades", "KafkaTopic/producer-symbols", "KafkaTopic/trade-gaps", "KafkaTopic/trade-rejects"),
     "NetworkPolicy/tapeline-kafka-egress",
 }
 ELASTIC = {
     *("Elasticsearch/tapeline", "Kibana/tapeline", "Secret/tapeline-es-roles", "Secret/tapeline-es-bootstrap"),
-    *("Secret/tapeline-es-trainer", "Secret/tapeline-es-writer"),
+    *("Secret/tapeline-es-board", "Secret/tapeline-es-trainer", "Secret/tapeline-es-writer"),
     *("NetworkPolicy/tapeline-elasticsearch", "NetworkPolicy/tapeline-kibana"),
+    *("Job/tapeline-dashboards-1", "NetworkPolicy/tapeline-dashboards", "Secret/tapeline-es-dashboards"),
+    "ServiceAccount/tapeline-dashboards",
 }
 
 
@@ -63,9 +68,9 @@ def test_all_that_can_be_switched_on_is_there():
     kinds = Counter(each["kind"] for each in rendered("all-on"))
     assert {kind: kinds[kind] for kind in ("ScaledObject", "ServiceMonitor", "PodMonitor", "PodDisruptionBudget")} == {
         "ScaledObject": 2,
-        "ServiceMonitor": 3,
+        "ServiceMonitor": 5,
         "PodMonitor": 1,
-        "PodDisruptionBudget": 2,
+        "PodDisruptionBudget": 3,
     }
     assert not kinds["HorizontalPodAutoscaler"]
 
@@ -96,5 +101,6 @@ def test_data_outlives_the_release_where_it_shall(values):
     }
     data = {label(each) for each in of_kind(rendered(values), "Kafka", "KafkaNodePool", "KafkaTopic", "Elasticsearch")}
     assert data < kept
-    assert "PersistentVolumeClaim/tapeline-spark-checkpoint" in kept
+    claims = {label(each) for each in of_kind(rendered(values), "PersistentVolumeClaim")}
+    assert "PersistentVolumeClaim/tapeline-spark-checkpoint" in claims <= kept
     assert not any("keep" in str(each["metadata"]) for each in rendered("default"))

@@ -20,7 +20,7 @@ RESTRICTED_VOLUMES = {
     *("persistentVolumeClaim", "projected", "secret", "image"),
 }
 IMAGE = re.compile(
-    r"localhost:5001/tapeline/(producer|inference|trainer|spark|simulator)(:\d+\.\d+\.\d+|@sha256:[a-f0-9]{64})"
+    r"localhost:5001/tapeline/(producer|inference|board|notifier|trainer|spark|simulator|dashboards)(:\d+\.\d+\.\d+|@sha256:[a-f0-9]{64})"
 )
 everywhere = pytest.mark.parametrize(("values", "workload"), PODS)
 
@@ -85,10 +85,8 @@ def test_nothing_but_bounded_scratch_is_writable(values, workload):
     for container in workload.containers:
         for mount in container["volumeMounts"]:
             assert mount["name"] in volumes, mount
-            writable = "emptyDir" in volumes[mount["name"]] or (workload.service, mount["name"]) == (
-                "trainer",
-                "models",
-            )
+            kept = {("trainer", "models"), ("notifier", "state")}
+            writable = "emptyDir" in volumes[mount["name"]] or (workload.service, mount["name"]) in kept
             assert writable or mount["readOnly"] is True, mount
 
 
@@ -205,6 +203,14 @@ def test_the_trainer_runs_alone_and_not_for_ever():
     job = spec["jobTemplate"]["spec"]
     assert (job["backoffLimit"], job["template"]["spec"]["restartPolicy"]) == (1, "Never")
     assert job["activeDeadlineSeconds"] > 0
+
+
+def test_there_is_never_more_than_one_notifier():
+    """Two with one memory would send everything twice."""
+    spec = one(rendered("all-on"), "Deployment", "tapeline-notifier")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    (claim,) = [each for each in of_kind(rendered("all-on"), "PersistentVolumeClaim") if "notifier" in label(each)]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
 def test_a_change_of_settings_restarts_what_reads_them_and_nothing_else():

@@ -24,6 +24,7 @@ KAFKA: Final[dict[str, list[dict[str, Any]]]] = {
         _topic(names.TOPIC_TRADES, "Describe", "Read", "Write"),
         _topic(names.TOPIC_GAPS, "Describe", "Write"),
         _topic(names.TOPIC_REJECTS, "Describe", "Write"),
+        _topic(names.TOPIC_COUNTS, "Describe", "Write"),
         _group(names.GROUP_RESUME),
         # With PRODUCER_GROUP only: replicas share the symbols.
         _topic(names.TOPIC_ASSIGNMENTS, "Describe", "Read"),
@@ -33,8 +34,14 @@ KAFKA: Final[dict[str, list[dict[str, Any]]]] = {
         _topic(names.TOPIC_TRADES, "Describe", "Read"),
         _topic(names.TOPIC_GAPS, "Describe", "Read"),
         _topic(names.TOPIC_REJECTS, "Describe", "Read"),
+        _topic(names.TOPIC_COUNTS, "Describe", "Read"),
+        _topic(names.TOPIC_ALERTS, "Describe", "Write"),
         _group(names.GROUP_STREAM_PREFIX, "prefix"),
         _group(names.GROUP_TAILS),
+    ],
+    "tapeline-notifier": [
+        _topic(names.TOPIC_ALERTS, "Describe", "Read"),
+        _group(names.GROUP_NOTIFIER),
     ],
 }
 
@@ -44,9 +51,30 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
         "cluster": ["monitor"],
         "indices": [
             {
-                "names": [f"{names.INDEX_TRADES_PREFIX}*", names.INDEX_GAPS, names.INDEX_REJECTS],
+                "names": [names.INDEX_GAPS, names.INDEX_REJECTS, names.INDEX_ALERTS],
                 "privileges": ["create_doc", "create_index", "view_index_metadata"],
-            }
+            },
+            # It counts what is stored, and compares predictions with what came.
+            {
+                "names": [f"{names.INDEX_TRADES_PREFIX}*"],
+                "privileges": ["create_doc", "create_index", "view_index_metadata", "read"],
+            },
+            # Made from the trades, and written over whenever those say more.
+            {
+                "names": [
+                    f"{names.INDEX_CANDLES_PREFIX}*",
+                    f"{names.INDEX_SCORES_PREFIX}*",
+                    f"{names.INDEX_COMPLETENESS_PREFIX}*",
+                ],
+                "privileges": ["index", "create_index", "view_index_metadata"],
+            },
+            # A model's record, and books that a hole touches after they were closed.
+            {
+                "names": [f"{names.INDEX_SCORES_PREFIX}*", f"{names.INDEX_COMPLETENESS_PREFIX}*"],
+                "privileges": ["read"],
+            },
+            # Which prior a model was judged against.
+            {"names": [names.INDEX_MODELS], "privileges": ["read"]},
         ],
     },
     "tapeline-es-trainer": {
@@ -59,7 +87,36 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
             {"names": [names.INDEX_MODELS], "privileges": ["create_doc", "create_index", "view_index_metadata"]},
         ],
     },
+    "tapeline-es-board": {
+        "indices": [
+            {
+                "names": [
+                    *(f"{names.INDEX_TRADES_PREFIX}*", names.INDEX_GAPS, names.INDEX_REJECTS),
+                    *(names.INDEX_ALERTS, names.INDEX_MODELS),
+                ],
+                "privileges": ["read"],
+            },
+            # Made from the trades.
+            {
+                "names": [
+                    f"{names.INDEX_CANDLES_PREFIX}*",
+                    f"{names.INDEX_SCORES_PREFIX}*",
+                    f"{names.INDEX_COMPLETENESS_PREFIX}*",
+                ],
+                "privileges": ["read"],
+            },
+        ]
+    },
     "tapeline-es-bootstrap": {"cluster": ["manage_index_templates", "manage_ilm"]},
+    "tapeline-es-dashboards": {
+        "applications": [
+            {
+                "application": "kibana-.kibana",
+                "privileges": ["feature_savedObjectsManagement.all"],
+                "resources": ["space:default"],
+            }
+        ],
+    },
 }
 
 

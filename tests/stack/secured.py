@@ -257,7 +257,8 @@ class Secured:
     def _admit(self) -> None:
         """Make the topics, the users, and the rights that rights.py names."""
         admin = self.kafka_admin()
-        topics = (names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_ASSIGNMENTS)
+        books = (names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS)
+        topics = (names.TOPIC_TRADES, *books, names.TOPIC_ASSIGNMENTS)
         made = admin.create_topics([NewTopic(topic, 2, 1) for topic in topics])
         for user in rights.KAFKA:
             self.set_kafka_password(user)

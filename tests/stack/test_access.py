@@ -20,10 +20,13 @@ from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
 from tapeline.access import ElasticAccess, KafkaAccess
+from tapeline.alert import Alert
 from tapeline_local import evidence, paths
 from tapeline_local.options import StackOptions
 from tapeline_local.reconcile import Books, reconcile
 from tapeline_local.stack import Stack
+from tapeline_notifier.intake import Intake, Read
+from tapeline_notifier.settings import Settings as NotifierSettings
 from tapeline_producer import resume
 from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.metrics import Metrics
@@ -31,22 +34,32 @@ from tapeline_producer.publish import Publisher
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
 from tapeline_spark import topics
+from tapeline_spark.after import books
+from tapeline_spark.after.models import Models
+from tapeline_spark.after.raising import KafkaBell, Raiser
+from tapeline_spark.candles.changes import Changes
+from tapeline_spark.candles.documents import candle_operation, missed_operation
 from tapeline_spark.documents import Operation, Verdict, trade_operation
 from tapeline_spark.elastic import ElasticSink
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
 from tapeline_trainer import export
 from tapeline_trainer.elastic import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
+from unit.notifier import made as notified
 from unit.producer import made as producer_made
+from unit.spark.after import made as followed
+from unit.spark.candles.made import market, read_in
 from unit.spark.made import record
 from unit.trainer import made
 
+from stack import rights
+from stack.boards import Board
 from stack.models import promote_prior
 from stack.secured import Authority, Secured
 
 T = TypeVar("T")
 OPTIONS = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
-TOPICS = (names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS)
+TOPICS = (names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS)
 # Of a trade that the simulator did not make.
 RESUMED = "RESUMEUSDT"
 TRADES = f"{names.INDEX_TRADES_PREFIX}*"
@@ -92,7 +105,8 @@ def archive(secured: Secured) -> Iterator[Elasticsearch]:
     assert bootstrap(secured).returncode == 0
     with secured.elastic_admin() as admin:
         yield admin
-        for index in (TRADES, names.INDEX_GAPS, names.INDEX_MODELS):
+        derived = (names.INDEX_CANDLES_PREFIX, names.INDEX_SCORES_PREFIX, names.INDEX_COMPLETENESS_PREFIX)
+        for index in (TRADES, *(f"{prefix}*" for prefix in derived), names.INDEX_GAPS, names.INDEX_MODELS):
             found = list(admin.indices.get(index=index, ignore_unavailable=True).body)
             if found:
                 admin.indices.delete(index=found)
@@ -177,20 +191,96 @@ async def test_producer_with_a_wrong_password_says_so_and_goes_on_when_its_file_
     assert await publisher.close(5) == 0
 
 
-@pytest.mark.parametrize(
-    ("user", "topic"),
-    [("tapeline-spark", names.TOPIC_TRADES), ("tapeline-spark", names.TOPIC_REJECTS)],
-)
-def test_reader_may_not_write(secured: Secured, user: str, topic: str) -> None:
+def written(secured: Secured, user: str, topic: str, idempotent: bool = True) -> KafkaError | None:
+    """Return what became of one record."""
     outcome: list[KafkaError | None] = []
 
     def delivered(error: KafkaError | None, _: Message) -> None:
         outcome.append(error)
 
-    producer = Producer({**secured.kafka(user).librdkafka(), "log_level": 0})
-    producer.produce(topic, b"forged", on_delivery=delivered)
+    options = {"enable.idempotence": idempotent, "acks": "all", "log_level": 0}
+    producer = Producer({**secured.kafka(user).librdkafka(), **options})
+    producer.produce(topic, b"{}", on_delivery=delivered)
     producer.flush(30)
-    assert outcome[0] is not None and outcome[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return outcome[0]
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [
+        ("tapeline-spark", names.TOPIC_TRADES),
+        ("tapeline-spark", names.TOPIC_REJECTS),
+        ("tapeline-spark", names.TOPIC_COUNTS),
+        ("tapeline-producer", names.TOPIC_ALERTS),
+        ("tapeline-notifier", names.TOPIC_ALERTS),
+    ],
+)
+def test_reader_may_not_write(secured: Secured, user: str, topic: str) -> None:
+    # Who may write nowhere does not even get the number that an idempotent producer needs.
+    error = written(secured, user, topic, idempotent=False)
+    assert error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_counts_and_alerts_are_written_by_those_whose_they_are(secured: Secured) -> None:
+    assert written(secured, "tapeline-producer", names.TOPIC_COUNTS) is None
+    assert written(secured, "tapeline-spark", names.TOPIC_ALERTS) is None
+
+
+def read_by(secured: Secured, user: str, group: str, topic: str) -> Message:
+    """Return the first thing a member of a group hears of a topic."""
+    access = secured.kafka(user).librdkafka()
+    consumer = Consumer({**access, "group.id": group, "auto.offset.reset": "earliest", "log_level": 0})
+    consumer.subscribe([topic])
+    try:
+        return eventually(lambda: consumer.poll(1.0), "an answer")
+    finally:
+        consumer.close()
+
+
+def test_notifier_reads_alerts_in_its_group_and_nothing_else(secured: Secured) -> None:
+    assert written(secured, "tapeline-spark", names.TOPIC_ALERTS) is None
+    assert read_by(secured, "tapeline-notifier", names.GROUP_NOTIFIER, names.TOPIC_ALERTS).error() is None
+    for group, topic in ((names.GROUP_NOTIFIER, names.TOPIC_TRADES), ("another", names.TOPIC_ALERTS)):
+        error = read_by(secured, "tapeline-notifier", group, topic).error()
+        assert error is not None
+        assert error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+
+
+def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
+    secured: Secured, archive: Elasticsearch, tmp_path: Path
+) -> None:
+    writer = sink(secured.elastic("tapeline-es-writer"))
+    raiser = Raiser(writer, KafkaBell(secured.kafka("tapeline-spark"), names.TOPIC_ALERTS, 20.0))
+    raised, other = notified.alert(1), notified.alert(2)
+    # As after a crash: the document stands already, and the record comes again.
+    raiser.raise_all([raised], [raised])
+    raiser.raise_all([raised], [raised])
+    assert Models(writer, "http://127.0.0.1:1").scores(0, clock_ms()) == {}
+    assert archive.get(index=names.INDEX_ALERTS, id=raised.alert_id)["_source"]["symbol"] == "SYM1USDT"
+    access = secured.kafka("tapeline-notifier").model_dump()
+    settings = NotifierSettings(targets=tmp_path, state=tmp_path, **access)
+
+    def intake() -> Intake:
+        reader = Intake(settings)
+        reader.check()
+        return reader
+
+    first = intake()
+    read: list[Read] = []
+
+    def copies(wanted: Alert) -> int:
+        return [record.value for record in read].count(wanted.model_dump_json().encode())
+
+    eventually(lambda: read.extend(first.read()) or copies(raised) == 2, "both records are read")
+    first.commit({record.partition: record.offset + 1 for record in read})
+    first.close()
+    raiser.raise_all([other], [other])
+    second = intake()
+    read.clear()
+    eventually(lambda: read.extend(second.read()) or copies(other) == 1, "what came since is read")
+    assert copies(raised) == 0
+    second.close()
+    archive.indices.delete(index=names.INDEX_ALERTS)
 
 
 def test_producer_may_not_read_the_books(secured: Secured) -> None:
@@ -237,12 +327,10 @@ def test_bootstrap_that_cannot_do_its_work_ends_with_1_and_the_reason(
     assert reason in done.stdout.splitlines()[-1]
 
 
-def test_writer_creates_once_and_can_neither_change_nor_remove_nor_read(
-    secured: Secured, archive: Elasticsearch
-) -> None:
+def test_writer_creates_once_and_can_neither_change_nor_remove(secured: Secured, archive: Elasticsearch) -> None:
     trade = operation()
     writer = sink(secured.elastic("tapeline-es-writer"))
-    first, again = writer.create([trade], clock_ms), writer.create([trade], clock_ms)
+    first, again = writer.write([trade], clock_ms), writer.write([trade], clock_ms)
     assert (first.created, again.created, again.conflict) == (1, 0, 1)
     with client(secured, "tapeline-es-writer") as thief:
         for crime in (
@@ -250,12 +338,65 @@ def test_writer_creates_once_and_can_neither_change_nor_remove_nor_read(
             lambda: thief.update(index=trade.index, id=trade.identity, doc={"price": "1"}),
             lambda: thief.delete(index=trade.index, id=trade.identity),
             lambda: thief.indices.delete(index=trade.index),
-            lambda: thief.get(index=trade.index, id=trade.identity),
+            lambda: thief.index(index=names.INDEX_ALERTS, id="1", document={}),
+            lambda: thief.get(index=names.INDEX_REJECTS, id="1"),
             lambda: thief.create(index=names.INDEX_MODELS, id="1", document={}),
             lambda: thief.indices.put_index_template(name="tapeline-trades", index_patterns=["x"]),
         ):
             with pytest.raises(AuthorizationException):
                 crime()
+
+
+def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, archive: Elasticsearch) -> None:
+    writer = sink(secured.elastic("tapeline-es-writer"))
+    made_trade = record()
+    said = Verdict(names.STATE_OK, 0.5, 1, "sha256:a")
+    writer.write([trade_operation(made_trade, said, made.START_MS, names.TOPIC_TRADES)], clock_ms)
+    archive.indices.refresh(index=TRADES)
+    trade = made_trade.trade
+    minute = trade.traded_at - trade.traded_at % 60_000
+    keeping = books.Books(writer, 30, 60)
+    # One minute that is over, and a hole in one that was settled long before.
+    gap = followed.hole(minute - 7_200_000, minute - 7_199_000)
+    candles = {(trade.category, trade.symbol): {minute: followed.candle(minute, 1)}}
+    keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
+    for later_ms in (0, 5_000):
+        keeping.tick(clock_ms() + later_ms)
+    archive.indices.refresh(index="tapeline-*")
+    found = archive.search(index="tapeline-completeness-*,tapeline-scores-*", size=100)["hits"]["hits"]
+    assert {hit["_index"].rpartition("-")[0] for hit in found} == {"tapeline-completeness", "tapeline-scores"}
+
+
+def test_writer_writes_over_what_is_made_of_trades_and_cannot_remove_it(
+    secured: Secured, archive: Elasticsearch
+) -> None:
+    items = sorted(read_in(market(1, 3, 5)).items())
+    operations = [candle_operation(key, item, made.START_MS) for (key, _), item in items]
+    changed = missed_operation(items[0][0][0], items[0][0][1], 3, made.START_MS)
+    writer = sink(secured.elastic("tapeline-es-writer"))
+    for part in (operations, operations, [changed]):
+        outcome = writer.write(part, clock_ms)
+        assert (outcome.created, outcome.conflict) == (len(part), 0)
+    index, identity = operations[0].index, operations[0].identity
+    assert archive.get(index=index, id=identity)["_source"]["missed_trades"] == 3
+    with client(secured, "tapeline-es-writer") as thief:
+        for crime in (
+            lambda: thief.delete(index=index, id=identity),
+            lambda: thief.indices.delete(index=index),
+            lambda: thief.get(index=index, id=identity),
+        ):
+            with pytest.raises(AuthorizationException):
+                crime()
+
+
+def test_writer_may_look_up_what_it_stored_and_how_models_were_judged(secured: Secured, archive: Elasticsearch) -> None:
+    trade = operation()
+    sink(secured.elastic("tapeline-es-writer")).write([trade], clock_ms)
+    archive.index(index=names.INDEX_MODELS, id="one", document={"run_id": "one"}, refresh=True)
+    archive.indices.refresh(index=TRADES)
+    with client(secured, "tapeline-es-writer") as reader:
+        assert reader.count(index=TRADES)["count"] == 1
+        assert reader.search(index=names.INDEX_MODELS)["hits"]["hits"][0]["_id"] == "one"
 
 
 def test_trainer_reads_trades_and_holes_and_stores_a_verdict_and_no_more(
@@ -367,3 +508,44 @@ def test_trades_go_the_whole_way_past_every_lock_and_no_password_is_left_on_it(
     for path in logs:
         text = path.read_text(errors="replace")
         assert not [user for user, password in secured.passwords.known.items() if password[:12] in text], path
+
+
+def test_board_shows_what_is_stored_and_may_write_nothing(
+    secured: Secured, archive: Elasticsearch, tmp_path: Path
+) -> None:
+    trade = operation()
+    sink(secured.elastic("tapeline-es-writer")).write([trade], clock_ms)
+    archive.indices.refresh(index=TRADES)
+    access = secured.elastic("tapeline-es-board").model_dump(mode="json")
+    board = Board(access.pop("elasticsearch_url"), tmp_path / "log", **access)
+    try:
+        assert [row["trade_id"] for row in board.get("tape")["trades"]] == [trade.identity.rpartition("|")[2]]
+        for path in ("symbols", "market", "model", "completeness", "gaps", "alerts"):
+            board.get(path)
+    finally:
+        board.stop()
+    with client(secured, "tapeline-es-board") as thief:
+        for crime in (
+            lambda: thief.index(index=trade.index, id="1", document={}),
+            lambda: thief.create(index=trade.index, id="1", document={}),
+            lambda: thief.delete(index=trade.index, id=trade.identity),
+            lambda: thief.indices.delete(index=trade.index),
+            lambda: thief.indices.create(index=f"{names.INDEX_TRADES_PREFIX}2020.01.01"),
+            lambda: thief.cluster.health(),
+        ):
+            with pytest.raises(AuthorizationException):
+                crime()
+
+
+def test_dashboards_are_loaded_by_a_user_that_has_kibanas_privilege_and_reads_no_index(
+    secured: Secured, archive: Elasticsearch
+) -> None:
+    with client(secured, "tapeline-es-dashboards") as elastic:
+        allowed = elastic.security.get_user_privileges().body
+        assert allowed["applications"] == rights.ELASTICSEARCH["tapeline-es-dashboards"]["applications"]
+        assert not allowed["indices"]
+        assert not allowed["cluster"]
+        with pytest.raises(AuthorizationException):
+            elastic.search(index=TRADES)
+        with pytest.raises(AuthorizationException):
+            elastic.index(index=names.INDEX_GAPS, document={})

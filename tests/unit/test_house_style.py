@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("lib", "services", "spark-apps", "local")
+FOLDERS = ("lib", "services", "spark-apps", "dashboards", "local")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if ".venv" not in path.parts)
 # `local` starts processes and must hand its environment on.
 SERVICE_MODULES = [p for p in MODULES if "settings" not in p.name and "local" not in p.parts]

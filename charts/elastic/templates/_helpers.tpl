@@ -16,6 +16,13 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/* Full reference of an image. Call with (dict "root" $ "image" VALUES). */}}
+{{- define "elastic.image" -}}
+{{- $global := .root.Values.global }}
+{{- $name := printf "%s/%s" $global.imageRegistry .image.repository }}
+{{- if .image.digest }}{{ $name }}@{{ .image.digest }}{{ else }}{{ $name }}:{{ .image.tag | default $global.imageTag }}{{ end }}
+{{- end }}
+
 {{/* The password of a user: the one it has, else a new one. Base64, as in a Secret. */}}
 {{- define "elastic.password" -}}
 {{- $there := lookup "v1" "Secret" .root.Release.Namespace .secret }}

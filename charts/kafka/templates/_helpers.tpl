@@ -20,7 +20,8 @@ annotations:
 {{- define "kafka.users" -}}
 {{- toYaml (dict
   "producer" (dig "kafka" "users" "producer" "username" "tapeline-producer" .Values.global)
-  "spark" (dig "kafka" "users" "spark" "username" "tapeline-spark" .Values.global)) }}
+  "spark" (dig "kafka" "users" "spark" "username" "tapeline-spark" .Values.global)
+  "notifier" (dig "kafka" "users" "notifier" "username" "tapeline-notifier" .Values.global)) }}
 {{- end }}
 
 {{/* Quotas of a KafkaUser; Kafka counts bytes. */}}

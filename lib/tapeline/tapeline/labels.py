@@ -37,7 +37,7 @@ def next_different_price(traded_at_ms: Ints, price: Floats, segment: Ints) -> La
         price: (n,) float64.
         segment: (n,) int64, equal for rows of one symbol with no hole between them; segments side by side.
     """
-    later = _next_change(price, segment)
+    later = next_change(price, segment)
     known = later >= 0
     answer = np.where(known, later, np.arange(len(price)))
     in_time = known & (traded_at_ms[answer] - traded_at_ms <= HORIZON_MS)
@@ -58,8 +58,13 @@ def next_trade_higher(traded_at_ms: Ints, price: Floats, segment: Ints) -> Label
     return Labels(value, np.where(known, traded_at_ms[answer], traded_at_ms))
 
 
-def _next_change(price: Floats, segment: Ints) -> Ints:
-    """Row of the next different price of the same segment, or -1."""
+def next_change(price: Floats, segment: Ints) -> Ints:
+    """Return (n,) int64, the row of the next different price of the same segment, or -1 where none follows.
+
+    Args:
+        price: (n,) float64.
+        segment: (n,) int64, equal for rows of one symbol with no hole between them; segments side by side.
+    """
     count = len(price)
     if count == 0:
         return np.empty(0, dtype=np.int64)

@@ -15,6 +15,9 @@ CATEGORIES: Final = ("spot", "linear")
 TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
 TOPIC_REJECTS: Final = "trade-rejects"
+TOPIC_ALERTS: Final = "trade-alerts"
+# What each producer counted, by symbol and minute; the other side of the books.
+TOPIC_COUNTS: Final = "trade-counts"
 # Empty: its partitions stand for shares of the symbols, which the producers' group deals out among its members.
 TOPIC_ASSIGNMENTS: Final = "producer-symbols"
 
@@ -23,6 +26,7 @@ TOPIC_ASSIGNMENTS: Final = "producer-symbols"
 GROUP_PRODUCER: Final = "tapeline-producer"
 GROUP_RESUME: Final = "tapeline-producer-resume"
 GROUP_TAILS: Final = "tapeline-tails"
+GROUP_NOTIFIER: Final = "tapeline-notifier"
 # Spark makes a group of its own for every query, behind this prefix.
 GROUP_STREAM_PREFIX: Final = "spark-kafka-source"
 
@@ -33,6 +37,10 @@ INDEX_TRADES_PREFIX: Final = "tapeline-trades-"
 INDEX_GAPS: Final = "tapeline-gaps"
 INDEX_REJECTS: Final = "tapeline-rejects"
 INDEX_MODELS: Final = "tapeline-models"
+INDEX_CANDLES_PREFIX: Final = "tapeline-candles-1m-"
+INDEX_SCORES_PREFIX: Final = "tapeline-scores-"
+INDEX_COMPLETENESS_PREFIX: Final = "tapeline-completeness-"
+INDEX_ALERTS: Final = "tapeline-alerts"
 LIFECYCLE_TRADES: Final = "tapeline-trades"
 
 STATE_OK: Final = "ok"
@@ -82,6 +90,21 @@ def index_for_trade(traded_at_ms: int) -> str:
         traded_at_ms: milliseconds since 1970-01-01 UTC.
     """
     return _index_of_day(traded_at_ms // 1000 // _DAY_S)
+
+
+def monthly_index(prefix: str, at_ms: int) -> str:
+    """Return the monthly index of what happened at some time: UTC, of its own time, never of its arrival.
+
+    Args:
+        prefix: such as INDEX_CANDLES_PREFIX.
+        at_ms: milliseconds since 1970-01-01 UTC.
+    """
+    return f"{prefix}{_month(at_ms // 1000 // _DAY_S)}"
+
+
+@lru_cache(maxsize=64)
+def _month(day_number: int) -> str:
+    return f"{datetime.fromtimestamp(day_number * _DAY_S, tz=UTC):%Y.%m}"
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,10 @@ from tapeline_local.cluster.shell import Shell
 
 REPORT = "build/images.json"
 # Docker passes them to a build by name, so that no value stands in a command line or in a log.
-_BY_NAME = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "INDEX_URL", "MAVEN_URL")
+_BY_NAME = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("INDEX_URL", "MAVEN_URL", "NPM_URL"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,11 @@ class Image:
 IMAGES = (
     Image("producer", "services/producer"),
     Image("inference", "services/inference"),
+    Image("board", "services/board"),
+    Image("notifier", "services/notifier"),
     Image("trainer", "services/trainer"),
     Image("simulator", "services/simulator"),
+    Image("dashboards", "dashboards"),
     Image("spark", "spark-apps", ("UV_VERSION", "TAPELINE_VERSION", "SETUPTOOLS_VERSION")),
 )
 

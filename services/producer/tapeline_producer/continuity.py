@@ -31,7 +31,7 @@ class Released(NamedTuple):
 
     trades: list[Trade]
     gaps: list[Gap]
-    duplicates: int
+    duplicates: list[Trade]
 
 
 def key_of(traded_at: int, sequence: int | None) -> Key:
@@ -97,11 +97,11 @@ class History:
     def take(self, trades: Sequence[Trade], now_ms: int) -> Released:
         """Take trades of the stream and return those that go on now."""
         if not self._segments:
-            out = Released([], [], 0)
-            duplicates = sum(not self._accept(trade, out, now_ms) for trade in trades)
-            return out._replace(duplicates=duplicates)
+            out = Released([], [], [])
+            out.duplicates.extend(trade for trade in trades if not self._accept(trade, out, now_ms))
+            return out
         fresh = [trade for trade in trades if trade.trade_id not in self._ids]
-        duplicates = len(trades) - len(fresh)
+        duplicates = [trade for trade in trades if trade.trade_id in self._ids]
         self._segments[-1].extend(fresh)
         if sum(map(len, self._segments)) > self._hold_limit:
             out = self.give_up(now_ms)
@@ -116,19 +116,19 @@ class History:
             limit: how many it would have given at most.
             now_ms: for a gap, ms UTC.
         """
-        out = Released([], [], 0)
+        out = Released([], [], [])
         segments, self._segments = self._segments, []
         while len(segments) > 1 and not self.is_proven(answer, limit):
             self._release_after_hole(segments.pop(0), out, now_ms)
         held = [trade for segment in segments for trade in segment]
         together = _interleave(list(self._missed(answer)), held)
         self._owed = not self.is_proven(answer, limit)
-        duplicates = sum(not self._accept(trade, out, now_ms) for trade in together)
-        return _with_backfilled(out)._replace(duplicates=duplicates)
+        out.duplicates.extend(trade for trade in together if not self._accept(trade, out, now_ms))
+        return _with_backfilled(out)
 
     def give_up(self, now_ms: int) -> Released:
         """End the hold without an answer: a gap to the first trade held, or to the next one that comes."""
-        out = Released([], [], 0)
+        out = Released([], [], [])
         segments, self._segments = self._segments, []
         self.generation += 1
         for segment in segments:

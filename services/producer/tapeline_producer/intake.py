@@ -160,5 +160,7 @@ class Intake:
             self._publisher.trade(trade)
         if backfilled:
             self._metrics.backfilled.labels(category).inc(backfilled)
+        for trade in released.duplicates:
+            self._publisher.counts.of(trade).duplicates += 1
         if released.duplicates:
-            self._metrics.duplicates.labels(category).inc(released.duplicates)
+            self._metrics.duplicates.labels(category).inc(len(released.duplicates))

@@ -26,12 +26,7 @@ class Metrics:
         self.backfill_failures = self._counter(
             "tapeline_backfill_failures", "breaks for which REST gave no usable answer", by_category
         )
-        self.deliveries_failed = self._counter(
-            "tapeline_deliveries_failed", "records Kafka gave back, which are sent again", ()
-        )
-        self.undeliverable = self._counter(
-            "tapeline_records_undeliverable", "records given up: too large, or no room for rejects", ()
-        )
+        self._add_delivery()
         self._add_sharing()
         self.refused_topics = Gauge(
             "tapeline_refused_topics", "topics the exchange refuses", by_category, registry=self.registry
@@ -48,6 +43,17 @@ class Metrics:
             "time since the newest trade was read",
             by_category,
             registry=self.registry,
+        )
+
+    def _add_delivery(self) -> None:
+        self.deliveries_failed = self._counter(
+            "tapeline_deliveries_failed", "records Kafka gave back, which are sent again", ()
+        )
+        self.undeliverable = self._counter(
+            "tapeline_records_undeliverable", "records given up: too large, or no room for rejects", ()
+        )
+        self.counts_failed = self._counter(
+            "tapeline_counts_failed", "reports of counts that Kafka did not take; newer ones follow", ()
         )
 
     def _add_sharing(self) -> None:

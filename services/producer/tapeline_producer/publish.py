@@ -10,9 +10,10 @@ import hashlib
 import logging
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -21,6 +22,8 @@ from tapeline.books import Gap, Reject
 
 from tapeline_producer.backlog import Admission
 from tapeline_producer.bybit import Trade, Unreadable
+from tapeline_producer.counts import Cell, Counts
+from tapeline_producer.delivery import Delivered, Record, Span
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.settings import Settings
@@ -34,28 +37,10 @@ _PUMPED_AT_ONCE: Final = 2_000
 _POLL_S: Final = 0.1
 _METADATA_S: Final = 2.0
 _FLUSH_LOOK_S: Final = 0.02
+# Callbacks kept for the next trade of their symbol and minute; those under way live on without it.
+_CALLBACKS_KEPT: Final = 5_000
 
 _Category = Literal["spot", "linear"]
-Delivered = Callable[[KafkaError | None, Message], None]
-
-
-class _Span:
-    """Counts of the records between two flushes; each number is written by one thread only."""
-
-    def __init__(self) -> None:
-        self.given = self.delivered = self.given_up = 0
-
-    @property
-    def is_settled(self) -> bool:
-        return self.delivered + self.given_up >= self.given
-
-
-class _Record(NamedTuple):
-    topic: str
-    key: bytes | None
-    value: bytes
-    delivered: Delivered
-    span: _Span
 
 
 def client_configuration(settings: Settings) -> dict[str, Any]:
@@ -99,16 +84,18 @@ class Publisher:
         self._clock_ms = clock_ms
         self._encode = msgspec.json.Encoder().encode
         self.admission = Admission(settings.buffer_trades)
+        self.counts = Counts(uuid.uuid4().hex[:12])
+        """What was read, and what Kafka took of it."""
         self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done, with the reason, when the Kafka client is beyond repair."""
         self.is_mute: Callable[[str, str], bool] = lambda category, symbol: False
         """Whether the holes of a symbol are another replica's to report."""
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Record] = deque()
+        self._waiting: deque[Record] = deque()
         self._rejects_waiting = 0
-        self._returned: deque[_Record] = deque()
+        self._returned: deque[Record] = deque()
         self._keys: dict[str, bytes] = {}
-        self._spans: list[_Span] = []
+        self._spans: list[Span] = []
         self._begin_span()
         self._closing = threading.Event()
         self._heard: str | None = None
@@ -122,6 +109,8 @@ class Publisher:
     def trade(self, trade: Trade) -> None:
         """Send a trade on, or keep it while Kafka takes nothing."""
         now_ms = self._clock_ms()
+        cell = self.counts.of(trade)
+        cell.received += 1
         keep, gap = self.admission.admit(trade, len(self._waiting), now_ms)
         if gap is not None:
             self.gap(gap)
@@ -132,7 +121,7 @@ class Publisher:
         key = self._keys.get(trade.symbol)
         if key is None:
             key = self._keys[trade.symbol] = trade.symbol.encode()
-        self._put(self._settings.topic_trades, key, self._encode(trade), self._on_trade[trade.category])
+        self._put(self._settings.topic_trades, key, self._encode(trade), self._when_taken(cell))
 
     def gap(self, gap: Gap) -> None:
         """Send a gap on, unless it is another's to report; there are few, so they are kept whatever the memory."""
@@ -159,13 +148,13 @@ class Publisher:
         self._put(self._settings.topic_rejects, None, value, self._on_other)
 
     def _put(self, topic: str, key: bytes | None, value: bytes, delivered: Delivered) -> None:
-        record = _Record(topic, key, value, delivered, self._spans[-1])
+        record = Record(topic, key, value, delivered, self._spans[-1])
         record.span.given += 1
         if self._waiting or not self._send(record):
             self._waiting.append(record)
             self._rejects_waiting += record.topic == self._settings.topic_rejects
 
-    def _send(self, record: _Record) -> bool:
+    def _send(self, record: Record) -> bool:
         """Hand a record to the Kafka client; False where it must wait."""
         try:
             self._producer.produce(record.topic, record.value, record.key, on_delivery=record.delivered)
@@ -264,28 +253,38 @@ class Publisher:
 
     def _begin_span(self) -> None:
         """Count what comes from now on apart from what came before."""
-        span = _Span()
+        span = Span()
         self._spans = [*(old for old in self._spans if not old.is_settled), span]
-        produced = self._metrics.produced
-        self._on_trade = {name: self._when_delivered(span, produced.labels(name).inc) for name in names.CATEGORIES}
-        self._on_other = self._when_delivered(span, lambda: None)
+        self._on_trade: dict[Cell, Delivered] = {}
+        self._on_other = self._when_delivered(span)
 
-    def _when_delivered(self, span: _Span, count: Callable[[], None]) -> Delivered:
+    def _when_taken(self, cell: Cell) -> Delivered:
+        """Return what counts a trade of a cell once Kafka has it."""
+        delivered = self._on_trade.get(cell)
+        if delivered is None:
+            if len(self._on_trade) >= _CALLBACKS_KEPT:
+                self._on_trade.clear()
+            counter = self._metrics.produced.labels(cell.category)
+            delivered = self._on_trade[cell] = self._when_delivered(self._spans[-1], cell.take, counter.inc)
+        return delivered
+
+    def _when_delivered(self, span: Span, *counting: Callable[[], None]) -> Delivered:
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None:
                 span.delivered += 1
-                count()
+                for count in counting:
+                    count()
             else:
                 self._take_back(message, delivered, span)
 
         return delivered
 
-    def _take_back(self, message: Message, delivered: Delivered, span: _Span) -> None:
+    def _take_back(self, message: Message, delivered: Delivered, span: Span) -> None:
         """Keep a record that Kafka did not take; its id protects against a second copy."""
         self._metrics.deliveries_failed.inc()
         topic, value = message.topic(), message.value()
         if topic is not None and value is not None:
-            self._returned.append(_Record(topic, message.key(), value, delivered, span))
+            self._returned.append(Record(topic, message.key(), value, delivered, span))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:

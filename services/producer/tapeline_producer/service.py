@@ -31,12 +31,14 @@ from tapeline_producer.selection import Selection, select
 from tapeline_producer.settings import Settings
 from tapeline_producer.shares import Shares
 from tapeline_producer.status import EXCHANGE, GROUP, KAFKA, Status
+from tapeline_producer.teller import Teller
 from tapeline_producer.witness import Witness
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 FLUSH_S: Final = 10.0
+_TELL_S: Final = 4.0
 _BEAT_S: Final = 1.0
 _SELECT_PATIENCE_S: Final = 5.0
 
@@ -60,15 +62,19 @@ async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping:
         AccessRefused: password or authorities cannot be read.
     """
     publisher = Publisher(settings, metrics, clock_ms)
+    teller = Teller(settings, publisher.counts, metrics, clock_ms)
     rest = Rest(settings, clock_ms)
-    beating = asyncio.create_task(_beat(status))
+    beating = [asyncio.create_task(_beat(status)), asyncio.create_task(teller.run())]
     try:
         await _Service(settings, metrics, status, publisher, rest, is_stopping).serve()
     finally:
         left = await publisher.close(FLUSH_S)
-        log.info("flushed", extra={"records_left": left})
+        for task in beating:
+            task.cancel()
+        # What the trades found no Kafka for in that time, the counts of them need not try.
+        untold = await teller.close(0.0 if left else _TELL_S)
+        log.info("flushed", extra={"records_left": left, "counts_left": untold})
         await rest.aclose()
-        beating.cancel()
 
 
 class _Service:

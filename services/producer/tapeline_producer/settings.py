@@ -47,6 +47,8 @@ class Settings(KafkaAccess, BaseSettings):
     """Topic of the holes in the feed."""
     topic_rejects: str = names.TOPIC_REJECTS
     """Topic of what could not be read."""
+    topic_counts: str = names.TOPIC_COUNTS
+    """Topic of what was counted, by symbol and minute."""
     topic_assignments: str = names.TOPIC_ASSIGNMENTS
     """Empty topic whose partitions are the shares that the replicas of a group deal out; without a group unused."""
     kafka_linger_ms: int = Field(default=10, ge=0, le=1000)
@@ -55,6 +57,8 @@ class Settings(KafkaAccess, BaseSettings):
     """Records inside the Kafka client; beyond them the own buffer is used."""
     kafka_check_s: float = Field(default=5.0, gt=0)
     """How often Kafka and its topics are looked at."""
+    counts_interval_s: float = Field(default=5.0, gt=0)
+    """How often what was counted is told."""
     buffer_trades: int = Field(default=200_000, ge=1)
     """Trades kept in memory beyond the Kafka client's queue; beyond them the newest are dropped and noted."""
     resume_records: int = Field(default=100_000, ge=1)

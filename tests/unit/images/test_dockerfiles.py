@@ -35,7 +35,7 @@ def final_stage(folder: str) -> list[tuple[str, str]]:
 def test_every_dockerfile_of_the_repository_is_built_by_make_images():
     found = {
         str(path.parent.relative_to(ROOT))
-        for top in ("services", "spark-apps")
+        for top in ("services", "spark-apps", "dashboards")
         for path in (ROOT / top).rglob("Dockerfile")
     }
     assert found == {image.folder for image in IMAGES}
@@ -81,7 +81,7 @@ def test_the_final_stage_copies_and_runs_nothing(image):
 @EACH
 def test_what_only_a_build_needs_does_not_reach_the_image(image):
     kept = " ".join(rest for _, rest in final_stage(image.folder))
-    assert not [name for name in ("EXTRA_CA", "INDEX_URL", "MAVEN_URL", "PROXY") if name in kept]
+    assert not [name for name in ("EXTRA_CA", "INDEX_URL", "MAVEN_URL", "NPM_URL", "PROXY") if name in kept]
 
 
 @EACH
@@ -109,7 +109,8 @@ def test_it_builds_with_the_older_builder_too(image):
 def test_it_takes_the_pins_that_make_images_gives_and_no_others(image):
     arguments = {rest.partition("=")[0] for rest in of(image.folder, "ARG")}
     own = {"BASE_IMAGE", "INDEX_URL", "EXTRA_CA", "SOURCE_DATE_EPOCH", *image.pins}
-    assert arguments == own | ({"MAVEN_URL"} if image.name == "spark" else set())
+    more = {"spark": {"MAVEN_URL"}, "board": {"NPM_URL"}}
+    assert arguments == own | more.get(image.name, set())
 
 
 @EACH
@@ -124,7 +125,7 @@ def test_the_services_say_the_same_in_the_same_words():
         kept = [line for line in text.splitlines() if line and not line.startswith(("#", "EXPOSE"))]
         return [line.rstrip(" \\") for line in kept if "_NUM_THREADS" not in line]
 
-    assert plain("producer") == plain("inference") == plain("trainer") == plain("simulator")
+    assert plain("producer") == plain("inference") == plain("trainer") == plain("simulator") == plain("notifier")
 
 
 def test_the_context_holds_what_the_builds_copy_and_nothing_else():

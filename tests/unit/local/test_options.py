@@ -8,6 +8,7 @@ from tapeline_local.options import (
     kind_of,
     needed_first,
     start_timeout_s,
+    wanted,
 )
 
 
@@ -56,3 +57,9 @@ def test_replica_is_a_producer_and_needs_what_one_needs():
 def test_what_is_no_replica_is_no_part(part):
     with pytest.raises(ValueError, match=part):
         in_start_order((part,))
+
+
+def test_parts_without_work_are_left_out():
+    assert wanted(("kafka", "notifier", "simulator"), StackOptions()) == ("kafka", "simulator")
+    told = StackOptions(exchange="bybit", notifier_targets="targets.yaml")
+    assert wanted(("kafka", "notifier", "simulator"), told) == ("kafka", "notifier")

@@ -8,6 +8,8 @@ from tapeline_local.options import StackOptions
 
 SERVICES = {
     "inference": "tapeline_inference",
+    "board": "tapeline_board",
+    "notifier": "tapeline_notifier",
     "spark": "tapeline_spark",
     "simulator": "tapeline_simulator",
     "producer": "tapeline_producer",
@@ -29,7 +31,7 @@ def around(**options: object) -> parts.Surroundings:
 
 @pytest.mark.parametrize("part", SERVICES)
 def test_a_service_has_every_setting_that_the_stack_gives_it(part, monkeypatch):
-    launch = parts.launch(part, around(capture="/captures/a.parquet", symbols=("BTCUSDT",)))
+    launch = parts.launch(part, around(capture="/captures/a.parquet", symbols=("BTCUSDT",), notifier_targets="/t.yaml"))
     settings = importlib.import_module(f"{SERVICES[part]}.settings").Settings
     prefix = settings.model_config["env_prefix"]
     given = {name.removeprefix(prefix).lower() for name in launch.env if name.startswith(prefix)}

@@ -10,7 +10,7 @@ def test_every_address_is_on_loopback_with_a_port_of_its_own():
     fields = vars(Addresses.of(NUMBERS))
     where = [fields.pop("producers"), *((address,) for address in fields.values())]
     addresses = [address for group in where for address in group]
-    assert len(set(addresses)) == len(addresses) == 8
+    assert len(set(addresses)) == len(addresses) == 10
     assert all("127.0.0.1:" in address for address in addresses)
 
 

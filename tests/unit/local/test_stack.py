@@ -5,7 +5,7 @@ from tapeline_local.stack import Stack
 
 
 def test_the_real_exchange_needs_no_simulator(tmp_path):
-    stack = Stack(tmp_path, PARTS, StackOptions(exchange="bybit"))
+    stack = Stack(tmp_path, PARTS, StackOptions(exchange="bybit", notifier_targets="targets.yaml"))
     assert set(PARTS) - set(stack.parts) == {"simulator"}
 
 

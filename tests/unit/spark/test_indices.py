@@ -1,9 +1,11 @@
 """Templates and retention as they are sent; the full Elasticsearch that keeps a lifecycle is not on these machines."""
 
 import copy
+import fnmatch
 from typing import Any
 
-from tapeline import trade
+import pytest
+from tapeline import alert, candle, completeness, names, score, trade
 from tapeline_spark.indices import lacking, lifecycle, templates
 
 WANTED = trade.elastic_mapping()
@@ -50,3 +52,18 @@ def test_template_without_a_field_or_with_another_type_is_named_by_that_field() 
 def test_template_that_would_take_any_field_is_not_good_enough() -> None:
     assert lacking({**WANTED, "dynamic": "true"}, WANTED) == ["dynamic"]
     assert "dynamic" in lacking({}, WANTED)
+
+
+@pytest.mark.parametrize(
+    ("name", "mapping"),
+    [
+        (names.monthly_index(names.INDEX_CANDLES_PREFIX, 1_790_000_000_000), candle.MAPPING),
+        (names.monthly_index(names.INDEX_SCORES_PREFIX, 1_790_000_000_000), score.MAPPING),
+        (names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, 1_790_000_000_000), completeness.MAPPING),
+        (names.INDEX_ALERTS, alert.MAPPING),
+    ],
+)
+def test_each_index_that_is_made_of_trades_has_exactly_one_template(name: str, mapping: dict[str, Any]) -> None:
+    """Two of one priority are refused by Elasticsearch, none means any field is taken."""
+    found = [one for one in templates(0, "1s").values() if fnmatch.fnmatch(name, one["index_patterns"][0])]
+    assert [one["template"]["mappings"] for one in found] == [mapping]

@@ -56,3 +56,13 @@ def test_preparing_elasticsearch_asks_for_nothing_of_kafka(monkeypatch: pytest.M
     monkeypatch.setenv("STREAM_RETENTION_DAYS", "14")
     settings = BootstrapSettings()  # type: ignore[call-arg]
     assert (settings.retention_days, settings.replicas) == (14, 0)
+
+
+@pytest.mark.parametrize("queries", ["both", "trades", "candles"])
+def test_a_process_waits_for_the_topics_of_its_queries_and_no_others(
+    password: Path, monkeypatch: pytest.MonkeyPatch, queries: str
+) -> None:
+    monkeypatch.setenv("STREAM_QUERIES", queries)
+    needed = Settings().needed_topics  # type: ignore[call-arg]
+    assert ("trade-counts" in needed) == ("trade-alerts" in needed) == (queries != "trades")
+    assert {"bybit-trades", "trade-gaps", "trade-rejects"} <= set(needed)

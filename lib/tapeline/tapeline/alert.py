@@ -1,0 +1,59 @@
+"""Something that a rule found: on names.TOPIC_ALERTS for the notifier, in names.INDEX_ALERTS for people."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tapeline import trade
+
+KINDS: Final = (
+    *("price_move", "volume_burst", "silent_symbol"),
+    *("feed_hole", "model_below_prior", "model_expired"),
+)
+_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
+_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
+_DATE: Final = {"type": "date", "format": "epoch_millis"}
+_DOUBLE: Final = {"type": "double"}
+
+
+class Alert(BaseModel):
+    """One finding of one rule."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    alert_id: Annotated[str, Field(min_length=1, max_length=512)]
+    """`rule|subject|began_at`: the same finding always has the same, so that it is stored and sent once."""
+    rule: Annotated[str, Field(min_length=1, max_length=64)]
+    """Its name in the configuration."""
+    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_hole", "model_below_prior", "model_expired"]
+    severity: Literal["info", "warning", "critical"]
+    venue: str
+    category: Literal["spot", "linear"] | None = None
+    symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)] | None = None
+    """None where it is about a model."""
+    model_digest: str | None = None
+    value: float | None = None
+    """What was measured, in `unit`."""
+    threshold: float | None = None
+    """What the rule allows, in `unit`."""
+    unit: Literal["bp", "ratio", "s", "trades", "brier"] | None = None
+    message: Annotated[str, Field(min_length=1, max_length=1000)]
+    """A sentence for a person."""
+    began_at: _EpochMs
+    """What it is about began, by the trades' own time."""
+    raised_at: _EpochMs
+    """By our clock."""
+
+
+MAPPING: Final[dict[str, Any]] = {
+    "dynamic": "strict",
+    "properties": {
+        # began_at
+        "@timestamp": _DATE,
+        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "venue", "category", "symbol"), _KEYWORD),
+        **dict.fromkeys(("model_digest", "unit"), _KEYWORD),
+        **dict.fromkeys(("value", "threshold"), _DOUBLE),
+        "message": {"type": "keyword", "ignore_above": 1024},
+        **dict.fromkeys(("began_at", "raised_at"), _DATE),
+    },
+}

@@ -1,0 +1,45 @@
+"""How past predictions turned out, per model, symbol and minute: sums, so that any span can be added up.
+
+A prediction is scored when the next different price of its symbol is known. Shares and means are made by whoever
+reads: hits / predictions, brier_sum / predictions, ups / predictions (the base rate).
+"""
+
+from typing import Any, Final
+
+BINS: Final = 10
+"""Bins of equal width over probabilities 0 to 1; a probability of 1 is in the last."""
+
+_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
+_DATE: Final = {"type": "date", "format": "epoch_millis"}
+_LONG: Final = {"type": "long"}
+_DOUBLE: Final = {"type": "double"}
+
+
+def bin_fields() -> tuple[str, ...]:
+    """Return the names of the bins' counts and of their ups: `bin_0_predictions`, `bin_0_ups` and so on."""
+    return tuple(f"bin_{number}_{what}" for number in range(BINS) for what in ("predictions", "ups"))
+
+
+MAPPING: Final[dict[str, Any]] = {
+    "dynamic": "strict",
+    "properties": {
+        # Start of the minute of the trades that were predicted for.
+        "@timestamp": _DATE,
+        **dict.fromkeys(("venue", "category", "symbol", "model_digest"), _KEYWORD),
+        # Scored; of them right; of them followed by a higher price.
+        **dict.fromkeys(("predictions", "hits", "ups"), _LONG),
+        # Not scored: no different price has followed yet, or a hole lies before it.
+        "pending": _LONG,
+        # Of (probability - outcome)^2, of the prior's and of the is_buy rule's, and of the probabilities.
+        **dict.fromkeys(("brier_sum", "prior_brier_sum", "rule_hits", "probability_sum"), _DOUBLE),
+        **dict.fromkeys(bin_fields(), _LONG),
+        # Sum over a bin's probabilities, for where its point lies.
+        **{f"bin_{number}_probability_sum": _DOUBLE for number in range(BINS)},
+        "updated_at": _DATE,
+    },
+}
+
+
+def identity(venue: str, category: str, symbol: str, minute_ms: int, model_digest: str) -> str:
+    """Return the document id: one per model, symbol and minute."""
+    return f"{venue}|{category}|{symbol}|{minute_ms}|{model_digest}"

@@ -1,0 +1,63 @@
+"""Start the board: settings, log, application, server. Nothing else imports this."""
+
+import logging
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvicorn
+from tapeline import log
+
+from tapeline_board.board import Board
+from tapeline_board.routes import create_app
+from tapeline_board.settings import Settings
+
+_SEND_BUFFER_BYTES: Final = 256 * 1024
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams before it waits for connections to end: a stream never does by itself."""
+
+    def __init__(self, config: uvicorn.Config, board: Board) -> None:
+        super().__init__(config)
+        self._board = board
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._board.hub.close()
+        await super().shutdown(sockets)
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    log.configure("board", settings.log_level)
+    # One line a search, and one a look while Elasticsearch is away; availability.py tells when that changes.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
+    # uvicorn raises the signal again once it has shut down; by then it has done its work.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    api = create_app(settings)
+    config = uvicorn.Config(
+        api,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        limit_concurrency=settings.connections_max,
+    )
+    listener = socket.create_server((settings.host, settings.port), backlog=512)
+    # Connections inherit it. Left to itself the system buffers megabytes for a client that has stopped reading.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    host, port = listener.getsockname()[:2]
+    logging.getLogger(__name__).info("listening", extra={"host": host, "port": port})
+    _Server(config, api.state.board).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

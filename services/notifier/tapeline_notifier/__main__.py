@@ -1,0 +1,74 @@
+"""Wiring only: settings, targets, health, the service, signals, exit code.
+
+`python -m tapeline_notifier` runs the service; with `--check` it says whether the file of targets is right.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+from tapeline import health as healths
+from tapeline import log as json_log
+from tapeline.access import AccessRefused
+
+from tapeline_notifier import service, targets
+from tapeline_notifier.errors import NotifierError
+from tapeline_notifier.metrics import Metrics
+from tapeline_notifier.sender import condition
+from tapeline_notifier.settings import Settings
+from tapeline_notifier.targets import Telegram, Webhook
+
+log = logging.getLogger("tapeline_notifier")
+
+_SILENCE_S = 60.0
+
+
+async def run(settings: Settings, told: tuple[Telegram | Webhook, ...]) -> int:
+    """Run the service until a signal or an error that a restart may heal, and return the exit code."""
+    metrics = Metrics()
+    health = healths.Health((service.KAFKA, *map(condition, told)), _SILENCE_S)
+    work = service.Service(settings, told, metrics, health)
+    server = healths.serve(health, settings.health_host, settings.health_port, metrics.page)
+    started = {"targets": [target.name for target in told], "dry_run": settings.dry_run}
+    log.info("started", extra={**started, "health_port": server.server_port})
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.stop)
+    code = 0
+    try:
+        await work.run()
+        log.info("stopped by a signal")
+    except* (NotifierError, AccessRefused) as errors:
+        code = 1
+        for error in errors.exceptions:
+            log.error("%s", error)
+    finally:
+        server.shutdown()
+        server.server_close()
+    return code
+
+
+def main() -> int:
+    """Return the exit code of the command line."""
+    parser = argparse.ArgumentParser(prog="tapeline_notifier", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="say whether the file of targets is right, and exit")
+    arguments = parser.parse_args()
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    json_log.configure("notifier", settings.log_level)
+    # It writes addresses, and those of targets are secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        told = targets.load(settings.targets)
+        if arguments.check:
+            log.info("the file of targets is right", extra={"targets": [target.name for target in told]})
+            return 0
+        return asyncio.run(run(settings, told))
+    except (NotifierError, AccessRefused) as error:
+        log.error("%s", error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

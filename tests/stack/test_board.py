@@ -1,0 +1,632 @@
+"""The real board before a real Elasticsearch: its numbers against truth reckoned here, its streams over sockets.
+
+Every number is checked against a plain loop over the documents that were put in, never against another answer.
+"""
+
+import contextlib
+import json
+import signal
+import socket
+import statistics
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support import eventually
+from tapeline import candle, names
+from tapeline_local import paths
+from tapeline_local.options import StackOptions
+from tapeline_local.stack import Stack
+from unit.board import made
+from unit.board.made import Document
+
+from stack.boards import MINUTE_MS, Board, Filled, Stream, key
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Filled]:
+    options = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", ("elasticsearch",), options)
+    try:
+        stack.up()
+        yield Filled(stack)
+    finally:
+        stack.remove()
+
+
+@pytest.fixture(scope="module")
+def board(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """A board for tests that leave it and the documents as they were."""
+    service = Board(filled.url, tmp_path_factory.mktemp("board") / "log")
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def new_board(filled: Filled, tmp_path: Path) -> Iterator[Callable[..., Board]]:
+    made_: list[Board] = []
+
+    def make(**settings: object) -> Board:
+        made_.append(Board(settings.pop("elasticsearch", filled.url), tmp_path / f"log-{len(made_)}", **settings))
+        return made_[-1]
+
+    yield make
+    for service in made_:
+        service.stop()
+
+
+@pytest.fixture
+def new_stream() -> Iterator[Callable[..., Stream]]:
+    made_: list[Stream] = []
+
+    def make(board: Board, **query: Any) -> Stream:
+        made_.append(Stream(board, **query))
+        return made_[-1]
+
+    yield make
+    for stream in made_:
+        stream.close()
+
+
+# The six views
+
+
+def by_market(trades: list[Document]) -> dict[tuple[str, str], list[Document]]:
+    found: dict[tuple[str, str], list[Document]] = defaultdict(list)
+    for one in trades:
+        found[one["category"], one["symbol"]].append(one)
+    return found
+
+
+def median(trades: list[Document]) -> float | None:
+    return statistics.median(float(one["price"]) for one in trades) if trades else None
+
+
+def close(told: float | None, wanted: float | None) -> bool:
+    return told == wanted if told is None or wanted is None else told == pytest.approx(wanted, rel=1e-12)
+
+
+PARTS: dict[str, Callable[[Document], bool]] = {
+    "buy": lambda one: one["side"] == "Buy",
+    "sell": lambda one: one["side"] == "Sell",
+    "up": lambda one: one["prediction"] == 1,
+    "down": lambda one: one["prediction"] == 0,
+}
+
+
+def check_series(series: Document, trades: list[Document], interval_ms: int) -> None:
+    """Hold every number of one symbol against a loop over its trades."""
+    buckets: dict[int, list[Document]] = defaultdict(list)
+    for one in trades:
+        buckets[one["traded_at"] // interval_ms * interval_ms].append(one)
+    assert series["at"] == sorted(buckets)
+    for place, at in enumerate(series["at"]):
+        assert series["trades"][place] == len(buckets[at])
+        assert close(series["price"][place], median(buckets[at])), (series["symbol"], at)
+        for part, fits in PARTS.items():
+            chosen = [one for one in buckets[at] if fits(one)]
+            assert series[f"{part}_trades"][place] == len(chosen)
+            assert close(series[f"{part}_price"][place], median(chosen))
+            assert series[f"{part}_quantity"][place] == pytest.approx(sum(float(one["quantity"]) for one in chosen))
+
+
+def check_market(told: Document, trades: list[Document]) -> None:
+    """Hold the six views against a loop over the trades that fit."""
+    markets = by_market(trades)
+    busiest = sorted(markets, key=lambda market: (-len(markets[market]), market))[:12]
+    assert told["trades"] == len(trades)
+    assert told["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
+    assert told["sell_trades"] == told["trades"] - told["buy_trades"]
+    assert told["is_cut"] is (len(markets) > 12)
+    assert [(row["category"], row["symbol"]) for row in told["totals"]] == busiest
+    assert [(row["category"], row["symbol"]) for row in told["series"]] == busiest
+    for row, series in zip(told["totals"], told["series"], strict=True):
+        own = markets[row["category"], row["symbol"]]
+        check_series(series, own, told["interval_ms"])
+        check_total(row, own)
+
+
+def check_total(row: Document, own: list[Document]) -> None:
+    assert row["trades"] == len(own)
+    groups = {**PARTS, "other": lambda one: one["prediction"] is None}
+    for part, fits in groups.items():
+        chosen = [float(one["quantity"]) for one in own if fits(one)]
+        if part != "other":
+            assert row[f"{part}_trades"] == len(chosen)
+        if part in ("buy", "sell"):
+            assert row[f"{part}_quantity"] == pytest.approx(sum(chosen))
+        else:
+            wanted = sum(chosen) / len(chosen) if chosen else None
+            assert row[f"{part}_quantity_mean"] == pytest.approx(wanted)
+
+
+def test_the_six_views_are_right_for_every_symbol_and_bucket(filled: Filled, board: Board) -> None:
+    told = board.get("market", **filled.span)
+    assert len({one["traded_at"] // told["interval_ms"] for one in filled.trades}) <= 240
+    check_market(told, filled.trades)
+
+
+FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
+    "one symbol of both markets": ({"symbol": "BTCUSDT"}, lambda one: one["symbol"] == "BTCUSDT"),
+    "a market": ({"category": "spot"}, lambda one: one["category"] == "spot"),
+    "two symbols": (
+        {"symbol": ["C00USDT", "C12USDT"], "category": "linear"},
+        lambda one: one["symbol"] in ("C00USDT", "C12USDT"),
+    ),
+    "a side": ({"side": "Sell"}, lambda one: one["side"] == "Sell"),
+    "a prediction": ({"prediction": 0}, lambda one: one["prediction"] == 0),
+    "a state": ({"state": "warming_up"}, lambda one: one["prediction_state"] == "warming_up"),
+    "all of it": (
+        {"symbol": "BTCUSDT", "category": "linear", "side": "Buy", "prediction": 1, "state": "ok"},
+        lambda one: (
+            (one["category"], one["symbol"]) == ("linear", "BTCUSDT")
+            and one["side"] == "Buy"
+            and one["prediction"] == 1
+        ),
+    ),
+    "what nobody trades": ({"symbol": "NONEUSDT"}, lambda _: False),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_choose_the_trades_that_they_name(filled: Filled, board: Board, name: str) -> None:
+    query, fits = FILTERS[name]
+    check_market(board.get("market", **filled.span, **query), [one for one in filled.trades if fits(one)])
+
+
+def test_a_span_holds_its_start_and_not_its_end(filled: Filled, board: Board) -> None:
+    times = sorted(one["traded_at"] for one in filled.trades)
+    from_ms, to_ms = times[1_000], times[3_000]
+    inside = [one for one in filled.trades if from_ms <= one["traded_at"] < to_ms]
+    check_market(board.get("market", **{"from": from_ms, "to": to_ms}), inside)
+
+
+# Tape, symbols, chart
+
+
+def newest(trades: list[Document]) -> list[Document]:
+    return sorted(trades, key=lambda one: (one["traded_at"], one["sequence"], one["frame_index"]), reverse=True)
+
+
+def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Filled, board: Board) -> None:
+    told = board.get("tape", symbol="BTCUSDT", side="Buy", limit=50)
+    fits = [one for one in filled.trades if one["symbol"] == "BTCUSDT" and one["side"] == "Buy"]
+    wanted = newest(fits)[:50]
+    names_ = ("category", "symbol", "trade_id", "traded_at", "price", "quantity", "side", "probability", "prediction")
+    assert [[row[name] for name in names_] for row in told["trades"]] == [
+        [one[name] for name in names_] for one in wanted
+    ]
+    assert told["is_cut"] is True
+
+
+def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest_trade(
+    filled: Filled, board: Board
+) -> None:
+    told = board.get("symbols")
+    assert (told["symbols"][0]["category"], told["symbols"][0]["trades"]) == ("linear", 9_999)
+    row = next(each for each in told["symbols"] if each["category"] == "spot")
+    hour = [one for one in filled.candles if told["from_at"] <= one["@timestamp"] < told["to_at"]]
+    assert len(hour) in (58, 59, 60)
+    last = newest([one for one in filled.trades if (one["category"], one["symbol"]) == ("spot", "BTCUSDT")])[0]
+    assert row["trades"] == sum(one["trades"] for one in hour)
+    assert row["notional"] == pytest.approx(400.0 * len(hour))
+    assert row["buy_share"] == pytest.approx(0.75)
+    assert row["last_price"] == float(last["price"])
+    assert row["change_bp"] == pytest.approx((float(last["price"]) / hour[-1]["open"] - 1) * 10_000)
+    assert (row["traded_at"], row["probability"], row["state"]) == (
+        *(last["traded_at"], last["probability"], last["prediction_state"]),
+    )
+
+
+def test_candles_are_told_as_they_are_stored_with_the_windows_of_the_newest(filled: Filled, board: Board) -> None:
+    from_ms = filled.to_ms - 30 * MINUTE_MS
+    told = board.get("candles", category="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
+    wanted = sorted((one for one in filled.candles if one["@timestamp"] >= from_ms), key=lambda one: one["@timestamp"])
+    assert len(told["candles"]) == 30
+    for row, one in zip(told["candles"], wanted, strict=True):
+        assert row.pop("at") == one["@timestamp"]
+        assert row == {name: one[name] for name in row}
+        assert set(candle.INDICATORS) | set(candle.PRICES) < set(row)
+    last = wanted[-1]
+    for window in told["windows"]:
+        assert all(window[name] == last[f"{name}_{window['window']}"] for name in candle.WINDOWED)
+    assert [window["window"] for window in told["windows"]] == list(candle.WINDOWS_MINUTES)
+
+
+def test_markers_say_what_was_predicted_in_each_minute_and_how_it_turned_out(filled: Filled, board: Board) -> None:
+    told = board.get("markers", category="spot", symbol="BTCUSDT", **filled.span)
+    minutes: dict[int, list[Document]] = defaultdict(list)
+    for one in filled.trades:
+        if (one["category"], one["symbol"], one["prediction_state"]) == ("spot", "BTCUSDT", "ok"):
+            minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
+    outcomes = {one["@timestamp"]: one for one in filled.scores if one["category"] == "spot"}
+    assert [row["at"] for row in told["markers"]] == sorted(minutes)
+    for row in told["markers"]:
+        own, outcome = minutes[row["at"]], outcomes.get(row["at"], {"predictions": 0, "hits": 0})
+        assert (row["predictions"], row["ups"]) == (len(own), sum(one["prediction"] for one in own))
+        assert row["mean_probability"] == pytest.approx(statistics.mean(one["probability"] for one in own))
+        assert (row["scored"], row["hits"]) == (outcome["predictions"], outcome["hits"])
+
+
+# Model, books
+
+
+def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, board: Board) -> None:
+    told = board.get("model")
+    (scores,) = told["scores"]
+    total = scores["total"]
+    sums = {name: sum(one[name] for one in filled.scores) for name in ("predictions", "hits", "ups", "pending")}
+    assert (total["predictions"], total["pending"]) == (sums["predictions"], sums["pending"])
+    assert total["hit_rate"] == pytest.approx(sums["hits"] / sums["predictions"])
+    assert total["base_rate"] == pytest.approx(sums["ups"] / sums["predictions"])
+    assert (total["brier"], total["prior_brier"], total["rule_hit_rate"]) == pytest.approx((0.2, 0.25, 0.5))
+    assert total["skill"] == pytest.approx(0.2)
+    assert [(row["category"], row["symbol"], row["predictions"]) for row in scores["symbols"]] == [
+        ("spot", "BTCUSDT", sums["predictions"] - 7),
+        ("linear", "C00USDT", 7),
+    ]
+    seventh = scores["bins"][6]
+    assert seventh["predictions"] == sums["predictions"]
+    assert seventh["mean_probability"] == pytest.approx(0.65)
+    assert seventh["up_share"] == pytest.approx(sums["ups"] / sums["predictions"])
+    assert sum(row["predictions"] for row in scores["bins"]) == sums["predictions"]
+
+
+def test_the_last_verdicts_come_first_and_a_model_that_nobody_serves_is_explained(board: Board) -> None:
+    told = board.get("model")
+    assert [row["run_id"] for row in told["verdicts"]] == [f"run-{number}" for number in range(11, 1, -1)]
+    assert told["verdicts"][0]["reasons"] == ["better than the prior"]
+    assert told["served"] is None
+    assert "BOARD_INFERENCE_URL" in told["served_reason"]
+
+
+def test_the_books_are_green_when_all_but_the_newest_minute_is_complete(filled: Filled, board: Board) -> None:
+    told = board.get("completeness", **filled.span)
+    assert (told["is_balanced"], told["reasons"], told["rejects"]) == (True, [], 0)
+    wanted = sorted(filled.books, key=lambda one: one["@timestamp"])
+    assert [(row["at"], row["state"], row["indexed"], row["symbols"]) for row in told["minutes"]] == [
+        (one["@timestamp"], one["state"], one["indexed"], 1) for one in wanted
+    ]
+    (row,) = told["symbols"]
+    assert (row["state"], row["minutes"], row["not_complete"]) == ("open", 10, 0)
+    assert row["received"] == sum(one["received"] for one in filled.books)
+
+
+def test_one_bad_minute_of_one_symbol_turns_the_books(filled: Filled, board: Board) -> None:
+    minute_ms = filled.to_ms - 6 * MINUTE_MS
+    bad = made.books_of(minute_ms, "incomplete", symbol="C00USDT", category="linear", indexed=9)
+    filled.put_books(bad)
+    try:
+        told = board.get("completeness", **filled.span)
+        assert (told["is_balanced"], told["reasons"]) == (False, ["incomplete"])
+        row = next(each for each in told["minutes"] if each["at"] == minute_ms)
+        assert (row["state"], row["symbols"], row["indexed"]) == ("incomplete", 2, 15 + 9)
+        assert told["symbols"][0]["symbol"] == "C00USDT"
+    finally:
+        index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms)
+        filled.client.delete(index=index, id=key(bad), refresh=True)
+
+
+def test_a_reject_without_a_symbol_turns_the_books_too(filled: Filled, board: Board) -> None:
+    at_ms = filled.to_ms - 90_000
+    reject = {"@timestamp": at_ms, "origin": "producer", "reason": "no JSON", "raw_base64": "", "rejected_at": at_ms}
+    filled.put([(names.INDEX_REJECTS, "reject", reject)])
+    try:
+        told = board.get("completeness", **filled.span)
+        assert (told["is_balanced"], told["reasons"], told["rejects"]) == (False, ["rejects"], 1)
+    finally:
+        filled.client.delete(index=names.INDEX_REJECTS, id="reject", refresh=True)
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "found"), [(-5.0, -4.5, 1), (-4.2, -4.0, 1), (-3.9, -1.0, 0), (-9.0, -5.1, 0), (-6.0, -1.0, 1)]
+)
+def test_a_gap_is_told_wherever_it_touches_the_span(
+    filled: Filled, board: Board, from_: float, to: float, found: int
+) -> None:
+    last = filled.to_ms - MINUTE_MS
+    span = {"from": round(last + from_ * MINUTE_MS), "to": round(last + to * MINUTE_MS)}
+    told = board.get("gaps", **span)["gaps"]
+    assert len(told) == found
+    assert all(row == {name: filled.gap[name] for name in row} for row in told)
+    assert board.get("gaps", **span, symbol="C00USDT")["gaps"] == []
+
+
+def test_alerts_are_told_as_they_are_stored(filled: Filled, board: Board) -> None:
+    (row,) = board.get("alerts", **filled.span)["alerts"]
+    wanted = made.alert_of(filled.to_ms - MINUTE_MS)
+    assert row == {name: wanted[name] for name in row}
+
+
+# Streams
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def fresh_trades(filled: Filled, count: int, **more: Any) -> list[Document]:
+    """Put trades of this moment."""
+    first, at_ms = len(filled.trades) + 1_000_000, now_ms()
+    found = [made.trade(first + number, at_ms + number, 300.0 + number, 2.0, **more) for number in range(count)]
+    filled.put_trades(found)
+    return found
+
+
+def has(tape: Any, trade: Document) -> bool:
+    """Return whether a trade is among those of an event."""
+    return any(row["trade_id"] == trade["trade_id"] for row in tape["trades"])
+
+
+def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]]]:
+    """Return what a page knows after some `market` events: rows by market and start of bucket."""
+    known: dict[tuple[str, str], dict[int, tuple[Any, ...]]] = {}
+    for event in events:
+        known = {} if event["is_whole"] else known
+        for series in event["series"]:
+            columns = {name: values for name, values in series.items() if isinstance(values, list)}
+            rows = known.setdefault((series["category"], series["symbol"]), {})
+            rows |= {row[0]: row for row in zip(*columns.values(), strict=True)}
+        known = {
+            market: {at: row for at, row in rows.items() if at >= event["from_at"]} for market, rows in known.items()
+        }
+    return {market: rows for market, rows in known.items() if rows}
+
+
+def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: Callable[..., Stream]) -> None:
+    stream = new_stream(board, chart_category="spot", chart_symbol="BTCUSDT", window_ms=1_800_000)
+    for name in ("status", "symbols", "tape", "candle", "market", "model", "completeness", "alerts"):
+        stream.wait(name)
+    assert stream.events[0][0] == "status"
+    assert stream.wait("status")["elasticsearch"] == "ok"
+    assert all(stream.of(name)[0]["is_whole"] for name in ("tape", "candle", "market"))
+    assert stream.wait("tape")["trades"] == board.get("tape")["trades"]
+    assert len(stream.wait("candle")["candles"]) == 60
+
+
+def test_news_are_told_alone_and_make_the_same_as_asking_anew(
+    filled: Filled, board: Board, new_stream: Callable[..., Stream]
+) -> None:
+    stream = new_stream(board, symbol="BTCUSDT", window_ms=1_800_000, events=["tape", "market"])
+    stream.wait("tape"), stream.wait("market")
+    for turn in range(3):
+        put = fresh_trades(filled, 4, side="Sell" if turn else "Buy", probability=0.9)
+        told = stream.wait("tape", lambda event, put=put: has(event, put[-1]))
+        assert not told["is_whole"]
+        assert len(told["trades"]) <= 4
+    count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
+    last = stream.wait("market", lambda event: event["trades"] == count)
+    assert not last["is_whole"]
+    assert sum(len(series["at"]) for series in last["series"]) < 10
+    whole = board.get("market", symbol="BTCUSDT", **{"from": last["from_at"], "to": last["to_at"]})
+    assert whole["interval_ms"] == last["interval_ms"]
+    assert merged(stream.of("market")) == merged([whole])
+    assert last["totals"] == whole["totals"]
+
+
+def test_a_candle_that_is_written_again_is_told_again_and_no_other(
+    filled: Filled, board: Board, new_stream: Callable[..., Stream]
+) -> None:
+    stream = new_stream(board, chart_category="spot", chart_symbol="BTCUSDT", events=["candle"])
+    stream.wait("candle")
+    old = filled.to_ms - 30 * MINUTE_MS
+    index = next(n for n, one in enumerate(filled.candles) if one["@timestamp"] == old)
+    filled.candles[index] = filled.candles[index] | {"close": 171.25, "late_trades": 9, "updated_at": now_ms()}
+    filled.put_candles(filled.candles[index])
+    told = stream.wait("candle", lambda event: not event["is_whole"])
+    assert [(row["at"], row["close"], row["late_trades"]) for row in told["candles"]] == [(old, 171.25, 9)]
+    newest = filled.candles[0]
+    assert told["windows"][0]["return_bp"] == newest["return_bp_1m"]
+
+
+def test_a_symbol_that_was_not_there_appears_at_once(
+    filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    symbol = f"NEW{uuid.uuid4().hex[:6].upper()}"
+    stream = new_stream(new_board(), symbol=symbol, events=["market", "tape"])
+    assert stream.wait("market")["trades"] == 0
+    fresh_trades(filled, 3, symbol=symbol)
+    stream.wait("market", lambda event: [row["trades"] for row in event["totals"]] == [3])
+
+
+def test_two_hundred_clients_cost_one_question_a_look_and_the_next_one_is_refused(
+    new_board: Callable[..., Board], filled: Filled, new_stream: Callable[..., Stream]
+) -> None:
+    clients = 200
+    board = new_board(clients_max=clients, poll_s=0.5)
+    query = {"symbol": "BTCUSDT", "events": "tape"}
+    streams = [new_stream(board, **query) for _ in range(clients)]
+    for stream in streams:
+        stream.wait("tape", lambda event: event["is_whole"])
+    assert (board.metric("tapeline_board_clients"), board.metric("tapeline_board_feeds")) == (clients, 1)
+    refused = board.client.get("/api/stream", params=query)
+    assert (refused.status_code, refused.json()["error"]) == (503, "too_many_clients")
+    assert refused.headers["retry-after"] == "10"
+
+    asked, start_s = board.metric("tapeline_board_searches_total", what="tape"), time.monotonic()
+    (put,) = fresh_trades(filled, 1)
+    for stream in streams:
+        stream.wait("tape", lambda event: has(event, put))
+    looks = board.metric("tapeline_board_searches_total", what="tape") - asked
+    assert 1 <= looks <= (time.monotonic() - start_s) / 0.5 + 2
+    for stream in streams:
+        stream.close()
+    eventually(lambda: board.metric("tapeline_board_clients") == 0, "all have left")
+    eventually(lambda: board.metric("tapeline_board_feeds") == 0, "nobody is asked for any more")
+    new_stream(board, **query).wait("tape")
+
+
+def test_more_different_questions_than_allowed_are_refused(
+    new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    board = new_board(feeds_max=8)
+    for number in range(8):
+        new_stream(board, symbol=f"C{number:02}USDT", events="tape").wait("tape")
+    refused = board.client.get("/api/stream", params={"symbol": "C09USDT", "events": "tape"})
+    assert (refused.status_code, refused.json()["error"]) == (503, "too_many_questions")
+    new_stream(board, symbol="C00USDT", events="tape").wait("tape")
+
+
+def test_a_client_that_reads_nothing_costs_no_memory_and_is_given_up(
+    filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    board = new_board(poll_s=0.05, send_timeout_s=4.0)
+    watcher = new_stream(board, symbol="LOUDUSDT", events="tape")
+    watcher.wait("tape")
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(20):
+            open_ones.enter_context(deaf_client(board, b"/api/stream?symbol=LOUDUSDT&events=tape"))
+        eventually(lambda: board.metric("tapeline_board_clients") == 21, "all are connected")
+        before = psutil.Process(board.process.pid).memory_info().rss
+        for _ in range(60):
+            put = fresh_trades(filled, 100, symbol="LOUDUSDT")
+            watcher.wait("tape", lambda event, put=put: has(event, put[-1]))
+            if board.metric("tapeline_board_clients") == 1:
+                break
+        # 20 clients times what the watcher was sent, if it were kept for them.
+        sent = sum(len(json.dumps(event)) for event in watcher.of("tape"))
+        grown = psutil.Process(board.process.pid).memory_info().rss - before
+        assert grown < 20 * sent / 4, f"{grown} bytes after {sent} bytes of news"
+        eventually(lambda: board.metric("tapeline_board_clients") == 1, "the deaf are given up", 30.0)
+    assert not watcher.has_ended()
+
+
+def deaf_client(board: Board, path: bytes) -> socket.socket:
+    """Return a connection that asks and then reads nothing."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect(("127.0.0.1", board.port))
+    connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: board\r\n\r\n")
+    return connection
+
+
+def test_a_stop_ends_all_streams_at_once_and_in_order(
+    new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    board = new_board()
+    streams = [new_stream(board) for _ in range(20)]
+    for stream in streams:
+        stream.wait("market")
+    start_s = time.monotonic()
+    assert board.stop() == 0
+    assert time.monotonic() - start_s < 5
+    for stream in streams:
+        eventually(stream.has_ended, "a stream ends with the board")
+    lines = [json.loads(line) for line in board.log.read_text().splitlines()]
+    assert not [line for line in lines if line["level"] not in ("INFO",)]
+
+
+# Elasticsearch away
+
+
+def test_an_elasticsearch_that_is_killed_is_told_within_moments_and_found_again(
+    filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    board = new_board(market_whole_s=2.0)
+    stream = new_stream(board, symbol="BTCUSDT", window_ms=3_600_000)
+    stream.wait("market")
+    killed_s = time.monotonic()
+    filled.stack.kill("elasticsearch", signal.SIGKILL)
+    away = stream.wait("status", lambda event: event["elasticsearch"] == "away")
+    assert time.monotonic() - killed_s < 5
+    assert away["reason"]
+    asked_s = time.monotonic()
+    refused = board.client.get("/api/market")
+    assert time.monotonic() - asked_s < 1
+    assert (refused.status_code, refused.json()["error"]) == (503, "elasticsearch_away")
+    assert board.client.get("/health/ready").status_code == 200
+    assert not stream.has_ended()
+
+    filled.stack.wait_ready("elasticsearch")
+    stream.wait("status", lambda event: event["elasticsearch"] == "ok" and event["since_at"] > away["since_at"], 60.0)
+    (put,) = fresh_trades(filled, 1)
+    stream.wait("tape", lambda event: has(event, put))
+    count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
+    stream.wait("market", lambda event: event["trades"] == count, 30.0)
+    # Shards that are still starting are an outage too, never an answer that is only a part.
+    assert not [event for event in stream.of("market") if event["trades"] < count - 50]
+
+
+def test_an_elasticsearch_that_stands_still_is_told_and_found_again(
+    filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    board = new_board(request_timeout_s=2.0)
+    stream = new_stream(board, events="tape")
+    stream.wait("tape")
+    filled.stack.kill("elasticsearch", signal.SIGSTOP)
+    try:
+        stream.wait("status", lambda event: event["elasticsearch"] == "away", 15.0)
+        asked_s = time.monotonic()
+        assert board.client.get("/api/symbols").status_code == 503
+        assert time.monotonic() - asked_s < 1
+    finally:
+        filled.stack.kill("elasticsearch", signal.SIGCONT)
+    stream.wait("status", lambda event: event["elasticsearch"] == "ok" and event is not stream.of("status")[0], 30.0)
+
+
+def test_a_board_that_starts_first_waits_for_elasticsearch(
+    filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    board = new_board(elasticsearch=f"http://127.0.0.1:{port}")
+    stream = new_stream(board)
+    assert stream.wait("status")["elasticsearch"] == "away"
+    assert "call failed" in stream.wait("status")["reason"].lower()
+    page = board.client.get("/")
+    assert page.status_code in (200, 503)
+    assert "content-security-policy" in page.headers
+
+
+def test_an_empty_elasticsearch_is_answered_with_nothing_and_is_not_green(
+    new_stack: Callable[..., Stack], new_board: Callable[..., Board]
+) -> None:
+    with new_stack("elasticsearch") as stack:
+        board = new_board(elasticsearch=stack.addresses.elasticsearch)
+        assert board.get("symbols")["symbols"] == []
+        assert board.get("tape")["trades"] == []
+        assert board.get("market")["series"] == []
+        assert board.get("candles", category="spot", symbol="BTCUSDT")["candles"] == []
+        assert board.get("markers", category="spot", symbol="BTCUSDT")["markers"] == []
+        assert (board.get("gaps")["gaps"], board.get("alerts")["alerts"]) == ([], [])
+        assert (board.get("model")["scores"], board.get("model")["verdicts"]) == ([], [])
+        told = board.get("completeness")
+        assert (told["is_balanced"], told["reasons"]) == (False, ["nothing"])
+
+
+HOSTILE = {
+    "an unknown parameter": "market?canary=1",
+    "a symbol with a quote": "market?symbol=%22canary",
+    "thirteen symbols": "market?" + "&".join(f"symbol=S{n}" for n in range(13)),
+    "a time in seconds": "market?from=1700000000",
+    "an end before the start": "market?from=1700000060000&to=1700000000000",
+    "ten years": "market?from=1400000000000&to=1700000000000",
+    "a limit of a million": "tape?limit=1000000",
+    "no symbol": "candles?category=spot",
+    "another category": "candles?category=option&symbol=BTCUSDT",
+    "a window of a week": "stream?window_ms=604800000",
+    "an unknown event": "stream?events=canary",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_question_that_breaks_a_rule_is_refused_in_words_that_repeat_nothing(board: Board, name: str) -> None:
+    answer = board.client.get(f"/api/{HOSTILE[name]}")
+    assert answer.status_code == 422
+    assert set(answer.json()) == {"error", "message"}
+    assert answer.json()["error"] == "invalid_query"
+    assert answer.text.count("canary") == HOSTILE[name].count("?canary=")
+    assert "content-security-policy" in answer.headers
+
+
+def test_answers_are_packed_for_who_can_unpack_them(filled: Filled, board: Board) -> None:
+    plain = board.client.get("/api/market", params=filled.span, headers={"Accept-Encoding": "identity"})
+    packed = board.client.get("/api/market", params=filled.span, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert int(packed.headers["content-length"]) * 3 < int(plain.headers["content-length"])
+    assert packed.json()["series"] == plain.json()["series"]

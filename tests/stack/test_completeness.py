@@ -1,0 +1,226 @@
+"""Completeness and scores over the whole stack: nothing happened, a hole, a document deleted, the stream killed."""
+
+import signal
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+from elasticsearch import Elasticsearch
+from support import eventually
+from tapeline import candle, completeness, names, score
+from tapeline_local import evidence, paths
+from tapeline_local.options import StackOptions
+from tapeline_local.stack import Stack
+
+from stack.closing import flows_again
+from stack.models import promote_forest
+
+PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
+MINUTE_MS = candle.MINUTE_MS
+RATE_PER_S = 60.0
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+# A spot symbol's trades in this time are more than the 60 that REST gives back.
+OUTAGE_S = 15.0
+HANDS = ("received", "produced", "logged", "distinct", "indexed")
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    options = StackOptions(
+        rate_per_s=RATE_PER_S,
+        symbols=SYMBOLS,
+        fast_jit=True,
+        extra_env={"spark": {"STREAM_RECOUNT_S": "5", "STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "10"}},
+    )
+    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
+    try:
+        running.up()
+        promote_forest(running.state.root / "models")
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[Elasticsearch]:
+    with Elasticsearch(stack.addresses.elasticsearch, request_timeout=60) as one:
+        yield one
+
+
+def documents(client: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
+    """Return every document of some indices by its id."""
+    if not client.indices.exists(index=index):
+        return {}
+    client.indices.refresh(index=index)
+    found = client.search(index=index, size=10_000, sort=["_doc"])["hits"]["hits"]
+    assert len(found) < 10_000
+    return {hit["_id"]: hit["_source"] for hit in found}
+
+
+def minutes(client: Elasticsearch) -> list[dict[str, Any]]:
+    return list(documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*").values())
+
+
+def closed(client: Elasticsearch) -> list[dict[str, Any]]:
+    return [one for one in minutes(client) if one["state"] != "open"]
+
+
+def two_minutes_are_closed(client: Elasticsearch) -> None:
+    """Wait until they are."""
+
+    def are_closed() -> bool:
+        return len({one["@timestamp"] for one in closed(client) if one["distinct"]}) >= 2
+
+    eventually(are_closed, "two minutes are closed", 300)
+
+
+def trades(client: Elasticsearch) -> pd.DataFrame:
+    """Return every stored trade, each symbol's in its total order."""
+    client.indices.refresh(index=f"{names.INDEX_TRADES_PREFIX}*")
+    rows, after = [], None
+    while True:
+        page = client.search(
+            index=f"{names.INDEX_TRADES_PREFIX}*",
+            size=10_000,
+            sort=["traded_at", "sequence", "frame_index", "category", "symbol"],
+            **({} if after is None else {"search_after": after}),
+        )["hits"]["hits"]
+        if not page:
+            break
+        rows += [hit["_source"] for hit in page]
+        after = page[-1]["sort"]
+    table = pd.DataFrame(rows)
+    table["minute"] = table["traded_at"] - table["traded_at"] % MINUTE_MS
+    table["price"] = table["price"].astype(float)
+    return table.sort_values(["category", "symbol", "traded_at", "sequence", "frame_index"], ignore_index=True)
+
+
+def with_outcomes(table: pd.DataFrame, gaps: list[dict[str, Any]]) -> pd.DataFrame:
+    """Add what followed each trade: the next different price of its symbol, nan where none is known."""
+    parts = []
+    for (category, symbol), part in table.groupby(["category", "symbol"]):
+        cuts = pd.Series(False, index=part.index)
+        before = part["traded_at"].shift()
+        for gap in gaps:
+            if (gap["category"], gap["symbol"]) == (category, symbol):
+                cuts |= (before < gap["to_traded_at"]) & (part["traded_at"] > gap["from_traded_at"])
+        run = ((part["price"] != part["price"].shift()) | cuts).cumsum()
+        runs = part.assign(cut=cuts).groupby(run).agg(price=("price", "first"), cut=("cut", "first"))
+        following = runs["price"].shift(-1).where(~runs["cut"].shift(-1, fill_value=True))
+        parts.append(part.assign(following=run.map(following)))
+    return pd.concat(parts)
+
+
+def expected_scores(client: Elasticsearch) -> dict[str, dict[str, float]]:
+    """Return the sums that the documents of trades stand for, by the id of their score."""
+    gaps = list(documents(client, names.INDEX_GAPS).values())
+    table = with_outcomes(trades(client), gaps)
+    said = table[table["prediction_state"] == "ok"].copy()
+    said["up"] = (said["following"] > said["price"]).astype(float).where(said["following"].notna())
+    said["hit"] = (said["prediction"] == said["up"]).where(said["up"].notna())
+    said["loss"] = (said["probability"] - said["up"]) ** 2
+    said["rule"] = (said["is_buy"].astype(float) == said["up"]).where(said["up"].notna())
+    found = {}
+    for (category, symbol, minute, digest), part in said.groupby(["category", "symbol", "minute", "model_digest"]):
+        answered = part[part["up"].notna()]
+        found[score.identity("bybit", category, symbol, int(minute), digest)] = {
+            "predictions": len(answered),
+            "pending": len(part) - len(answered),
+            "hits": answered["hit"].sum(),
+            "ups": answered["up"].sum(),
+            "rule_hits": answered["rule"].sum(),
+            "brier_sum": answered["loss"].sum(),
+            "probability_sum": answered["probability"].sum(),
+            "prior_brier_sum": len(answered) * 0.25,
+        }
+    return found
+
+
+def wrong_scores(client: Elasticsearch, until_ms: int) -> dict[str, Any]:
+    """Return what differs between the stored scores and the trades they speak of, up to some minute."""
+    stored = documents(client, f"{names.INDEX_SCORES_PREFIX}*")
+    differing = {}
+    for identity, wanted in expected_scores(client).items():
+        if int(identity.split("|")[3]) >= until_ms:
+            continue
+        found = stored.get(identity)
+        if found is None or any(found[name] != pytest.approx(value, rel=1e-9) for name, value in wanted.items()):
+            differing[identity] = {name: (None if found is None else found[name], wanted[name]) for name in wanted}
+    return differing
+
+
+def test_every_closed_minute_is_complete_when_nothing_happened(stack: Stack, client: Elasticsearch) -> None:
+    two_minutes_are_closed(client)
+    found = closed(client)
+    assert {one["state"] for one in found} == {"complete"}
+    assert {(one["category"], one["symbol"]) for one in found} == {
+        (category, symbol) for category in names.CATEGORIES for symbol in SYMBOLS
+    }
+    table = trades(client).groupby(["category", "symbol", "minute"]).size()
+    for one in found:
+        counted = int(table.get((one["category"], one["symbol"], one["@timestamp"]), 0))
+        assert [one[hand] for hand in HANDS] == [counted] * 5, one
+        assert (one["rejected"], one["gaps"]) == (0, 0)
+
+
+def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, client: Elasticsearch) -> None:
+    stack.kill("producer", signal.SIGKILL)
+    stack.wait_ready("producer")
+    flows_again(stack)
+    stack.stop("producer")
+    stopped = time.monotonic()
+    eventually(lambda: time.monotonic() - stopped > OUTAGE_S, "the outage has lasted", OUTAGE_S + 10)
+    stack.start("producer")
+    stack.wait_ready("producer")
+    flows_again(stack)
+    gaps = eventually(lambda: documents(client, names.INDEX_GAPS), "the hole is a gap", 60).values()
+    touched = defaultdict(int)
+    for gap in gaps:
+        first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
+        for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
+            touched[completeness.identity("bybit", gap["category"], gap["symbol"], minute)] += 1
+
+    def states() -> dict[str, str]:
+        found = documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*")
+        return {identity: str(found.get(identity, {}).get("state")) for identity in touched}
+
+    eventually(lambda: set(states().values()) == {"gap"}, "minutes of the hole are gaps", 240)
+    found = documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*")
+    assert {identity: found[identity]["gaps"] for identity in touched} == touched
+    assert {one["state"] for identity, one in found.items() if identity not in touched} <= {"complete", "open"}
+
+
+def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, client: Elasticsearch) -> None:
+    victim = trades(client).iloc[0]
+    identity = names.identity("bybit", victim["category"], victim["symbol"], victim["trade_id"])
+    place = completeness.identity("bybit", victim["category"], victim["symbol"], int(victim["minute"]))
+    index = names.index_for_trade(int(victim["traded_at"]))
+    body = client.get(index=index, id=identity)["_source"]
+
+    def state() -> str:
+        return str(documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*")[place]["state"])
+
+    assert state() == "complete"
+    client.delete(index=index, id=identity)
+    eventually(lambda: state() == "incomplete", "the minute is incomplete", 120)
+    client.create(index=index, id=identity, document=body)
+    eventually(lambda: state() == "complete", "the minute is complete again", 120)
+
+
+def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: Stack, client: Elasticsearch) -> None:
+    two_minutes_are_closed(client)
+    stack.kill("spark", signal.SIGKILL)
+    stack.wait_ready("spark")
+    flows_again(stack)
+    now = int(trades(client)["traded_at"].max())
+    until = now - now % MINUTE_MS
+    assert expected_scores(client), "the model said nothing"
+    eventually(lambda: not wrong_scores(client, until), "every score is right", 300)
+    stored = documents(client, f"{names.INDEX_SCORES_PREFIX}*")
+    assert set(stored) <= set(expected_scores(client)), "scores of predictions that do not exist"
+    assert sum(one["predictions"] for one in stored.values()) > 1_000
+    assert evidence.count(client, names.INDEX_REJECTS) == 0

@@ -1,0 +1,135 @@
+"""Documents as the stream and the trainer write them, small enough to reckon with by hand."""
+
+import random
+from typing import Any
+
+from tapeline import candle, names, score
+
+Document = dict[str, Any]
+START_MS = 1_700_000_040_000
+"""Start of a minute."""
+DIGEST = "d" * 64
+
+
+def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, **more: Any) -> Document:
+    """Return a stored trade: a buy without a prediction, unless told otherwise."""
+    document: Document = {
+        **{"venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
+        **{"@timestamp": at_ms, "traded_at": at_ms, "price": f"{price:.2f}", "quantity": f"{quantity:.3f}"},
+        **{"side": "Buy", "sequence": number, "frame_index": 0, "is_block_trade": False, "is_rpi": False},
+        **{"received_at": at_ms + 20, "produced_at": at_ms + 21, "source": "stream", "indexed_at": at_ms + 400},
+        **{"probability": None, "prediction": None, "prediction_state": names.STATE_WARMING_UP},
+        **{"model_digest": None, "feature_version": "1"},
+    } | more
+    document["is_buy"] = document["side"] == "Buy"
+    if document["probability"] is not None:
+        document |= {"prediction": int(document["probability"] >= 0.5), "prediction_state": names.STATE_OK}
+        document["model_digest"] = DIGEST
+    return document
+
+
+def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, seed: int = 4) -> list[Document]:
+    """Return trades of some symbols at random times, the first symbols the busiest."""
+    dice = random.Random(seed)
+    weights = [2.0 ** -(number / 3) for number in range(len(markets))]
+    found = []
+    for number in range(count):
+        place = dice.choices(range(len(markets)), weights)[0]
+        category, symbol = markets[place]
+        said = dice.random() < 0.8
+        found.append(
+            trade(
+                number,
+                dice.randrange(from_ms, to_ms),
+                100.0 * (place + 1) + dice.randrange(-500, 500) / 100,
+                dice.randrange(1, 5_000) / 1000,
+                category=category,
+                symbol=symbol,
+                side=dice.choice(("Buy", "Sell")),
+                probability=dice.random() if said else None,
+            )
+        )
+    return found
+
+
+def candle_of(minute_ms: int, close: float, trades: int = 10, updated_at: int | None = None, **more: Any) -> Document:
+    """Return the candle of one minute; its prices lie around `close`."""
+    indicators = {name: close + number for number, name in enumerate(candle.INDICATORS)}
+    return {
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "interval": "1m"},
+        **{"open": close - 1, "high": close + 2, "low": close - 2, "close": close, "vwap": close - 0.5},
+        **{"volume": 4.0, "notional": 400.0, "buy_volume": 3.0, "buy_share": 0.75},
+        **{"trades": trades, "late_trades": 1, "missed_trades": 0, "is_quiet": False, "is_closed": True},
+        **indicators,
+        **{name: float(number) for number, name in enumerate(candle.windowed_fields())},
+        "updated_at": minute_ms + 61_000 if updated_at is None else updated_at,
+        **more,
+    }
+
+
+def score_of(minute_ms: int, predictions: int, hits: int, ups: int, **more: Any) -> Document:
+    """Return the score of one minute; all predictions fall into bin 6, at 0.65."""
+    bins = dict.fromkeys(score.bin_fields(), 0) | {"bin_6_predictions": predictions, "bin_6_ups": ups}
+    sums = {f"bin_{number}_probability_sum": 0.0 for number in range(score.BINS)}
+    return {
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT"},
+        **{"model_digest": DIGEST, "predictions": predictions, "hits": hits, "ups": ups, "pending": 1},
+        **{"brier_sum": 0.2 * predictions, "prior_brier_sum": 0.25 * predictions, "rule_hits": 0.5 * predictions},
+        "probability_sum": 0.65 * predictions,
+        **bins,
+        **sums,
+        "bin_6_probability_sum": 0.65 * predictions,
+        "updated_at": minute_ms + 90_000,
+        **more,
+    }
+
+
+def books_of(minute_ms: int, state: str, count: int = 10, **more: Any) -> Document:
+    """Return the books of one minute, in which every hand counted the same."""
+    hands = ("received", "produced", "logged", "distinct", "indexed")
+    return {
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "state": state},
+        **dict.fromkeys(hands, count),
+        **{"rejected": 0, "gaps": 0, "updated_at": minute_ms + 70_000},
+        **more,
+    }
+
+
+def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
+    """Return a hole in the feed."""
+    return {
+        **{"@timestamp": to_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "reason": "reconnect"},
+        **{"detected_at": to_ms + 5, "from_traded_at": from_ms, "from_trade_id": "1", "to_traded_at": to_ms},
+        **{"to_trade_id": "2", "backfilled": 3},
+        **more,
+    }
+
+
+def alert_of(began_ms: int, number: int = 0, **more: Any) -> Document:
+    """Return a finding of a rule."""
+    return {
+        **{"@timestamp": began_ms, "alert_id": f"move|spot|BTCUSDT|{began_ms}|{number}", "rule": "move"},
+        **{"kind": "price_move", "severity": "warning", "venue": names.VENUE, "category": "spot"},
+        **{"symbol": "BTCUSDT", "model_digest": None, "value": 210.0, "threshold": 200.0, "unit": "bp"},
+        **{"message": "BTCUSDT moved", "began_at": began_ms, "raised_at": began_ms + 900},
+        **more,
+    }
+
+
+def verdict_of(at_ms: int, run_id: str = "run", **more: Any) -> Document:
+    """Return what a training run said."""
+    return {
+        **{"@timestamp": at_ms, "run_id": run_id, "digest": DIGEST, "parent_digest": None, "promoted": True},
+        **{"promoted_kind": "forest", "rollout": "settled", "reasons": ["better than the prior"]},
+        **{"rows_train": 8_000, "rows_test": 2_000, "auc": 0.61, "mcc": 0.15, "brier": 0.24, "base_rate": 0.5},
+        **{"brier_skill_vs_prior": 0.03, "brier_skill_vs_rule": 0.2},
+        **more,
+    }
+
+
+def hits(*documents: Document) -> Document:
+    """Return an answer of Elasticsearch with these documents and no aggregations."""
+    return {
+        "timed_out": False,
+        "hits": {"total": {"value": len(documents)}, "hits": [{"_source": d} for d in documents]},
+    }

@@ -1,0 +1,118 @@
+"""Logs of trades for the candles' tests, and what one reading of them shows in the end."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+from tapeline_spark.candles import making, saved
+from tapeline_spark.candles.book import MINUTE_MS, Book
+from tapeline_spark.candles.changes import Candle, Key
+from tapeline_spark.candles.documents import version_of
+from tapeline_spark.wire import Record, read
+
+from unit.spark.made import record
+
+START_MS = 1_790_000_040_000
+assert START_MS % MINUTE_MS == 0
+LATE_MINUTES, QUIET_MINUTES = 10, 30
+Shown = dict[tuple[Key, int], Candle]
+
+
+def trade(at_s: float, price: float | str = "100", offset: int = 0, partition: int = 0, **changes: object) -> Record:
+    """Return a trade so many seconds after START_MS, read a second later."""
+    at_ms = START_MS + round(at_s * 1000)
+    stamps = {"traded_at": at_ms, "received_at": at_ms + 900, "produced_at": at_ms + 1000}
+    return record(partition=partition, offset=offset, **(stamps | {"price": str(price)} | changes))
+
+
+def numbered(records: Iterable[Record]) -> list[Record]:
+    """Return records with offsets as a log gives them, partition by partition."""
+    following: dict[int, int] = {}
+    made = []
+    for item in records:
+        offset = following.get(item.partition, 0)
+        following[item.partition] = offset + 1
+        made.append(item._replace(offset=offset))
+    return made
+
+
+def market(seed: int, minutes: int, per_minute: float, symbols: Sequence[str] = ("AUSDT", "BUSDT")) -> list[Record]:
+    """Return a log with quiet minutes, equal prices, late trades, copies and trades that come too late."""
+    rng = random.Random(seed)
+    times = sorted(rng.uniform(0, minutes * 60) for _ in range(round(minutes * per_minute)))
+    made: list[tuple[float, Record]] = []
+    price = 100.0
+    for number, at_s in enumerate(times):
+        price = round(max(1.0, price + rng.choice((-0.7, -0.1, 0, 0, 0.1, 0.7))), 2)
+        symbol = rng.choices(symbols, [6.0] + [1.0] * (len(symbols) - 1))[0]
+        item = trade(
+            at_s,
+            f"{price:.2f}",
+            symbol=symbol,
+            trade_id=f"{symbol}-{number}",
+            quantity=f"{rng.uniform(0.001, 3):.4f}",
+            side=rng.choice(("Buy", "Sell")),
+            sequence=number,
+            partition=symbols.index(symbol) % 2,
+        )
+        delay_s = rng.choices((0.0, rng.uniform(0, 400), rng.uniform(400, 4000)), (0.9, 0.08, 0.02))[0]
+        made.append((at_s + delay_s, item))
+        if rng.random() < 0.05:
+            made.append((at_s + delay_s + rng.uniform(0, 90), item))
+    made.sort(key=lambda pair: pair[0])
+    return numbered(_produced(item, START_MS + round(at_s * 1000) + 1_000) for at_s, item in made)
+
+
+def _produced(item: Record, at_ms: int) -> Record:
+    document = msgspec.json.decode(item.value)
+    again = read(msgspec.json.encode(document | {"received_at": at_ms - 100, "produced_at": at_ms}), item.partition, 0)
+    assert isinstance(again, Record)
+    return again
+
+
+def fresh(late_minutes: int = LATE_MINUTES, quiet_minutes: int = QUIET_MINUTES) -> Book:
+    """Return a book that begins where the partitions of the test's log begin."""
+    book = Book(late_minutes, quiet_minutes)
+    for partition in range(4):
+        book.begin("t", partition, 0, with_trades=True)
+    return book
+
+
+def carry(book: Book, records: Iterable[Record], shown: Shown, is_caught_up: bool = True) -> None:
+    """Read one batch and write what it changed, as Elasticsearch would take it."""
+    book.admit(records)
+    spans = book.changed(is_caught_up)
+    for span in spans:
+        for minute, item in making.candles(span).items():
+            known = shown.get((span.key, minute))
+            if known is None or version_of(item) >= version_of(known):
+                shown[span.key, minute] = item
+    book.forget(spans)
+    for key, minutes in book.missed().items():
+        for minute, count in minutes.items():
+            if known := shown.get((key, minute)):
+                logged = known.logged + count - known.missed_trades
+                shown[key, minute] = replace(known, missed_trades=count, logged=logged)
+
+
+def read_in(
+    records: Sequence[Record],
+    cuts: Iterable[int] = (),
+    snapshot: Path | None = None,
+    quiet_minutes: int = QUIET_MINUTES,
+) -> Shown:
+    """Return every candle after the log was read in the batches that `cuts` bound, restarted at each if so asked."""
+    shown: Shown = {}
+    book = fresh(quiet_minutes=quiet_minutes)
+    places = [0, *sorted(cuts), len(records)]
+    for begin, end in pairwise(places):
+        carry(book, records[begin:end], shown)
+        if snapshot:
+            saved.save(book, {}, snapshot)
+            loaded = saved.load(snapshot, LATE_MINUTES, quiet_minutes)
+            assert loaded
+            book = loaded[0]
+    return shown
