@@ -43,7 +43,7 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
     def on_batch(batch: DataFrame, number: int) -> None:
         work(batch)
 
-    query = session.start_query(spark, limited, on_batch)
+    query = session.start_trades(spark, limited, on_batch)
     durations: dict[int, float] = {}
     deadline = time.monotonic() + 180
     while len(durations) < BATCHES + WARM_UP and time.monotonic() < deadline and query.isActive:
