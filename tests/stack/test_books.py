@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -211,11 +212,19 @@ def test_minute_of_more_documents_than_one_answer_holds_is_read_whole(bench: Ben
     assert one["brier_sum"] == pytest.approx(one["ups"] * 0.75**2 + (many - 1 - one["ups"]) * 0.25**2)
 
 
+@pytest.fixture
+def verdicts(bench: Bench) -> Iterator[None]:
+    """An index of verdicts of this test alone: the server is shared, and its name is fixed."""
+    fields = {"digest": {"type": "keyword"}, "prior": {"type": "double"}}
+    bench.client.indices.delete(index=names.INDEX_MODELS, ignore_unavailable=True)
+    bench.client.indices.create(index=names.INDEX_MODELS, mappings={"properties": fields})
+    yield
+    bench.client.indices.delete(index=names.INDEX_MODELS)
+
+
+@pytest.mark.usefixtures("verdicts")
 def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Bench) -> None:
     digest = f"sha256:{uuid.uuid4().hex}"
-    fields = {"digest": {"type": "keyword"}, "prior": {"type": "double"}}
-    if not bench.client.indices.exists(index=names.INDEX_MODELS):
-        bench.client.indices.create(index=names.INDEX_MODELS, mappings={"properties": fields})
     bench.client.index(index=names.INDEX_MODELS, document={"digest": digest, "prior": 0.3}, refresh=True)
     bench.store(START, "1", 0.9, model_digest=digest)
     bench.store(START + 1, "2")

@@ -148,6 +148,7 @@ def test_stored_document_that_is_no_trade_is_refused_by_name(client, elasticsear
 
 
 def test_verdict_is_stored_under_its_run_and_unknown_fields_are_refused(client, elasticsearch_url) -> None:
+    client.indices.delete(index=names.INDEX_MODELS, ignore_unavailable=True)
     run_id = f"run-{uuid.uuid4().hex}"
     verdict = {"@timestamp": made.START_MS, "run_id": run_id, "promoted": True, "auc": 0.61}
     with Store(elasticsearch_url, Settings()) as elastic:
