@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,7 +109,9 @@ class Board:
             self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         self.port = eventually(self._port, "the board listens")
         self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=20.0)
+        # A kept connection may be closed by the server in the moment it is used again.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self.client = httpx.Client(base_url=self.url, timeout=20.0, limits=limits)
         eventually(self._ready, "the board is ready")
 
     def _port(self) -> int:
@@ -174,6 +177,9 @@ class Stream:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        with contextlib.suppress(httpx.HTTPError, OSError):
-            self.answer.close()
+        """End it; a socket closed under the thread that reads it would stay open until more comes."""
+        with contextlib.suppress(OSError):
+            self.answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=10.0)
+        self.answer.close()
         self._client.close()

@@ -1,14 +1,17 @@
 """Closing the books of a running stack, for tests."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
-from elasticsearch import Elasticsearch
+from elasticsearch import ApiError, Elasticsearch
 from support import eventually
 from tapeline_local import evidence
 from tapeline_local.figures import Figures, Gatherer
 from tapeline_local.reconcile import Books, reconcile
 from tapeline_local.stack import Stack
 
+T = TypeVar("T")
 STILL_S = 4.0
 
 
@@ -44,6 +47,15 @@ def _wait_still(gatherer: Gatherer, timeout_s: float) -> None:
         return figures.produced == figures.indexed and time.monotonic() - float(str(since["when"])) > STILL_S
 
     eventually(is_still, "every produced trade is searchable and nothing moves", timeout_s)
+
+
+def unless_made(read: Callable[[], T]) -> T | None:
+    """Return what is read, None while an index of it is just being made: until its shard has started it answers 503."""
+    try:
+        return read()
+    except ApiError as error:
+        assert error.status_code == 503, error
+        return None
 
 
 def indexed(stack: Stack) -> int:

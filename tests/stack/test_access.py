@@ -7,15 +7,14 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from elasticsearch import ApiError, AuthorizationException, Elasticsearch
+from elasticsearch import AuthorizationException, Elasticsearch
 from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
@@ -54,10 +53,10 @@ from unit.trainer import made
 
 from stack import rights
 from stack.boards import Board
+from stack.closing import unless_made
 from stack.models import promote_prior
 from stack.secured import Authority, Secured
 
-T = TypeVar("T")
 OPTIONS = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
 TOPICS = (names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS)
 # Of a trade that the simulator did not make.
@@ -458,15 +457,6 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
         yield running
     finally:
         running.remove()
-
-
-def unless_made(read: Callable[[], T]) -> T | None:
-    """Return what is read, or nothing while an index of it is just being made."""
-    try:
-        return read()
-    except ApiError as error:
-        assert error.status_code == 503, error
-        return None
 
 
 def indexed(archive: Elasticsearch) -> int:

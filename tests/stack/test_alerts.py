@@ -22,6 +22,8 @@ from tapeline_spark.elastic import ElasticSink
 from unit.notifier.botapi import BotApi
 from unit.notifier.made import telegram
 
+from stack.closing import unless_made
+
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
     {"name": "silent", "kind": "silent_symbol", "after_s": 120},
@@ -118,13 +120,10 @@ def told(api: BotApi) -> Counter[str]:
 
 def written(stack: Stack) -> dict[str, dict[str, Any]]:
     """Return every alert of Elasticsearch by its id."""
-    client = Elasticsearch(stack.addresses.elasticsearch)
-    try:
+    with Elasticsearch(stack.addresses.elasticsearch, max_retries=0) as client:
         client.indices.refresh(index=names.INDEX_ALERTS, ignore_unavailable=True)
-        found = client.search(index=names.INDEX_ALERTS, size=100, ignore_unavailable=True)
-        return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]}
-    finally:
-        client.close()
+        found = unless_made(lambda: client.search(index=names.INDEX_ALERTS, size=100, ignore_unavailable=True))
+        return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]} if found else {}
 
 
 def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_url):

@@ -13,13 +13,13 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import candle, names
-from tapeline_local import paths
+from tapeline_local import evidence, paths
 from tapeline_local.options import StackOptions
 from tapeline_local.stack import Stack
 from tapeline_spark.candles.changes import Candle
 from unit.spark.candles import oracle
 
-from stack.closing import close_books, flows_again
+from stack.closing import close_books, flows_again, unless_made
 
 START_MS = 1_790_000_040_000
 MINUTES, SPEED = 95, 60.0
@@ -72,7 +72,7 @@ def found(client: Elasticsearch) -> dict[tuple[str, int], dict]:
 
 
 def count(client: Elasticsearch) -> int:
-    return client.count(index=f"{names.INDEX_CANDLES_PREFIX}*", allow_no_indices=True)["count"]
+    return unless_made(lambda: evidence.count(client, f"{names.INDEX_CANDLES_PREFIX}*")) or 0
 
 
 def as_candle(document: dict) -> Candle:

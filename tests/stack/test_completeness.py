@@ -16,7 +16,7 @@ from tapeline_local import evidence, paths
 from tapeline_local.options import StackOptions
 from tapeline_local.stack import Stack
 
-from stack.closing import flows_again
+from stack.closing import flows_again, unless_made
 from stack.models import promote_forest
 
 PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
@@ -53,10 +53,9 @@ def client(stack: Stack) -> Iterator[Elasticsearch]:
 
 def documents(client: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
     """Return every document of some indices by its id."""
-    if not client.indices.exists(index=index):
-        return {}
-    client.indices.refresh(index=index)
-    found = client.search(index=index, size=10_000, sort=["_doc"])["hits"]["hits"]
+    client.indices.refresh(index=index, ignore_unavailable=True)
+    answer = unless_made(lambda: client.search(index=index, size=10_000, sort=["_doc"], ignore_unavailable=True))
+    found = answer["hits"]["hits"] if answer else []
     assert len(found) < 10_000
     return {hit["_id"]: hit["_source"] for hit in found}
 

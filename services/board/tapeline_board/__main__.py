@@ -47,6 +47,7 @@ def main() -> int:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=settings.idle_timeout_s,
         timeout_graceful_shutdown=settings.shutdown_s,
         limit_concurrency=settings.connections_max,
     )

@@ -54,6 +54,8 @@ class Settings(ElasticAccess, BaseSettings):
     """Seconds for which an answer is given again to the same question."""
     keep_alive_s: _Seconds = 15.0
     """A stream that has nothing to say says so this often, for proxies on the way."""
+    idle_timeout_s: Annotated[int, Field(ge=1)] = 75
+    """Seconds an idle connection stays open; longer than proxies and browsers keep theirs."""
     send_timeout_s: _Seconds = 20.0
     """Seconds in which a client must take what is sent; then its stream is closed, and browsers come again."""
     connections_max: Annotated[int, Field(ge=1)] = 512
