@@ -43,7 +43,6 @@ def compiled(boards: tuple[Dashboard, ...]) -> list[SavedObject]:
 
 def data_view(view: View) -> SavedObject:
     """Return the data view of a set of indices."""
-    runtime = {name: {"type": "long", "script": {"source": each.script()}} for name, each in view.runtime.items()}
     formats = {name: {"id": "number", "params": {"pattern": pattern}} for name, pattern in view.patterns.items()}
     attributes = {
         "title": view.pattern,
@@ -53,7 +52,7 @@ def data_view(view: View) -> SavedObject:
         "fieldAttrs": "{}",
         "fieldFormatMap": json.dumps(formats),
         "fields": "[]",
-        "runtimeFieldMap": json.dumps(runtime),
+        "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
     }
     return _object("index-pattern", view.identity, attributes, [])

@@ -1,7 +1,6 @@
 """What can be looked at: each data view of Kibana, and the mapping that says which fields it has. Pure.
 
-To add one: add it to VIEWS. A field that is worked out when it is asked for (`runtime`) needs Painless, which the
-Elasticsearch of local stacks does not have.
+To add one: add it to VIEWS.
 """
 
 from collections.abc import Mapping
@@ -15,21 +14,6 @@ _DATE: Final = {"type": "date"}
 _KEYWORD: Final = {"type": "keyword"}
 _DOUBLE: Final = {"type": "double"}
 _LONG: Final = {"type": "long"}
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Milliseconds from one date of a document to another, worked out when asked for."""
-
-    start: str
-    end: str
-
-    def script(self) -> str:
-        """Return the Painless that emits them."""
-        start, end = f"doc['{self.start}']", f"doc['{self.end}']"
-        both = f"{start}.size() != 0 && {end}.size() != 0"
-        taken = f"{end}.value.toInstant().toEpochMilli() - {start}.value.toInstant().toEpochMilli()"
-        return f"if ({both}) {{ emit({taken}); }}"
 
 
 def _fields(mapping: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -46,7 +30,6 @@ class View:
         pattern: of the indices behind it.
         properties: fields of their mapping.
         market: fields that together say which market a document is of; empty: none do.
-        runtime: fields worked out when asked for, all whole numbers of milliseconds.
         patterns: how numbers are written, by field, in numeral.js's notation.
     """
 
@@ -55,7 +38,6 @@ class View:
     pattern: str
     properties: dict[str, dict[str, Any]]
     market: tuple[str, ...] = ("symbol", "category")
-    runtime: dict[str, Runtime] = field(default_factory=dict)
     patterns: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -65,15 +47,11 @@ class View:
 
     def kind(self, name: str) -> str | None:
         """Return the Elasticsearch type of a field, None where there is no such field."""
-        if name in self.runtime:
-            return "long"
         found = self.properties.get(name)
         return None if found is None else str(found["type"])
 
     def is_aggregatable(self, name: str) -> bool:
         """Tell whether a field can be counted by, or worked with."""
-        if name in self.runtime:
-            return True
         found = self.properties.get(name, {})
         return bool(found) and found["type"] != "text" and bool(found.get("doc_values", True))
 
@@ -95,11 +73,6 @@ _ALL: Final = (
         "Trades",
         f"{names.INDEX_TRADES_PREFIX}*",
         _fields(trade.elastic_mapping()),
-        runtime={
-            "delay_ms": Runtime("traded_at", "indexed_at"),
-            "feed_ms": Runtime("traded_at", "received_at"),
-            "own_ms": Runtime("received_at", "indexed_at"),
-        },
         patterns={"price": _PRICE, "quantity": _PRICE, "probability": "0.000"},
     ),
     View(

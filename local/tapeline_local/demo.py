@@ -61,7 +61,8 @@ class Demo:
             self._stack.down(self._console.print)
 
     def _run_ready(self, ready_s: float) -> int:
-        board = self._stack.addresses.board
+        # What a demo shows fits into a quarter of an hour; the page's own hour would be mostly empty.
+        board = f"{self._stack.addresses.board}/?span=15m"
         self._console.print(f"ready after {ready_s:.1f} s; the board: {board}")
         self._screen.title += f"   board: {board}"
         simulated = self._choices.exchange == "simulator"

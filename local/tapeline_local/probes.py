@@ -5,6 +5,7 @@ A probe answers None when the part is ready, else what is missing, in words.
 
 import socket
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import httpx
@@ -23,10 +24,16 @@ RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 _TOPIC_TIMEOUT_S = 30.0
 
 
+@cache
+def _client() -> httpx.Client:
+    # Made once: each one reads all certificate authorities, which at ten looks a second would slow what is waited for.
+    return httpx.Client(timeout=_TIMEOUT_S, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def _http(address: str) -> tuple[int, str]:
     """Return status and the first words of the body; status 0 if there was no answer."""
     try:
-        answer = httpx.get(address, timeout=_TIMEOUT_S, trust_env=False)
+        answer = _client().get(address)
     except httpx.HTTPError as error:
         return 0, f"{type(error).__name__}: {error}"
     return answer.status_code, answer.text[:200]

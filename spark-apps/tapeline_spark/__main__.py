@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pyspark.errors import StreamingQueryException
@@ -22,10 +22,13 @@ from tapeline_spark.candles.query import CandleQuery
 from tapeline_spark.candles.runner import Runner
 from tapeline_spark.elastic import ElasticSink
 from tapeline_spark.errors import StreamError
+from tapeline_spark.gate import Gate, OnBatch
 from tapeline_spark.processor import now_ms
 from tapeline_spark.settings import Settings
 
 log = logging.getLogger("tapeline_spark")
+
+Start = Callable[[SparkSession, Settings, OnBatch], StreamingQuery]
 
 _SILENCE_S = 120.0
 _TICK_S = 5.0
@@ -124,20 +127,27 @@ def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: thre
         return 0
     session.warm_up(spark, settings)
     stream.prepare(settings)
-    queries = []
+    gated: list[tuple[StreamingQuery, Gate]] = []
+
+    def begin(start: Start, on_batch: OnBatch) -> None:
+        gate = Gate()
+        gated.append((start(spark, settings, gate.guarding(on_batch)), gate))
+
     candles: CandleQuery | None = None
     if settings.queries != "candles":
-        queries.append(session.start_trades(spark, settings, stream.on_batch))
+        begin(session.start_trades, stream.on_batch)
     if settings.queries != "trades":
         candles = _candles(settings, stream)
-        queries.append(session.start_candles(spark, settings, candles.on_batch))
+        begin(session.start_candles, candles.on_batch)
+    queries = [query for query, _ in gated]
     log.info("started", extra={"queries": [query.name for query in queries]})
     try:
         _watch(queries, candles, stream, stopping)
         failures = [] if stopping.is_set() else [(query.name, query.exception()) for query in queries]
     finally:
-        for query in queries:
-            _stop(query)
+        for query, gate in gated:
+            with gate.shut():
+                _stop(query)
     failed = {name: str(failure)[:4000] for name, failure in failures if failure is not None}
     if failed:
         log.error("query failed", extra={"reasons": failed})

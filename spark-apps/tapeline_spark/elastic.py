@@ -70,14 +70,21 @@ class ElasticSink:
     def prepare(self, replicas: int, refresh_interval: str, retention_days: int | None = None) -> None:
         """Put every index template in place, and the retention if there is one, waiting if it must.
 
+        Indices that stand already are given the fields they lack: a template speaks only to those made after it, and a
+        strict index of an older release would refuse every document of this one.
+
         Raises:
-            OutageTooLong, WriteRefused: as `write`.
+            OutageTooLong: as `write`.
+            WriteRefused: as `write`, or an index has a field of the same name and another type.
         """
         if retention_days is not None:
             policy = lifecycle(retention_days)
             self._held(partial(self._client.ilm.put_lifecycle, name=names.LIFECYCLE_TRADES, policy=policy))
         for name, body in templates(replicas, refresh_interval, retention_days is not None).items():
             self._held(partial(self._client.indices.put_index_template, name=name, **body))
+            (pattern,), properties = body["index_patterns"], body["template"]["mappings"]["properties"]
+            add_fields = partial(self._client.indices.put_mapping, ignore_unavailable=True, allow_no_indices=True)
+            self._held(partial(add_fields, index=pattern, properties=properties))
 
     def check_prepared(self) -> None:
         """See that somebody else has put every index template in place, waiting if it must.

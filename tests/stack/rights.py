@@ -107,7 +107,10 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
             },
         ]
     },
-    "tapeline-es-bootstrap": {"cluster": ["manage_index_templates", "manage_ilm"]},
+    "tapeline-es-bootstrap": {
+        "cluster": ["manage_index_templates", "manage_ilm"],
+        "indices": [{"names": ["tapeline-*"], "privileges": ["indices:admin/mapping/put"]}],
+    },
     "tapeline-es-dashboards": {
         "applications": [
             {

@@ -326,6 +326,44 @@ def test_bootstrap_that_cannot_do_its_work_ends_with_1_and_the_reason(
     assert reason in done.stdout.splitlines()[-1]
 
 
+def test_index_of_an_older_release_is_given_the_fields_it_lacks_and_nothing_else_of_it_is_touched(
+    secured: Secured, archive: Elasticsearch
+) -> None:
+    now = operation()
+    archive.indices.create(index=now.index)
+    (younger,) = archive.indices.get_mapping(index=now.index).body.values()
+    archive.indices.delete(index=now.index)
+    older = dict(younger["mappings"]["properties"])
+    del older["delay_ms"], older["own_ms"]
+    archive.indices.delete_index_template(name="tapeline-trades")
+    archive.indices.create(index=now.index, mappings={"dynamic": "strict", "properties": older})
+    writer = sink(secured.elastic("tapeline-es-writer"))
+    assert "delay_ms" in writer.write([now], clock_ms).unfit[0][1]
+    assert bootstrap(secured).returncode == 0
+    (mended,) = archive.indices.get_mapping(index=now.index).body.values()
+    assert mended == younger
+    assert writer.write([now], clock_ms).created == 1
+    with client(secured, "tapeline-es-bootstrap") as thief:
+        for crime in (
+            lambda: thief.indices.delete(index=now.index),
+            lambda: thief.search(index=now.index),
+            lambda: thief.create(index=now.index, id="1", document={}),
+        ):
+            with pytest.raises(AuthorizationException):
+                crime()
+
+
+def test_index_with_a_field_of_another_type_ends_the_bootstrap_with_its_name(
+    secured: Secured, archive: Elasticsearch
+) -> None:
+    properties = {"@timestamp": {"type": "date"}, "delay_ms": {"type": "keyword"}}
+    archive.indices.delete_index_template(name="tapeline-trades")
+    archive.indices.create(index=operation().index, mappings={"dynamic": "strict", "properties": properties})
+    done = bootstrap(secured)
+    assert done.returncode == 1
+    assert "delay_ms" in done.stdout.splitlines()[-1]
+
+
 def test_writer_creates_once_and_can_neither_change_nor_remove(secured: Secured, archive: Elasticsearch) -> None:
     trade = operation()
     writer = sink(secured.elastic("tapeline-es-writer"))

@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch, helpers
 from tapeline_dashboards import meaning, queries, reader
 from tapeline_dashboards.queries import Span
 from tapeline_dashboards.source import Dashboard, List, Prose, Vega
-from tapeline_dashboards.views import VIEWS, View
+from tapeline_dashboards.views import VIEWS
 from tapeline_local import paths
 
 from stack.dashboards import documents, truth
@@ -40,11 +40,6 @@ def panel_of(board: Dashboard, identity: str) -> Any:
     return panel
 
 
-def stored(view: View, document: Document) -> Document:
-    """Return a document with what its view works out when asked for."""
-    return document | {name: document[each.end] - document[each.start] for name, each in view.runtime.items()}
-
-
 @pytest.fixture(scope="module")
 def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
     with Elasticsearch(elasticsearch_url, request_timeout=60) as client:
@@ -59,11 +54,11 @@ def fill(client: Elasticsearch) -> Iterator[Callable[[dict[str, list[Document]]]
     def filled(content: dict[str, list[Document]]) -> Ask:
         prefix = f"tapeline-made-{uuid.uuid4().hex[:8]}"
         for name, view in VIEWS.items():
-            properties = view.properties | {runtime: {"type": "long"} for runtime in view.runtime}
-            client.indices.create(index=f"{prefix}-{name}", mappings={"dynamic": "strict", "properties": properties})
+            mappings = {"dynamic": "strict", "properties": view.properties}
+            client.indices.create(index=f"{prefix}-{name}", mappings=mappings)
             made.append(f"{prefix}-{name}")
         actions = (
-            {"_op_type": "create", "_index": f"{prefix}-{name}", "_source": stored(VIEWS[name], document)}
+            {"_op_type": "create", "_index": f"{prefix}-{name}", "_source": document}
             for name, found in content.items()
             for document in found
         )

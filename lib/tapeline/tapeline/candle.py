@@ -21,8 +21,9 @@ INDICATORS: Final = (
 )
 """RSI(14), MACD(12, 26, 9), Bollinger(20, 2), of closes, quiet minutes included; null while they warm up."""
 WINDOWED: Final = ("return_bp", "volatility_bp", "volume", "trades_per_s", "imbalance")
-"""Per window, as `<name>_<window>`: close to close; standard deviation of the one-minute log returns; base; trades a
-second; (buy - sell) / (buy + sell) of the volumes, null without any. In basis points where the name says so."""
+"""Per window, as `<name>_<window>`: close to close; standard deviation of the one-minute log returns, always null in
+`1m`, which has only one; base; trades a second; (buy - sell) / (buy + sell) of the volumes, null without any. In basis
+points where the name says so."""
 
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
 _DATE: Final = {"type": "date", "format": "epoch_millis"}

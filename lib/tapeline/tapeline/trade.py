@@ -58,6 +58,8 @@ KEYWORD = Kind(str, "string", _KEYWORD, {"min_length": 1, "max_length": 256})
 # Found by document id, never aggregated.
 TRADE_ID = Kind(str, "string", {"type": "keyword", "doc_values": False}, {"pattern": TRADE_ID_PATTERN})
 EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
+# Between two clocks, so perhaps below zero.
+DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
 SIDE = Kind(Literal["Buy", "Sell"], "string", _KEYWORD, {})
 CATEGORY = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
@@ -104,6 +106,9 @@ COLUMNS: Final = (
     Column("source", SOURCE, Stage.WIRE, False, "`stream`, or `backfill` over REST"),
     Column("is_buy", FLAG, Stage.SCORED, False, "side is Buy"),
     Column("indexed_at", EPOCH_MS, Stage.SCORED, False, "handed to Elasticsearch, our clock, ms UTC"),
+    Column("delay_ms", DURATION_MS, Stage.SCORED, False, "from traded_at to indexed_at, ms"),
+    Column("feed_ms", DURATION_MS, Stage.SCORED, False, "from traded_at to received_at, ms: the exchange and the way"),
+    Column("own_ms", DURATION_MS, Stage.SCORED, False, "from received_at to indexed_at, ms: ours"),
     Column("probability", PROBABILITY, Stage.SCORED, True, "that the next different price is higher"),
     Column("prediction", CLASS, Stage.SCORED, True, "1 where probability passes the model's threshold"),
     Column("prediction_state", STATE, Stage.SCORED, False, "a probability is a number only in `ok`"),

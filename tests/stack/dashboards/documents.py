@@ -30,6 +30,7 @@ def trades(count: int = 900) -> list[Document]:
         state, side = chance.choice(STATES), chance.choice(("Buy", "Sell"))
         probability = round(chance.uniform(0.2, 0.8), 4) if state == "ok" else None
         received = at + chance.randrange(20, 400)
+        indexed = received + chance.randrange(30, 3_000)
         made.append(
             {
                 "@timestamp": at,
@@ -45,7 +46,10 @@ def trades(count: int = 900) -> list[Document]:
                 "frame_index": 0,
                 "received_at": received,
                 "produced_at": received + 1,
-                "indexed_at": received + chance.randrange(30, 3_000),
+                "indexed_at": indexed,
+                "delay_ms": indexed - at,
+                "feed_ms": received - at,
+                "own_ms": indexed - received,
                 "source": chance.choices(("stream", "backfill"), (9, 1))[0],
                 "probability": probability,
                 "prediction": None if probability is None else int(probability > 0.5),

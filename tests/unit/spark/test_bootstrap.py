@@ -52,9 +52,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         one.shutdown()
 
 
+def wanted(replicas: int, with_retention: bool = False) -> list[tuple[str, str, Any]]:
+    """Return what is asked for each template: itself, then its fields for the indices that stand."""
+    asked = []
+    for name, body in templates(replicas, "1s", with_retention).items():
+        fields = {"properties": body["template"]["mappings"]["properties"]}
+        mapping = f"/{body['index_patterns'][0]}/_mapping?allow_no_indices=true&ignore_unavailable=true"
+        asked += [("PUT", f"/_index_template/{name}", body), ("PUT", mapping, fields)]
+    return asked
+
+
 def test_without_retention_templates_are_put_and_nothing_is_asked_of_lifecycles(server: Server) -> None:
     assert bootstrap.main() == 0
-    assert server.asked == [("PUT", f"/_index_template/{name}", body) for name, body in templates(0, "1s").items()]
+    assert server.asked == wanted(0)
 
 
 def test_policy_stands_before_the_template_that_names_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +73,7 @@ def test_policy_stands_before_the_template_that_names_it(server: Server, monkeyp
     assert bootstrap.main() == 0
     first, *rest = server.asked
     assert first == ("PUT", "/_ilm/policy/tapeline-trades", {"policy": lifecycle(14)})
-    assert rest == [("PUT", f"/_index_template/{name}", body) for name, body in templates(1, "1s", True).items()]
+    assert rest == wanted(1, with_retention=True)
     assert rest[0][2]["template"]["settings"]["index"]["lifecycle"]["name"] == names.LIFECYCLE_TRADES
 
 

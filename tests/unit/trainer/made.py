@@ -36,6 +36,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "source": "stream",
         "is_buy": True,
         "indexed_at": START_MS,
+        **dict.fromkeys(("delay_ms", "feed_ms", "own_ms"), 0),
         "probability": None,
         "prediction": None,
         "prediction_state": "warming_up",

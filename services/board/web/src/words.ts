@@ -124,6 +124,7 @@ const WORDS = {
   indexed: ["Indexed", "Indicizzati"],
   rejected: ["Rejected", "Rifiutati"],
   gaps: ["Gaps", "Lacune"],
+  underWay: ["In open minutes", "In minuti aperti"],
   allComplete: ["Every symbol is complete", "Ogni simbolo è completo"],
   minutesNotComplete: ["{count} of {all} minutes", "{count} di {all} minuti"],
   model: ["Model", "Modello"],

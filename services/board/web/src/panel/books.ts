@@ -22,11 +22,18 @@ const COLOURS: Record<BookState, string> = {
   incomplete: "--down",
 };
 
-/** Return what all minutes add up to. */
-export function sums(minutes: readonly BookMinute[]): Record<(typeof HANDS)[number], number> {
+/** Return what the closed minutes add up to: the hands of an open one are not done counting, and would never agree. */
+export function closedSums(minutes: readonly BookMinute[]): Record<(typeof HANDS)[number], number> {
   const total = Object.fromEntries(HANDS.map((hand) => [hand, 0])) as Record<(typeof HANDS)[number], number>;
-  for (const minute of minutes) for (const hand of HANDS) total[hand] += minute[hand];
+  for (const minute of minutes) {
+    if (minute.state !== "open") for (const hand of HANDS) total[hand] += minute[hand];
+  }
   return total;
+}
+
+/** Return the trades of the open minutes that can be searched already. */
+export function underWay(minutes: readonly BookMinute[]): number {
+  return minutes.reduce((total, minute) => total + (minute.state === "open" ? minute.indexed : 0), 0);
 }
 
 export class Books {
@@ -36,6 +43,7 @@ export class Books {
   readonly #strip = h("canvas", { class: "strip-canvas", attr: { role: "img" } });
   readonly #under = h("p", { class: "strip-note" });
   readonly #hands = HANDS.map((hand) => h("dd", { attr: { "data-hand": hand } }));
+  readonly #open = h("dd", { attr: { "data-hand": "open" } });
   readonly #worst = h("ul", { class: "worst" });
   readonly #rows: Rows<BookSymbol, { element: HTMLElement }>;
   #told: CompletenessAnswer | null = null;
@@ -44,6 +52,7 @@ export class Books {
   constructor() {
     const frame = h("div", { class: "strip-frame" }, this.#strip);
     const hands = HANDS.map((hand, index) => h("div", {}, h("dt", { text: say(hand) }), this.#hands[index] ?? null));
+    hands.push(h("div", {}, h("dt", { text: say("underWay") }), this.#open));
     const title = h("header", {}, h("h2", { text: say("booksTitle") }), this.#verdict, this.#why);
     const sums = h("dl", { class: "hands" }, ...hands);
     this.element = h("section", { class: "panel books" }, title, frame, this.#under, sums, this.#worst);
@@ -65,13 +74,16 @@ export class Books {
     flag(this.element, "data-balanced", String(told.is_balanced));
     put(this.#verdict, say(told.is_balanced ? "balanced" : "unbalanced"));
     put(this.#why, told.reasons.map((reason) => say(`reason_${reason}`)).join(", "));
-    const total = sums(told.minutes);
+    const total = closedSums(told.minutes);
     for (const [index, hand] of HANDS.entries()) {
       const cell = this.#hands[index];
       if (!cell) continue;
       put(cell, format.count(total[hand]));
       flag(cell, "data-value", String(total[hand]));
     }
+    const open = underWay(told.minutes);
+    put(this.#open, format.count(open));
+    flag(this.#open, "data-value", String(open));
     this.#rows.show(told.symbols.filter((symbol) => symbol.not_complete > 0).slice(0, MOST_SYMBOLS));
     this.#draw();
     this.#describe();
