@@ -6,10 +6,10 @@ Not here: what a document looks like (documents.py), what an answer means (bulk.
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
-from elasticsearch import ApiError, ConflictError, Elasticsearch, TransportError
+from elasticsearch import ApiError, ConflictError, Elasticsearch, OrjsonSerializer, TransportError
 from tapeline import names
 from tapeline.access import ElasticAccess
 from tenacity import (
@@ -35,6 +35,20 @@ _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
+class _Json(OrjsonSerializer):
+    """Reads answers in half the time that the client's own takes."""
+
+    mimetype: ClassVar[str] = "application/vnd.elasticsearch+json"
+
+
+class _Unread(_Json):
+    """Leaves answers as they come."""
+
+    def loads(self, data: bytes) -> bytes:
+        """Return them."""
+        return data
+
+
 class _Away(Exception):
     """Elasticsearch did not answer, or asked to come back later."""
 
@@ -57,12 +71,16 @@ class ElasticSink:
             AccessRefused: password or authorities cannot be read.
         """
         # The hold below is the only retry: two layers would multiply.
-        self._client = Elasticsearch(
-            access.elasticsearch_url,
-            **access.client_options(),
-            request_timeout=30,
-            max_retries=0,
-            retry_on_timeout=False,
+        self._client, self._unread = (
+            Elasticsearch(
+                access.elasticsearch_url,
+                **access.client_options(),
+                serializers={_Json.mimetype: reading},
+                request_timeout=30,
+                max_retries=0,
+                retry_on_timeout=False,
+            )
+            for reading in (_Json(), _Unread())
         )
         self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
         self._known: set[str] = set()
@@ -132,6 +150,15 @@ class ElasticSink:
             OutageTooLong, WriteRefused: as `write`.
         """
         return self._held(partial(question, self._client))
+
+    def ask_unread(self, question: Callable[[Elasticsearch], Any]) -> bytes:
+        """Return the answer to a question as it comes, for whoever reads it better than the client.
+
+        Raises:
+            OutageTooLong, WriteRefused: as `write`.
+        """
+        answer: bytes = self._held(partial(question, self._unread)).body
+        return answer
 
     def _write_chunk(self, operations: Sequence[Operation]) -> Outcome:
         for index in {operation.index for operation in operations} - self._known:

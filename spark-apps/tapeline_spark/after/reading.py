@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
 from elasticsearch import Elasticsearch
 from tapeline import candle, completeness, names
 
+from tapeline_spark.after.columns import FIELDS, Hit, Table, hits
 from tapeline_spark.after.scores import Rows
 from tapeline_spark.candles.changes import Key
 from tapeline_spark.elastic import ElasticSink
@@ -20,12 +20,6 @@ _MINUTES_AT_ONCE: Final = 10
 _SYMBOLS: Final = 3_000
 _PAGE: Final = 10_000
 _KEEP_ALIVE: Final = "1m"
-_ORDER: Final = ({"traded_at": "asc"}, {"sequence": {"order": "asc", "missing": "_first"}}, {"frame_index": "asc"})
-_FIELDS: Final = (
-    *("category", "symbol", "traded_at", "price", "is_buy"),
-    *("probability", "prediction", "prediction_state", "model_digest"),
-)
-_Values = dict[str, list[Any]]
 
 
 class Reader:
@@ -80,16 +74,14 @@ class Reader:
         Raises:
             StreamError: Elasticsearch does not answer, or refuses.
         """
-        values: dict[Key, _Values] = {key: {name: [] for name in _FIELDS} for key in keys}
+        tables = {key: Table() for key in keys}
         for hit in self._hits(minute_ms, sorted({symbol for _, symbol in keys})):
-            fields = hit["fields"]
-            into = values.get((fields["category"][0], fields["symbol"][0]))
-            if into is not None:
-                for name in _FIELDS:
-                    into[name].append(fields[name][0] if name in fields else None)
-        return {key: _rows(columns) for key, columns in values.items() if columns["price"]}
+            table = tables.get(hit.fields.key)
+            if table is not None:
+                table.add(hit.fields)
+        return {key: table.rows() for key, table in tables.items() if table.price}
 
-    def _hits(self, minute_ms: int, symbols: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _hits(self, minute_ms: int, symbols: Sequence[str]) -> Iterator[Hit]:
         index = names.index_for_trade(minute_ms)
         point = self._sink.ask(
             lambda client: client.open_point_in_time(
@@ -100,19 +92,24 @@ class Reader:
             request: dict[str, Any] = {
                 "pit": {"id": point, "keep_alive": _KEEP_ALIVE},
                 "size": _PAGE,
-                "sort": list(_ORDER),
+                # In the order in which they lie: sorting them there would read all of them again for every page.
+                "sort": ["_shard_doc"],
                 "query": {"bool": {"filter": [{"terms": {"symbol": list(symbols)}}, _within(minute_ms)]}},
-                "docvalue_fields": [*_FIELDS[:2], {"field": "traded_at", "format": "epoch_millis"}, *_FIELDS[3:]],
-                "source": False,
+                "docvalue_fields": [
+                    {"field": name, "format": "epoch_millis"} if name == "traded_at" else name for name in FIELDS
+                ],
+                # Columns are all that is asked for; the rest of a document is compressed text.
+                "stored_fields": "_none_",
                 "track_total_hits": False,
                 "allow_partial_search_results": False,
+                "filter_path": "hits.hits.fields,hits.hits.sort",
             }
             while True:
-                hits = self._sink.ask(partial(_page, request))["hits"]["hits"]
-                yield from hits
-                if len(hits) < _PAGE:
+                page = hits(self._sink.ask_unread(lambda client: client.search(**request)))
+                yield from page
+                if len(page) < _PAGE:
                     return
-                request["search_after"] = hits[-1]["sort"]
+                request["search_after"] = page[-1].sort
         finally:
             self._sink.ask(lambda client: client.options(ignore_status=404).close_point_in_time(id=point))
 
@@ -168,20 +165,3 @@ def _search(client: Elasticsearch, indices: Sequence[str], **request: Any) -> An
         allow_partial_search_results=False,
         **request,
     ).body
-
-
-def _page(request: dict[str, Any], client: Elasticsearch) -> Any:
-    return client.search(**request).body
-
-
-def _rows(columns: _Values) -> Rows:
-    is_said = np.array([state == names.STATE_OK for state in columns["prediction_state"]], dtype=bool)
-    said = [np.nan if one is None else one for one in columns["probability"]]
-    return Rows(
-        np.array([int(one) for one in columns["traded_at"]], dtype=np.int64),
-        np.array(columns["price"], dtype=np.float64),
-        np.array(columns["is_buy"], dtype=bool),
-        np.where(is_said, np.array(said, dtype=np.float64), np.nan),
-        np.array([-1 if one is None else one for one in columns["prediction"]], dtype=np.int64),
-        columns["model_digest"],
-    )
