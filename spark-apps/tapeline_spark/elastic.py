@@ -99,10 +99,11 @@ class ElasticSink:
             policy = lifecycle(retention_days)
             self._held(partial(self._client.ilm.put_lifecycle, name=names.LIFECYCLE_TRADES, policy=policy))
         for name, body in templates(replicas, refresh_interval, retention_days is not None).items():
-            self._held(partial(self._client.indices.put_index_template, name=name, **body))
+            # First, since a stream that waits for this release's templates begins as soon as it sees them.
             (pattern,), properties = body["index_patterns"], body["template"]["mappings"]["properties"]
             add_fields = partial(self._client.indices.put_mapping, ignore_unavailable=True, allow_no_indices=True)
             self._held(partial(add_fields, index=pattern, properties=properties))
+            self._held(partial(self._client.indices.put_index_template, name=name, **body))
 
     def check_prepared(self) -> None:
         """See that somebody else has put every index template in place, waiting if it must.

@@ -11,7 +11,7 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 10.0
 OnBatch = Callable[[DataFrame, int], None]
 
 

@@ -53,12 +53,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def wanted(replicas: int, with_retention: bool = False) -> list[tuple[str, str, Any]]:
-    """Return what is asked for each template: itself, then its fields for the indices that stand."""
+    """Return what is asked for each template: its fields for the indices that stand, then itself."""
     asked = []
     for name, body in templates(replicas, "1s", with_retention).items():
         fields = {"properties": body["template"]["mappings"]["properties"]}
         mapping = f"/{body['index_patterns'][0]}/_mapping?allow_no_indices=true&ignore_unavailable=true"
-        asked += [("PUT", f"/_index_template/{name}", body), ("PUT", mapping, fields)]
+        asked += [("PUT", mapping, fields), ("PUT", f"/_index_template/{name}", body)]
     return asked
 
 
@@ -74,7 +74,7 @@ def test_policy_stands_before_the_template_that_names_it(server: Server, monkeyp
     first, *rest = server.asked
     assert first == ("PUT", "/_ilm/policy/tapeline-trades", {"policy": lifecycle(14)})
     assert rest == wanted(1, with_retention=True)
-    assert rest[0][2]["template"]["settings"]["index"]["lifecycle"]["name"] == names.LIFECYCLE_TRADES
+    assert rest[1][2]["template"]["settings"]["index"]["lifecycle"]["name"] == names.LIFECYCLE_TRADES
 
 
 @pytest.mark.parametrize("status", [403, 503])

@@ -1,0 +1,46 @@
+"""The gate before batches, with a real Spark: a query told to end while a job of its batch runs."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tapeline_local import paths
+from tapeline_local.jvm import Jvm
+
+# A process of its own: a JVM that Spark has started stays for as long as the process that asked for it.
+PROGRAM = """
+import contextlib, json, sys, threading, time
+from pyspark.sql import SparkSession
+from tapeline_spark.gate import Gate
+
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+gate, begun, outcome = Gate(), threading.Event(), []
+
+def work(batch, number):
+    begun.set()
+    try:
+        batch.sparkSession.range(2_000_000_000).selectExpr("sum(id * id % 7)").collect()
+        outcome.append("done")
+    except Exception as error:
+        outcome.append(type(error).__name__)
+
+query = spark.readStream.format("rate").load().writeStream.foreachBatch(gate.guarding(work)).start()
+assert begun.wait(60)
+deadline = time.monotonic() + 60
+while not spark.sparkContext.statusTracker().getActiveJobsIds() and time.monotonic() < deadline:
+    time.sleep(0.01)
+with gate.shut(60) if sys.argv[1] == "gated" else contextlib.nullcontext():
+    query.stop()
+spark.stop()
+print(json.dumps(outcome))
+"""
+
+
+@pytest.mark.parametrize(("how", "outcome"), [("gated", "done"), ("ungated", "Py4JJavaError")])
+def test_query_ends_behind_the_batch_under_way_and_without_a_gate_its_jobs_are_cancelled(how: str, outcome: str):
+    environment = os.environ | {"JAVA_HOME": Jvm.load(paths.JVM_FILE).launch_home, "SPARK_LOCAL_IP": "127.0.0.1"}
+    command = [sys.executable, "-c", PROGRAM, how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180)
+    assert json.loads(done.stdout.splitlines()[-1]) == [outcome]
