@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support import eventually
 
 from cluster import platform
 from cluster.kube import get, helm, kubectl, run
@@ -61,7 +62,8 @@ def test_a_release_is_changed_rolled_back_and_taken_away_without_a_trace(path):
     helm("rollback", "tapeline", "1", "-n", platform.NAMESPACE)
     assert get("deployment", "tapeline-producer", platform.NAMESPACE)["spec"]["replicas"] == 1
     platform.uninstall()
-    assert not left_over()
+    # On a cluster with nodes, pods are given their time to end.
+    eventually(lambda: not left_over(), "nothing is left", 120)
     platform.install(path)
     assert get("deployment", "tapeline-producer", platform.NAMESPACE)["spec"]["replicas"] == 1
 
