@@ -71,17 +71,10 @@ class ElasticSink:
             AccessRefused: password or authorities cannot be read.
         """
         # The hold below is the only retry: two layers would multiply.
-        self._client, self._unread = (
-            Elasticsearch(
-                access.elasticsearch_url,
-                **access.client_options(),
-                serializers={_Json.mimetype: reading},
-                request_timeout=30,
-                max_retries=0,
-                retry_on_timeout=False,
-            )
-            for reading in (_Json(), _Unread())
-        )
+        patience: dict[str, Any] = {"request_timeout": 30, "max_retries": 0, "retry_on_timeout": False}
+        connect = partial(Elasticsearch, access.elasticsearch_url, **access.client_options(), **patience)
+        self._client = connect(serializers={_Json.mimetype: _Json()})
+        self._unread = connect(serializers={_Json.mimetype: _Unread()})
         self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
         self._known: set[str] = set()
 
@@ -101,8 +94,8 @@ class ElasticSink:
         for name, body in templates(replicas, refresh_interval, retention_days is not None).items():
             # First, since a stream that waits for this release's templates begins as soon as it sees them.
             (pattern,), properties = body["index_patterns"], body["template"]["mappings"]["properties"]
-            add_fields = partial(self._client.indices.put_mapping, ignore_unavailable=True, allow_no_indices=True)
-            self._held(partial(add_fields, index=pattern, properties=properties))
+            fields = {"index": pattern, "properties": properties, "ignore_unavailable": True, "allow_no_indices": True}
+            self._held(partial(self._client.indices.put_mapping, **fields))
             self._held(partial(self._client.indices.put_index_template, name=name, **body))
 
     def check_prepared(self) -> None:

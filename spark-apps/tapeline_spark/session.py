@@ -1,7 +1,7 @@
 """The Spark session and its two queries. What a batch becomes is processor.py, and candles/runner.py."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
@@ -9,9 +9,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import names
 
 from tapeline_spark.candles import query as candles
+from tapeline_spark.gate import OnBatch
 from tapeline_spark.settings import Settings
-
-OnBatch = Callable[[DataFrame, int], None]
 
 TRADES_NAME = "trades"
 COLUMNS = ("topic", "partition", "offset", "value")
