@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -97,7 +98,9 @@ class Exchange:
             return
         for socket, topics in list(self._topics.items()):
             if self._category[socket] == category and topic in topics:
-                await socket.send_str(text)
+                # A killed client is still listed until its reader has seen the end of its connection.
+                with contextlib.suppress(ConnectionResetError):
+                    await socket.send_str(text)
 
     def listeners(self, topic: str, category: str = "spot") -> int:
         return sum(self._category[s] == category and topic in topics for s, topics in self._topics.items())
@@ -110,10 +113,12 @@ class Exchange:
         await socket.prepare(request)
         self._topics[socket] = set()
         self._category[socket] = request.match_info["category"]
-        async for message in socket:
-            if message.type is WSMsgType.TEXT:
-                await self._answer(socket, json.loads(message.data))
-        self._topics.pop(socket, None)
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._answer(socket, json.loads(message.data))
+        finally:
+            self._topics.pop(socket, None)
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
