@@ -15,6 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import health as healths
 from tapeline import log as logs
 from tapeline.access import AccessRefused
+from tapeline.signals import set_by_signals
 
 from tapeline_spark import metrics, session, shapes, topics
 from tapeline_spark.after import alerting, books
@@ -109,8 +110,7 @@ def main(*, submitted: bool = False) -> int:
     health = healths.Health(("elasticsearch", "query"), _SILENCE_S)
     server = healths.serve(health, settings.health_host, settings.health_port, metrics.exposition)
     stopping = threading.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stopping.set())
+    set_by_signals(stopping, signal.SIGTERM, signal.SIGINT)
     stream = Stream(settings, health)
     spark = session.start_session(settings, submitted=submitted)
     _tame_collector()

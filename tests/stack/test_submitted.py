@@ -23,11 +23,12 @@ spark.sql.shuffle.partitions=5
 APPLICATION = """
 import json, signal, sys, threading
 from pathlib import Path
+from tapeline.signals import set_by_signals
 from tapeline_spark.session import start_session
 from tapeline_spark.settings import Settings
 
 told = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
+set_by_signals(told, signal.SIGTERM)
 settings = Settings(
     kafka_bootstrap="localhost:1", elasticsearch_url="http://localhost:1", inference_url="http://localhost:1",
     checkpoint=Path("none"), jars=Path("none"),

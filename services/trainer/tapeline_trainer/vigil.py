@@ -11,6 +11,8 @@ from datetime import datetime
 from signal import SIGTERM, signal
 from typing import TYPE_CHECKING
 
+from tapeline.signals import setting
+
 from tapeline_trainer import rollout
 from tapeline_trainer.errors import ReferenceChanged, RolloutFailed
 from tapeline_trainer.rollout import State
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def stopping() -> Iterator[threading.Event]:
     """Give an event that SIGTERM sets, in place of what SIGTERM did: a change half made must be taken back first."""
     stop = threading.Event()
-    before = signal(SIGTERM, lambda *_: stop.set())
+    before = signal(SIGTERM, setting(stop))
     try:
         yield stop
     finally:

@@ -1,0 +1,23 @@
+"""Signals that end a process in order."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+def setting(event: threading.Event) -> Handler:
+    """Return a handler of signals that sets an event, from a thread of its own.
+
+    A handler runs between any two instructions of the main thread. Where that is within `event.wait`, the main thread
+    holds the lock that `event.set` waits for, and would wait for itself.
+    """
+    return lambda *_: threading.Thread(target=event.set, name="signal").start()
+
+
+def set_by_signals(event: threading.Event, *numbers: signal.Signals) -> None:
+    """Have an event set by any of some signals, in place of what they did. In the main thread only."""
+    for number in numbers:
+        signal.signal(number, setting(event))
