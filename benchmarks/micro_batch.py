@@ -17,6 +17,7 @@ from tapeline_local import paths
 from tapeline_local.jvm import Jvm
 from tapeline_spark import session, shapes
 from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.gate import Gate
 from tapeline_spark.settings import Settings
 
 from benchmarks.made_stack import load, running
@@ -43,7 +44,8 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
     def on_batch(batch: DataFrame, number: int) -> None:
         work(batch)
 
-    query = session.start_trades(spark, limited, on_batch)
+    gate = Gate()
+    query = session.start_trades(spark, limited, gate.guarding(on_batch))
     durations: dict[int, float] = {}
     deadline = time.monotonic() + 180
     while len(durations) < BATCHES + WARM_UP and time.monotonic() < deadline and query.isActive:
@@ -51,7 +53,8 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
             if progress["numInputRows"]:
                 durations[progress["batchId"]] = float(progress["durationMs"]["triggerExecution"])
         time.sleep(0.2)
-    query.stop()
+    with gate.shut():
+        query.stop()
     return [durations[number] for number in sorted(durations)][WARM_UP:]
 
 
