@@ -65,7 +65,7 @@ def node(cluster: str) -> None:
 
 @pytest.fixture(scope="session")
 def images(cluster: str) -> None:
-    """Our five images, in the registry that the nodes pull from."""
+    """The images of our services, in the registry that the nodes pull from."""
     missing = running.missing_images()
     _need(not missing, f"no images of {', '.join(missing)} in {running.HERE}: run `make images load`")
 

@@ -7,6 +7,8 @@ import json
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,13 +21,15 @@ from tapeline_local import evidence, paths
 from tapeline_local.options import StackOptions
 from tapeline_local.reconcile import Books, reconcile
 from tapeline_local.stack import Stack
+from unit.notifier.botapi import BotApi
 
-from cluster import platform, pressure, running, serving
+from cluster import platform, pressure, running, serving, telling
 from cluster.kube import ROOT, apply, get, helm, items, kubectl, run
 
 pytestmark = pytest.mark.timeout(1200)
 STILL_S = 6.0
 PRODUCERS = 3
+CLAIMS = ("tapeline-spark-checkpoint", "tapeline-notifier-state")
 # Everything at once, three replicas of inference and a surge included, must find room on a node of two cores.
 SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}}
 
@@ -38,20 +42,20 @@ def default_storage_class() -> tuple[str, bool]:
     return "", False
 
 
-def volume_for_the_checkpoint(folder: Path, storage_class: str) -> dict:
-    """Return a volume for the stream's claim, for a cluster without a provisioner whose node is this machine."""
+def volume(claim: str, folder: Path, storage_class: str) -> dict:
+    """Return a volume for a claim, for a cluster without a provisioner whose node is this machine."""
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": "tapeline-test-checkpoint"},
+        "metadata": {"name": f"test-{claim}"},
         "spec": {
             "capacity": {"storage": "5Gi"},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": storage_class,
             "hostPath": {"path": str(folder)},
-            "claimRef": {"namespace": platform.NAMESPACE, "name": "tapeline-spark-checkpoint"},
+            "claimRef": {"namespace": platform.NAMESPACE, "name": claim},
         },
     }
 
@@ -69,7 +73,13 @@ def outside(node):
 
 
 @pytest.fixture(scope="module")
-def up(outside, images, spark_operator, namespaces, tmp_path_factory):
+def people(node):
+    with BotApi().serving(platform.this_machine()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
     """The whole platform, its pods ready and trades flowing."""
     chosen = platform.values(
         *outside.exposed(),
@@ -77,19 +87,25 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
         producer={"replicas": PRODUCERS, **SMALL},
         trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
         simulator={"enabled": True, **SMALL},
+        board=SMALL,
+        notifier=telling.values(people) | SMALL,
+        spark={"rules": telling.RULES},
     )
+    telling.make_secret(people)
     # What one pod can press out of a busy machine must be far above the requests of a replica.
     chosen["apps"]["inference"] |= {"progressDeadlineSeconds": 120, **SMALL}
     path = platform.write(tmp_path_factory.mktemp("values"), chosen)
-    folder = Path("/var/tmp") / f"tapeline-checkpoint-{uuid.uuid4().hex[:8]}"
+    folder = Path("/var/tmp") / f"tapeline-test-{uuid.uuid4().hex[:8]}"
     storage_class, provisions = default_storage_class()
+    volumes = [volume(claim, folder / claim, storage_class) for claim in CLAIMS]
     if not provisions:
-        assert apply([volume_for_the_checkpoint(folder, storage_class)]).code == 0
+        assert apply(volumes).code == 0
     platform.install(path)
     try:
         running.wait_rolled_out(platform.NAMESPACE, "tapeline-simulator")
         running.wait_rolled_out(platform.INFERENCE, "inference")
-        running.wait_rolled_out(platform.NAMESPACE, "tapeline-producer")
+        for name in ("producer", "board", "notifier"):
+            running.wait_rolled_out(platform.NAMESPACE, f"tapeline-{name}")
         manifest = yaml.safe_load((ROOT / "k8s" / "spark-application.yaml").read_text())
         image = f"{platform.REGISTRY}/tapeline/spark:{running.VERSION}"
         manifest["spec"] |= {"image": image, "imagePullPolicy": "Always"}
@@ -104,7 +120,8 @@ def up(outside, images, spark_operator, namespaces, tmp_path_factory):
     finally:
         kubectl("-n", platform.NAMESPACE, "delete", "sparkapplication", "--all", "--wait=true", "--timeout=120s")
         platform.uninstall()
-        run("kubectl", "delete", "pv", "tapeline-test-checkpoint", "--ignore-not-found", "--timeout=60s")
+        for one in volumes:
+            run("kubectl", "delete", "pv", one["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
 
 
 def count(elastic: Elasticsearch) -> int:
@@ -121,22 +138,33 @@ def flows(elastic: Elasticsearch) -> None:
     eventually(lambda: count(elastic) > before + 200, "trades become searchable", 180)
 
 
-def books(elastic: Elasticsearch) -> Books:
-    """Stop the exchange, let everything through, compare, and let it go on."""
+@contextmanager
+def exchange_paused() -> Iterator[None]:
     with running.forwarded(platform.NAMESPACE, "svc/tapeline-simulator", 8082) as url:
         httpx.post(f"{url}/simulator/pause", trust_env=False).raise_for_status()
-        seen = {"count": -1, "since": time.monotonic()}
+        try:
+            yield
+        finally:
+            httpx.post(f"{url}/simulator/resume", trust_env=False).raise_for_status()
 
-        def is_still() -> bool:
-            now = count(elastic)
-            if now != seen["count"]:
-                seen.update(count=now, since=time.monotonic())
-            return time.monotonic() - seen["since"] > STILL_S
 
-        eventually(is_still, "nothing moves any more", 180)
-        found = reconcile(running.ledger(), evidence.read_trades(elastic), evidence.read_gaps(elastic))
-        httpx.post(f"{url}/simulator/resume", trust_env=False).raise_for_status()
-    return found
+def wait_still(elastic: Elasticsearch) -> None:
+    seen = {"count": -1, "since": time.monotonic()}
+
+    def is_still() -> bool:
+        now = count(elastic)
+        if now != seen["count"]:
+            seen.update(count=now, since=time.monotonic())
+        return time.monotonic() - seen["since"] > STILL_S
+
+    eventually(is_still, "nothing moves any more", 180)
+
+
+def books(elastic: Elasticsearch) -> Books:
+    """Stop the exchange, let everything through, compare, and let it go on."""
+    with exchange_paused():
+        wait_still(elastic)
+        return reconcile(running.ledger(), evidence.read_trades(elastic), evidence.read_gaps(elastic))
 
 
 def served(elastic: Elasticsearch) -> set[str]:
@@ -159,6 +187,50 @@ def test_trades_flow_through_pods_with_predictions_and_the_ledger_balances(up):
     drivers = items("pods", platform.NAMESPACE, "spark-role=driver")
     executors = items("pods", platform.NAMESPACE, "spark-role=executor")
     assert len(drivers) == 1 and len(executors) >= 1
+
+
+def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
+    with running.forwarded(platform.NAMESPACE, "svc/tapeline-board", 8090) as url:
+        page = httpx.get(url, trust_env=False)
+        assert page.status_code == 200
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        told = eventually(lambda: balanced(url), "a closed minute balances", 240)
+    closed = [minute for minute in told["minutes"] if minute["state"] == "complete"]
+    for minute in closed:
+        stored = up.count(
+            index=f"{names.INDEX_TRADES_PREFIX}*",
+            query={"range": {"@timestamp": {"gte": minute["at"], "lt": minute["at"] + 60_000}}},
+        )["count"]
+        hands = {minute[hand] for hand in ("received", "produced", "logged", "distinct", "indexed")}
+        assert hands == {stored}, minute
+    assert sum(minute["indexed"] for minute in closed) > 300
+
+
+def balanced(url: str) -> dict | None:
+    """Return the books of the last 15 minutes once they are green and two minutes are closed."""
+    answer = httpx.get(f"{url}/api/completeness", trust_env=False, timeout=20.0).raise_for_status()
+    told = dict(answer.json())
+    closed = [minute for minute in told["minutes"] if minute["state"] == "complete"]
+    return told if told["is_balanced"] and len(closed) >= 2 else None
+
+
+def test_alerts_reach_people_once_each_over_a_notifier_that_moves(up, people):
+    eventually(lambda: telling.ids(people), "the first alerts arrive", 240)
+    (first,) = running.pods(platform.NAMESPACE, "app.kubernetes.io/name=notifier")
+    kubectl("-n", platform.NAMESPACE, "delete", "pod", first)
+    before = len(telling.ids(people))
+    running.wait_rolled_out(platform.NAMESPACE, "tapeline-notifier")
+    eventually(lambda: len(telling.ids(people)) > before + 3, "alerts arrive after that", 240)
+    with exchange_paused():
+        wait_still(up)
+        eventually(lambda: telling.ids(people) == alert_ids(up), "the webhook took each alert once", 60)
+        eventually(lambda: telling.counted_in_chat(people) == len(alert_ids(up)), "so did the chat", 60)
+
+
+def alert_ids(elastic: Elasticsearch) -> list[str]:
+    elastic.indices.refresh(index=names.INDEX_ALERTS)
+    found = elastic.search(index=names.INDEX_ALERTS, size=5_000)["hits"]["hits"]
+    return sorted(hit["_source"]["alert_id"] for hit in found)
 
 
 def test_helm_test_finds_the_platform_whole(up):

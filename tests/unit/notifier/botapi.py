@@ -103,8 +103,8 @@ class BotApi:
         await aeventually(lambda: not self.hold.is_set(), "the answer may go", 60)
 
     @contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Listen on a free port, from a thread of its own."""
+    def serving(self, host: str = "127.0.0.1") -> Iterator[Self]:
+        """Listen on a free port of an address, from a thread of its own."""
         loop = asyncio.new_event_loop()
         app = web.Application()
         app.router.add_post("/bot{token}/sendMessage", self.send_message)
@@ -113,12 +113,12 @@ class BotApi:
 
         async def start() -> None:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, host, 0).start()
 
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
         asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"http://{host}:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
