@@ -116,7 +116,7 @@ class Board:
 
     def _port(self) -> int:
         for line in self.log.read_text().splitlines():
-            if line.startswith("{") and json.loads(line)["message"] == "listening":
+            if line.startswith("{") and line.endswith("}") and json.loads(line)["message"] == "listening":
                 return int(json.loads(line)["port"])
         return 0
 
@@ -126,7 +126,13 @@ class Board:
         return False
 
     def get(self, path: str, **query: Any) -> Any:
-        answer = self.client.get(f"/api/{path}", params=query)
+        """Return an answer, which "later" is not: a look that took too long, a shard that is starting."""
+
+        def answered() -> httpx.Response | None:
+            answer = self.client.get(f"/api/{path}", params=query)
+            return None if answer.status_code in (503, 504) else answer
+
+        answer = eventually(answered, f"/api/{path} is answered")
         assert answer.status_code == 200, answer.text
         return answer.json()
 

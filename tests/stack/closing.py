@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from elasticsearch import ApiError, Elasticsearch
+import httpx
+from elasticsearch import ApiError, Elasticsearch, TransportError
 from support import eventually
+from tapeline import names
 from tapeline_local import evidence
 from tapeline_local.figures import Figures, Gatherer
 from tapeline_local.reconcile import Books, reconcile
 from tapeline_local.stack import Stack
 
 T = TypeVar("T")
-STILL_S = 4.0
+# Longer than a producer holds trades back behind a hole.
+STILL_S = 7.0
 
 
 def close_books(stack: Stack, timeout_s: float = 180.0, ended: bool = False) -> Books:
@@ -28,12 +31,20 @@ def close_books(stack: Stack, timeout_s: float = 180.0, ended: bool = False) -> 
         if ended:
             eventually(lambda: (gatherer.exchange() or {}).get("state") == "ended", "the replay has ended", timeout_s)
         else:
-            gatherer.pause_exchange()
+            eventually(lambda: _is_paused(gatherer), "the exchange is paused", 60)
         _wait_still(gatherer, timeout_s)
         sent = evidence.read_ledger(stack.state.root / "ledger.jsonl")
         return reconcile(sent, evidence.read_trades(gatherer.elastic), evidence.read_gaps(gatherer.elastic))
     finally:
         gatherer.close()
+
+
+def _is_paused(gatherer: Gatherer) -> bool:
+    try:
+        gatherer.pause_exchange()
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def _wait_still(gatherer: Gatherer, timeout_s: float) -> None:
@@ -44,7 +55,8 @@ def _wait_still(gatherer: Gatherer, timeout_s: float) -> None:
         now = (figures.sent, figures.produced, figures.indexed, figures.gaps)
         if now != since["figures"]:
             since.update(figures=now, when=time.monotonic())
-        return figures.produced == figures.indexed and time.monotonic() - float(str(since["when"])) > STILL_S
+        is_told = figures.produced is not None and figures.produced == figures.indexed
+        return is_told and time.monotonic() - float(str(since["when"])) > STILL_S
 
     eventually(is_still, "every produced trade is searchable and nothing moves", timeout_s)
 
@@ -59,12 +71,17 @@ def unless_made(read: Callable[[], T]) -> T | None:
 
 
 def indexed(stack: Stack) -> int:
-    """Return the number of trades that can be searched."""
-    gatherer = Gatherer(stack.addresses, received_before=0, with_simulator=True)
-    try:
-        return gatherer.look().indexed or 0
-    finally:
-        gatherer.close()
+    """Return the number of trades that can be searched, waiting for an Elasticsearch that says one."""
+    with Elasticsearch(stack.addresses.elasticsearch, request_timeout=10, max_retries=0) as client:
+
+        def counted() -> list[int]:
+            try:
+                found = unless_made(lambda: evidence.count(client, f"{names.INDEX_TRADES_PREFIX}*"))
+            except TransportError:
+                return []
+            return [] if found is None else [found]
+
+        return eventually(counted, "the trades are counted", 120)[0]
 
 
 def flows_again(stack: Stack) -> None:

@@ -1,5 +1,6 @@
 """A notifier as a process of its own, on a real Kafka, and what tests do to it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -43,7 +44,7 @@ class Notifier:
 
     def __init__(self, folder: Path, bootstrap: str, topic: str, targets: Sequence[dict[str, Any]], **env: str) -> None:
         (folder / "targets.yaml").write_text(yaml.safe_dump({"targets": list(targets)}))
-        quick = {"HTTP_TIMEOUT_S": "2", "RETRY_LEAST_S": "0.1", "RETRY_MOST_S": "0.5", "KAFKA_CHECK_S": "0.5"}
+        quick = {"HTTP_TIMEOUT_S": "10", "RETRY_LEAST_S": "0.1", "RETRY_MOST_S": "0.5", "KAFKA_CHECK_S": "0.5"}
         own = {
             "TARGETS": str(folder / "targets.yaml"),
             "STATE": str(folder / "state"),
@@ -72,12 +73,21 @@ class Notifier:
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """Return the whole lines of the log with a message, oldest first."""
+        whole = [line for line in self.log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        return [record for record in map(json.loads, whole) if record["message"] == message]
+
+    def noted(self) -> int:
+        """Return how many alerts it has noted as sent: what a server took is noted a moment later."""
+        return sum(int(record["alerts"]) for record in self.lines("sent"))
+
     def ready(self) -> bool:
         """Return whether the newest life says that it is ready."""
-        started = [line for line in self.log.read_text().splitlines() if '"health_port"' in line]
+        started = [line for line in self.log.read_text().splitlines() if '"health_port"' in line and line.endswith("}")]
         if not started:
             return False
-        port = yaml.safe_load(started[-1])["health_port"]
+        port = json.loads(started[-1])["health_port"]
         try:
             return httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).status_code == 200
         except httpx.HTTPError:

@@ -115,40 +115,45 @@ def archive(secured: Secured) -> Iterator[Elasticsearch]:
 
 
 def refusal(access: KafkaAccess) -> str:
-    """Return the first reason why the stream waits for its topics."""
+    """Return the first reason why the stream waits for its topics, empty where it waits for nothing."""
     stopping, reasons = threading.Event(), []
 
     def tell(reason: str) -> None:
         reasons.append(reason)
         stopping.set()
 
-    assert not topics.wait_for(access, TOPICS, stopping, tell)
-    return reasons[0]
+    return "" if topics.wait_for(access, TOPICS, stopping, tell) else reasons[0]
+
+
+def is_refused(access: KafkaAccess, reason: str) -> None:
+    """Wait until a reason is given: users and rights reach the broker a moment after the answer that they are made."""
+    eventually(lambda: reason in refusal(access), reason)
 
 
 def test_stream_finds_its_topics_with_user_password_and_authority(secured: Secured) -> None:
-    assert topics.wait_for(secured.kafka("tapeline-spark"), TOPICS, threading.Event(), pytest.fail)
+    access = secured.kafka("tapeline-spark")
+    eventually(lambda: refusal(access) == "", "the topics are there")
 
 
 def test_wrong_password_is_named_as_the_reason(secured: Secured, tmp_path: Path) -> None:
     wrong = tmp_path / "password"
     wrong.write_text("wrong")
-    assert "Authentication failed" in refusal(secured.kafka("tapeline-spark", kafka_password_file=wrong))
+    is_refused(secured.kafka("tapeline-spark", kafka_password_file=wrong), "Authentication failed")
 
 
 def test_plain_connection_is_refused_and_the_protocol_named(secured: Secured) -> None:
     plain = KafkaAccess(kafka_bootstrap=secured.kafka("tapeline-spark").kafka_bootstrap)
-    assert "does not answer over PLAINTEXT" in refusal(plain)
+    is_refused(plain, "does not answer over PLAINTEXT")
 
 
 def test_broker_of_another_authority_is_not_believed(secured: Secured, tmp_path: Path) -> None:
     other = Authority(tmp_path).file
-    assert "certificate verify failed" in refusal(secured.kafka("tapeline-spark", kafka_ca_file=other))
+    is_refused(secured.kafka("tapeline-spark", kafka_ca_file=other), "certificate verify failed")
 
 
 def test_user_without_rights_sees_no_topic(secured: Secured) -> None:
     secured.set_kafka_password("stranger")
-    assert f"no topic {', '.join(TOPICS)}" in refusal(secured.kafka("stranger"))
+    is_refused(secured.kafka("stranger"), f"no topic {', '.join(TOPICS)}")
 
 
 async def test_producer_publishes_what_a_later_one_resumes_from(secured: Secured) -> None:

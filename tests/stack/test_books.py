@@ -26,7 +26,7 @@ class Bench:
     """Books of one made-up symbol, and its trades in Elasticsearch."""
 
     def __init__(self, url: str) -> None:
-        self.client = Elasticsearch(url)
+        self.client = Elasticsearch(url, request_timeout=60)
         self.symbol = f"T{uuid.uuid4().hex[:10].upper()}"
         self.key = ("spot", self.symbol)
         self.sink = ElasticSink(BootstrapSettings(elasticsearch_url=url), 30, 500, lambda reason: None)

@@ -70,7 +70,7 @@ class Bench:
         )
         self.admin = AdminClient({"bootstrap.servers": kafka})
         self.admin.create_topics([NewTopic(self.topic, 2, 1, config={"retention.ms": "-1"})])[self.topic].result(30)
-        self.client = Elasticsearch(elasticsearch)
+        self.client = Elasticsearch(elasticsearch, request_timeout=60)
         self.follower = Told()
         self.now_ms = 0
         self.sink().prepare(0, "1s")

@@ -62,7 +62,7 @@ def fill(client: Elasticsearch) -> Iterator[Callable[[dict[str, list[Document]]]
             for name, found in content.items()
             for document in found
         )
-        helpers.bulk(client, actions, refresh="wait_for")
+        helpers.bulk(client, actions, refresh=True)
         return lambda view, body: dict(client.search(index=f"{prefix}-{view}", **_arguments(body)))
 
     yield filled

@@ -16,14 +16,15 @@ from tapeline_local.stack import Stack
 from stack.closing import close_books, flows_again, indexed
 from stack.models import promote_forest
 
-RATE_PER_S = 100.0
+RATE_PER_S = 200.0
+PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
 
 
 @pytest.fixture(scope="module")
 def stack():
     extra = {"spark": {"STREAM_SHAPE": "executors"}}
     options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, extra_env=extra)
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", options=options)
+    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     yield running
     running.remove()
 
@@ -65,7 +66,7 @@ def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_
 
     assert books.balanced(), books.as_dict()
     assert books.indexed == books.sent > 2_000
-    client = Elasticsearch(stack.addresses.elasticsearch)
+    client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
     documents = list(evidence.read_trades(client))
     client.close()
     scored = [document for document in documents if document.state == names.STATE_OK]

@@ -31,7 +31,7 @@ assert begun.wait(60)
 deadline = time.monotonic() + 60
 while not spark.sparkContext.statusTracker().getActiveJobsIds() and time.monotonic() < deadline:
     time.sleep(0.01)
-with gate.shut(60) if sys.argv[1] == "gated" else contextlib.nullcontext():
+with gate.shut(240) if sys.argv[1] == "gated" else contextlib.nullcontext():
     query.stop()
 spark.stop()
 print(json.dumps(outcome))
@@ -42,5 +42,5 @@ print(json.dumps(outcome))
 def test_query_ends_behind_the_batch_under_way_and_without_a_gate_its_jobs_are_cancelled(how: str, outcome: str):
     environment = os.environ | {"JAVA_HOME": Jvm.load(paths.JVM_FILE).launch_home, "SPARK_LOCAL_IP": "127.0.0.1"}
     command = [sys.executable, "-c", PROGRAM, how]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=400)
     assert json.loads(done.stdout.splitlines()[-1]) == [outcome]

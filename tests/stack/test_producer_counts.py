@@ -26,7 +26,7 @@ def topic(books: Books) -> str:  # noqa: F811
     name = f"counts-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": books.bootstrap})
     for future in admin.create_topics([NewTopic(name, 2, 1)]).values():
-        future.result(10)
+        future.result(60)
     return name
 
 
@@ -144,5 +144,5 @@ async def test_trades_do_not_suffer_where_nobody_takes_the_counts(
     await aeventually(lambda: process.metric("tapeline_counts_failed_total") > 0, "a report has failed", 60)
     sent += await exchange.trade("BTCUSDT", 10)
     assert await stored(books, 310) == sent
-    assert process.get("/health/ready")[0] == 200
+    await process.ready()
     assert await process.end(signal.SIGTERM) == 0

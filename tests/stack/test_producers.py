@@ -30,7 +30,7 @@ from tapeline_local.reconcile import Books, Hole, Stored, reconcile
 from tapeline_local.stack import Stack
 
 from stack.test_producer import Books as KafkaBooks
-from stack.test_producer import Exchange, Process, listening, stored
+from stack.test_producer import Exchange, Process, gaps, listening, stored
 
 # The busiest symbol of spot makes more trades in the time before REST is asked than the 60 that it gives back.
 RATE_PER_S, SETTLE_S = 240.0, 2.5
@@ -45,6 +45,9 @@ class Run:
         self.stack = stack
         self.ledger = stack.state.root / "ledger.jsonl"
         self.moves: list[tuple[int, int]] = []
+        # None kept: a replica that starts again closes them.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self.http = httpx.Client(timeout=15, trust_env=False, limits=limits)
 
     def rows(self, since: int = 0) -> list[dict[str, Any]]:
         """Return the ledger's whole rows behind an offset."""
@@ -59,7 +62,10 @@ class Run:
     def owned(self, part: str) -> set[int]:
         """Return the shares that a replica says are its own, ready or not."""
         address = self.stack.addresses.producers[REPLICAS.index(part)]
-        return set(httpx.get(f"{address}/health/ready", timeout=5).json()["owns"]["partitions"])
+        try:
+            return set(self.http.get(f"{address}/health/ready").json()["owns"]["partitions"])
+        except httpx.TransportError:
+            return set()
 
     def is_covered_once(self) -> bool:
         """Tell whether in the next two seconds each symbol trades, before exactly one socket."""
@@ -87,7 +93,7 @@ def now_ms() -> int:
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    slow = {"producer": {"PRODUCER_SETTLE_S": str(SETTLE_S)}}
+    slow = {"producer": {"PRODUCER_SETTLE_S": str(SETTLE_S), "PRODUCER_HOLD_S": "20", "PRODUCER_HANDOVER_S": "25"}}
     options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, producers=3, partitions=3, extra_env=slow)
     parts = ("kafka", "simulator", "producer")
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
@@ -132,7 +138,13 @@ def test_hand_overs_in_order_lose_nothing_and_leave_no_gap(run):
 def test_symbols_of_a_killed_replica_are_taken_over_by_the_others(run):
     before, begun = run.settled(*REPLICAS), now_ms()
     run.stack.kill("producer-2", signal.SIGKILL)
-    run.stack.stop("producer-2")
+
+    def stays_stopped() -> bool:
+        # One that has just died is neither running nor started again yet, and a stop passes it by.
+        run.stack.stop("producer-2")
+        return {part.name: part.state for part in run.stack.status()}["producer-2"] == "STOPPED"
+
+    eventually(stays_stopped, "the killed replica stays away")
     after = run.settled("producer", "producer-3")
     run.moves.append((begun, now_ms()))
     assert all(before[part] <= after[part] for part in after)
@@ -207,7 +219,8 @@ def read_topic(run: Run, topic: str) -> list[bytes]:
         consumer.assign([TopicPartition(topic, number, 0) for number, high in highs.items() if high])
         found: list[bytes] = []
         while len(found) < sum(highs.values()):
-            found += [message.value() for message in consumer.consume(5_000, 0.2) if message.error() is None]
+            left = min(5_000, sum(highs.values()) - len(found))
+            found += [message.value() for message in consumer.consume(left, 0.2) if message.error() is None]
         return found
     finally:
         consumer.close()
@@ -270,7 +283,7 @@ def start(exchange: Leavable, books: KafkaBooks, tmp_path: Path) -> Iterator[Cal
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
             "categories": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0, "group": books.trades,
             "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
-            "topic_assignments": shares_of(books), "settle_s": 0.05, "hold_s": 1.5, "kafka_check_s": 0.5, **settings,
+            "topic_assignments": shares_of(books), "settle_s": 0.05, "hold_s": 10, "kafka_check_s": 0.5, **settings,
         }  # fmt: skip
         environment = {f"PRODUCER_{name.upper()}": str(value) for name, value in given.items()}
         running.append(Process(tmp_path / f"producer-{len(running)}.log", environment))
@@ -289,7 +302,7 @@ def shares_of(books: KafkaBooks) -> str:
 def deal(books: KafkaBooks, count: int) -> None:
     admin = AdminClient({"bootstrap.servers": books.bootstrap})
     for future in admin.create_topics([NewTopic(shares_of(books), count, 1)]).values():
-        future.result(10)
+        future.result(60)
 
 
 def owns(process: Process) -> list[int]:
@@ -326,7 +339,7 @@ async def test_symbol_chosen_again_says_what_was_missed_meanwhile(
     missed = await exchange.trade("BTCUSDT", 100)
     exchange.listed["spot"] = ["ETHUSDT", "BTCUSDT"]
     assert await stored(books, 63) == before + missed[-60:]
-    (gap,) = books.read_gaps()
+    (gap,) = await gaps(books)
     assert (gap.from_trade_id, gap.to_trade_id) == (before[-1], missed[-60])
 
 
@@ -356,7 +369,7 @@ async def test_last_replica_to_stop_waits_for_nobody(
     deal(books, 4)
     process = start(handover_s=60)
     await process.ready()
-    assert await process.end(signal.SIGTERM) == 0, "within 15 s"
+    assert await process.end(signal.SIGTERM) == 0, "within 45 s"
     assert "nobody is left to take over" in process.log
 
 

@@ -50,7 +50,7 @@ def keys_of(bootstrap: str, count: int) -> set[str]:
             keys.add((message.key() or b"").decode())
         return len(keys) >= count
 
-    eventually(enough, f"{count} messages to read", 30)
+    eventually(enough, f"{count} messages to read", 90)
     consumer.close()
     return keys
 
@@ -60,13 +60,13 @@ def test_data_of_both_servers_is_there_after_down_and_up_on_the_same_folder(new_
     stack.up()
     first = stack.addresses
     send(first.kafka, "before")
-    httpx.put(f"{first.elasticsearch}/tapeline-test/_doc/1?refresh=true", json={"a": 1}).raise_for_status()
+    httpx.put(f"{first.elasticsearch}/tapeline-test/_doc/1?refresh=true", json={"a": 1}, timeout=60).raise_for_status()
     stack.down()
     assert processes_naming(stack.state.root) == []
 
     stack.up()
     assert stack.addresses == first
-    assert httpx.get(f"{first.elasticsearch}/tapeline-test/_doc/1").json()["_source"] == {"a": 1}
+    assert httpx.get(f"{first.elasticsearch}/tapeline-test/_doc/1", timeout=60).json()["_source"] == {"a": 1}
     assert keys_of(first.kafka, 1) == {"before"}
 
 
@@ -92,7 +92,7 @@ def test_a_part_killed_hard_is_named_and_comes_back_with_its_data(new_stack: New
     stack.watch()
     old = stack.kill("kafka", signal.SIGKILL)
     stack.wait_ready("kafka")
-    died, started = stack.watch()[:2]
+    died, started = [event for event in stack.watch() if event.kind != "settled"][:2]
     assert (died.part, died.kind) == ("kafka", "died")
     assert "SIGKILL" in died.detail
     assert started.pid == stack.pid("kafka") != old

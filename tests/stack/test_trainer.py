@@ -55,7 +55,8 @@ def store(client: Elasticsearch, prefix: str, documents: list[dict[str, Any]]) -
         }
         for document in documents
     )
-    helpers.bulk(client, actions, chunk_size=2_000, refresh="wait_for")
+    helpers.bulk(client, actions, chunk_size=2_000)
+    client.indices.refresh(index=f"{prefix}*")
 
 
 def store_gaps(client: Elasticsearch, index: str, *gaps: books.Gap) -> None:

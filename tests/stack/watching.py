@@ -6,6 +6,7 @@ that ask for it are skipped and say so.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,9 @@ _COLOURS = """(canvases) => canvases.filter((c) => c.width > 40 && c.height > 40
 })"""
 
 
+_LATER = re.compile(r"Failed to load resource: .*status of 50[34]")
+
+
 @dataclass
 class Watched:
     """A page, and everything it complained of."""
@@ -49,7 +53,7 @@ class Watched:
 
     def own_complaints(self) -> list[str]:
         """Return what it complained of, but for answers of "later" from the board, which the browser logs by itself."""
-        return [text for text in self.complaints if "Failed to load resource" not in text]
+        return [text for text in self.complaints if not _LATER.search(text)]
 
     def ready(self, timeout_s: float = 60.0) -> "Watched":
         """Wait until figures of all kinds are there."""
@@ -72,6 +76,15 @@ class Watched:
     def colours(self, selector: str) -> list[int]:
         """Return how many colours each canvas below holds."""
         return self.page.eval_on_selector_all(f"{selector} canvas", _COLOURS)
+
+    @property
+    def address(self) -> str:
+        """What the page itself says; Playwright hears of a change a moment later."""
+        return str(self.page.evaluate("location.href"))
+
+    def painted(self) -> None:
+        """Wait until the chart is: legends are written first, canvases with the next frame."""
+        eventually(lambda: max(self.colours(".chart"), default=0) > 5, "the chart is painted")
 
     def texts(self, selector: str) -> list[str]:
         return self.page.eval_on_selector_all(selector, "(found) => found.map((one) => one.textContent)")
