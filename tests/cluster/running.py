@@ -16,7 +16,7 @@ from cluster.kube import items, kubectl, program, run
 
 HERE = os.environ.get("CLUSTER_REGISTRY_HERE", platform.REGISTRY)
 """The registry as this machine reaches it."""
-SERVICES = ("producer", "inference", "trainer", "spark", "simulator", "board", "notifier")
+SERVICES = ("producer", "inference", "trainer", "spark", "simulator", "board", "notifier", "dashboards")
 VERSION = "0.1.0"
 
 
