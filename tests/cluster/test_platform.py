@@ -201,8 +201,9 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
             index=f"{names.INDEX_TRADES_PREFIX}*",
             query={"range": {"@timestamp": {"gte": minute["at"], "lt": minute["at"] + 60_000}}},
         )["count"]
-        hands = {minute[hand] for hand in ("received", "produced", "logged", "distinct", "indexed")}
-        assert hands == {stored}, minute
+        assert minute["distinct"] == minute["indexed"] == stored, minute
+        # Replicas that hand symbols over read some trades twice.
+        assert minute["received"] == minute["produced"] == minute["logged"] >= stored, minute
     assert sum(minute["indexed"] for minute in closed) > 300
 
 
