@@ -43,27 +43,15 @@ print(json.dumps({"calls": calls[0], "failed": failed[0], "reasons": reasons}))
 
 def _pod(name: str, seconds: int, threads: int) -> dict[str, Any]:
     host = f"inference.{platform.INFERENCE}.svc:8000"
-    labels = {"app.kubernetes.io/name": "test", "app.kubernetes.io/part-of": "tapeline"}
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
     container = {
         "name": "load",
         "image": f"{platform.REGISTRY}/tapeline/spark:{running.VERSION}",
         "command": ["python", "-c", _SCRIPT, str(seconds), str(threads), host],
-        "securityContext": restricted,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        # With the labels of the pod of `helm test`: the network rules let it and the stream in, and nobody else.
-        "metadata": {"name": name, "namespace": platform.NAMESPACE, "labels": labels},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 185, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-        },
-    }
+    # With the labels of the pod of `helm test`: the network rules let it and the stream in, and nobody else.
+    labels = {"app.kubernetes.io/name": "test", "app.kubernetes.io/part-of": "tapeline"}
+    return running.restricted_pod(name, labels, 185, container)
 
 
 @contextmanager

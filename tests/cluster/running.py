@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from support import eventually
@@ -18,6 +19,26 @@ HERE = os.environ.get("CLUSTER_REGISTRY_HERE", platform.REGISTRY)
 """The registry as this machine reaches it."""
 SERVICES = ("producer", "inference", "trainer", "spark", "simulator", "board", "notifier", "dashboards")
 VERSION = "0.1.0"
+
+
+def restricted_pod(
+    name: str, labels: dict[str, str], user: int, container: dict[str, Any], volumes: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return a pod of a test's own, which runs once as a user and keeps to the restricted profile."""
+    rules = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    account: dict[str, Any] = {"runAsNonRoot": True, "runAsUser": user, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": account | ({"fsGroup": user} if volumes else {}),
+        "containers": [container | {"securityContext": rules}],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": platform.NAMESPACE, "labels": labels},
+        "spec": spec | ({"volumes": list(volumes)} if volumes else {}),
+    }
 
 
 def missing_images() -> list[str]:

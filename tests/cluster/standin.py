@@ -46,9 +46,6 @@ server.serve_forever()
 
 
 def _pod() -> dict[str, Any]:
-    # What the Service of ECK selects by; not all that the ReplicaSet does, which therefore leaves it alone.
-    labels = {"common.k8s.elastic.co/type": "kibana", "kibana.k8s.elastic.co/name": "tapeline"}
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
     secrets = {"tls": "tapeline-kb-http-certs-internal", "user": "tapeline-es-dashboards"}
     container = {
         "name": "kibana",
@@ -56,34 +53,23 @@ def _pod() -> dict[str, Any]:
         "command": ["python", "-c", _SCRIPT],
         "ports": [{"containerPort": 5601}],
         "readinessProbe": {"tcpSocket": {"port": 5601}, "periodSeconds": 1},
-        "securityContext": restricted,
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "volumeMounts": [{"name": name, "mountPath": f"/secrets/{name}", "readOnly": True} for name in secrets],
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": NAME, "namespace": platform.NAMESPACE, "labels": labels},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "fsGroup": 10001}
-            | {"seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-            "volumes": [
-                {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}}
-                for name, secret in secrets.items()
-            ],
-        },
-    }
+    volumes = [
+        {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}} for name, secret in secrets.items()
+    ]
+    # What the Service of ECK selects by; not all that the ReplicaSet does, which therefore leaves it alone.
+    labels = {"common.k8s.elastic.co/type": "kibana", "kibana.k8s.elastic.co/name": "tapeline"}
+    return running.restricted_pod(NAME, labels, 10001, container, volumes)
 
 
 def start() -> None:
     """Start it, and wait until the Service leads to it."""
     answer = apply([_pod()])
     assert answer.code == 0, answer.err
-    phase = lambda: running.ready(get("pod", NAME, platform.NAMESPACE))  # noqa: E731
-    eventually(phase, "what stands in for Kibana is ready", 120)
+    is_ready = lambda: running.ready(get("pod", NAME, platform.NAMESPACE))  # noqa: E731
+    eventually(is_ready, "what stands in for Kibana is ready", 120)
 
 
 def stop() -> None:

@@ -194,8 +194,7 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
         page = httpx.get(url, trust_env=False)
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["content-security-policy"]
-        told = eventually(lambda: balanced(url), "a closed minute balances", 240)
-    closed = [minute for minute in told["minutes"] if minute["state"] == "complete"]
+        closed = eventually(lambda: balanced(url), "two closed minutes balance", 240)
     for minute in closed:
         stored = up.count(
             index=f"{names.INDEX_TRADES_PREFIX}*",
@@ -207,12 +206,12 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
     assert sum(minute["indexed"] for minute in closed) > 300
 
 
-def balanced(url: str) -> dict | None:
-    """Return the books of the last 15 minutes once they are green and two minutes are closed."""
+def balanced(url: str) -> list[dict]:
+    """Return the complete minutes of the last 15 once the books are green and there are two."""
     answer = httpx.get(f"{url}/api/completeness", trust_env=False, timeout=20.0).raise_for_status()
-    told = dict(answer.json())
+    told = answer.json()
     closed = [minute for minute in told["minutes"] if minute["state"] == "complete"]
-    return told if told["is_balanced"] and len(closed) >= 2 else None
+    return closed if told["is_balanced"] and len(closed) >= 2 else []
 
 
 def test_alerts_reach_people_once_each_over_a_notifier_that_moves(up, people):
