@@ -1,9 +1,11 @@
-"""What every test may lean on: waiting for a named condition, and nothing else."""
+"""What every test may lean on: waiting for a named condition, and what a process has logged so far."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 INTERVAL_S = 0.05
@@ -36,3 +38,9 @@ async def aeventually(check: Callable[[], T | Awaitable[T]], what: str, timeout_
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {timeout_s} s, last result was {result!r}")
         await asyncio.sleep(INTERVAL_S)
+
+
+def logged(log: Path) -> list[dict[str, Any]]:
+    """Return the records of a log that is being written, oldest first; the last line may be half there."""
+    lines = log.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}\n")]

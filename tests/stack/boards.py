@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from elasticsearch import Elasticsearch, helpers
 from prometheus_client.parser import text_string_to_metric_families
-from support import eventually
+from support import eventually, logged
 from tapeline import candle, names
 from tapeline_local.stack import Stack
 from tapeline_spark import indices
@@ -115,10 +115,7 @@ class Board:
         eventually(self._ready, "the board is ready")
 
     def _port(self) -> int:
-        for line in self.log.read_text().splitlines():
-            if line.startswith("{") and line.endswith("}") and json.loads(line)["message"] == "listening":
-                return int(json.loads(line)["port"])
-        return 0
+        return next((int(one["port"]) for one in logged(self.log) if one["message"] == "listening"), 0)
 
     def _ready(self) -> bool:
         with contextlib.suppress(httpx.TransportError):

@@ -1,6 +1,5 @@
 """A notifier as a process of its own, on a real Kafka, and what tests do to it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import yaml
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from support import eventually
+from support import eventually, logged
 from tapeline.alert import Alert
 
 
@@ -73,23 +72,17 @@ class Notifier:
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
-    def lines(self, message: str) -> list[dict[str, Any]]:
-        """Return the whole lines of the log with a message, oldest first."""
-        whole = [line for line in self.log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-        return [record for record in map(json.loads, whole) if record["message"] == message]
-
     def noted(self) -> int:
         """Return how many alerts it has noted as sent: what a server took is noted a moment later."""
-        return sum(int(record["alerts"]) for record in self.lines("sent"))
+        return sum(int(record["alerts"]) for record in logged(self.log) if record["message"] == "sent")
 
     def ready(self) -> bool:
         """Return whether the newest life says that it is ready."""
-        started = [line for line in self.log.read_text().splitlines() if '"health_port"' in line and line.endswith("}")]
-        if not started:
+        ports = [record["health_port"] for record in logged(self.log) if "health_port" in record]
+        if not ports:
             return False
-        port = json.loads(started[-1])["health_port"]
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{ports[-1]}/health/ready", trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 

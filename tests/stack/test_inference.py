@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
-from support import eventually
+from support import eventually, logged
 from tapeline.features import FEATURE_NAMES
 from tapeline.names import MEDIA_TYPE_ARROW
 from unit.inference import made
@@ -46,10 +46,7 @@ class Inference:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20.0)
 
     def _port(self) -> int:
-        for line in self.log.read_text().splitlines():
-            if line.startswith("{") and line.endswith("}") and json.loads(line)["message"] == "listening":
-                return int(json.loads(line)["port"])
-        return 0
+        return next((int(one["port"]) for one in logged(self.log) if one["message"] == "listening"), 0)
 
     def ready(self) -> bool:
         return self.client.get("/health/ready").status_code == 200

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import aeventually, eventually
+from support import aeventually, eventually, logged
 from tapeline_simulator.app import Simulator
 from tapeline_simulator.settings import Settings
 from websockets.asyncio.client import ClientConnection, connect
@@ -298,8 +298,7 @@ class Process:
         self.port = eventually(self._port, "the port is logged")
 
     def _port(self) -> int | None:
-        lines = [line for line in Path(self.log.name).read_text().splitlines() if line.endswith("}")]
-        return next((record["port"] for record in map(json.loads, lines) if "port" in record), None)
+        return next((record["port"] for record in logged(Path(self.log.name)) if "port" in record), None)
 
     def end(self, number: signal.Signals) -> int:
         self.popen.send_signal(number)
