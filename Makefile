@@ -29,7 +29,7 @@ $(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bo
 setup: ## get everything (Python packages, Java, Kafka, Elasticsearch, Spark); again: look and say what is there
 	@$(PYTHON) local/bootstrap.py && touch $(STAMP)
 up: $(STAMP) ## start the whole stack in the background
-	-@$(RUN) -m tapeline_local.page
+	-@$(RUN) -m tapeline_local.setup.frontend
 	@$(LOCAL) up
 down: ## stop it; its data stays
 	@if [ -x $(RUN) ]; then $(LOCAL) down; else echo "nothing is set up, so nothing runs"; fi
@@ -38,13 +38,13 @@ status: $(STAMP) ## what runs, since when, with how much memory
 urls: $(STAMP) ## where to look
 	@$(LOCAL) urls
 demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE, PRODUCERS, NOTIFIER_TARGETS)
-	-@$(RUN) -m tapeline_local.page
+	-@$(RUN) -m tapeline_local.setup.frontend
 	@$(RUN) -m tapeline_local.demo
 live: ## the same with the real exchange
 	@EXCHANGE=bybit $(MAKE) --no-print-directory demo
 
 board: $(STAMP) ## build the board's page, where its sources have changed
-	@$(RUN) -m tapeline_local.page
+	@$(RUN) -m tapeline_local.setup.frontend
 
 ##@ Check
 check: format lint types isolate test-unit ## everything that needs no servers, cheapest first
@@ -55,7 +55,7 @@ lint: $(STAMP) ## ruff's rules of pyproject.toml
 types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks; TypeScript's own for the board's page
 	@.venv/bin/mypy --strict $(MEMBERS)
 	@.venv/bin/mypy $(wildcard benchmarks/*.py)
-	@$(RUN) -m tapeline_local.page --check
+	@$(RUN) -m tapeline_local.setup.frontend --check
 isolate: $(STAMP) ## every member imports only what it declares
 	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
 test-unit: $(STAMP) ## pure tests, no network
@@ -66,7 +66,7 @@ test: check test-charts test-stack ## everything, on a fresh clone too
 test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Kubernetes and the operators
 	@$(RUN) -m pytest tests/charts
 test-stack: $(STAMP) board ## against a real Kafka, Elasticsearch, Spark and browser
-	@$(RUN) -m tapeline_local.browser
+	@$(RUN) -m tapeline_local.setup.browser
 	@$(RUN) -m pytest tests/stack
 dashboards-check: $(STAMP) ## the rules of Kibana's dashboards, planted faults, every panel's numbers on a real Elasticsearch, drawings
 	@$(RUN) -m tapeline_dashboards check

@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from tapeline_local.figures import Gatherer
-from tapeline_local.stack import Stack
+from tapeline_local.demo.stats import Gatherer
+from tapeline_local.stack.stack import Stack
 
 from benchmarks.made_stack import load, running
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
-from tapeline import features
+from tapeline.model import features
 from tapeline_inference.compiled import CompiledForest
-from tapeline_trainer.bundle import forest_from_sklearn
+from tapeline_trainer.model.bundle import forest_from_sklearn
 
 COLUMNS: Final = len(features.FEATURE_NAMES)
 TRAINING_ROWS: Final = 200_000

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
-from tapeline import artefact, features, labels, names
+from tapeline import names
+from tapeline.model import bundle, features, labels
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
-from tapeline_trainer.bundle import forest_from_sklearn
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
+from tapeline_trainer.model.bundle import forest_from_sklearn
 
 TREES, DEPTH, ROWS = 100, 10, 40_000
 
 
-def realistic_forest() -> artefact.Forest:
+def realistic_forest() -> bundle.Forest:
     """Return a forest of 100 trees, depth 10, fitted on made features with some signal."""
     random = np.random.default_rng(11)
     x = random.normal(size=(ROWS, len(features.FEATURE_NAMES))).astype(np.float32)
@@ -28,10 +29,10 @@ def realistic_forest() -> artefact.Forest:
     return forest_from_sklearn(model)
 
 
-def promote(models: Path, forest: artefact.Forest) -> None:
+def promote(models: Path, forest: bundle.Forest) -> None:
     """Make a forest the served model."""
     now_ms = time.time_ns() // 1_000_000
-    draft = artefact.Draft(
+    draft = bundle.Draft(
         kind="forest",
         created_at_ms=now_ms,
         expires_at_ms=now_ms + 86_400_000,
@@ -46,7 +47,7 @@ def promote(models: Path, forest: artefact.Forest) -> None:
         parent_digest=None,
     )
     rows = np.zeros((8, len(features.FEATURE_NAMES)), dtype=np.float32)
-    artefact.promote(models, artefact.write(models, forest, draft, rows))
+    bundle.promote(models, bundle.write(models, forest, draft, rows))
 
 
 @contextmanager

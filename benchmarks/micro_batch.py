@@ -14,11 +14,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from tapeline_local import paths
-from tapeline_local.jvm import Jvm
-from tapeline_spark import session, shapes
-from tapeline_spark.elastic import ElasticSink
-from tapeline_spark.gate import Gate
+from tapeline_local.setup.jvm import Jvm
+from tapeline_spark import session
+from tapeline_spark.batch_lock import Gate
+from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.settings import Settings
+from tapeline_spark.trades import execution
 
 from benchmarks.made_stack import load, running
 
@@ -66,7 +67,7 @@ def measure() -> dict[str, Any]:
         spark = session.start_session(_settings(stack, "session"))
         sink = ElasticSink(_settings(stack, "sink"), 60.0, 5_000, lambda reason: None)
         sink.prepare(replicas=0, refresh_interval="1s")
-        shape = shapes.DriverShape(_settings(stack, "full"), lambda dependency, reason: None)
+        shape = execution.DriverShape(_settings(stack, "full"), lambda dependency, reason: None)
         empty = _periods(spark, _settings(stack, "empty"), 1, lambda batch: batch.toArrow())
         full = _periods(spark, _settings(stack, "full"), ROWS, shape.run)
         spark.stop()

@@ -22,11 +22,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tapeline import artefact, features, labels
-from tapeline.forest import Forest
+from tapeline.model import bundle, features, labels
+from tapeline.model.forest import Forest
 from tapeline.names import MEDIA_TYPE_ARROW
 from tapeline_inference.compiled import CompiledForest
-from tapeline_trainer.bundle import forest_from_sklearn
+from tapeline_trainer.model.bundle import forest_from_sklearn
 
 from benchmarks import forest as forests
 
@@ -39,7 +39,7 @@ JSON: Final = "application/json"
 def publish(models: Path, forest: Forest, x: npt.NDArray[np.float32]) -> None:
     """Write and promote a bundle of a forest."""
     now_ms = time.time_ns() // 1_000_000
-    draft = artefact.Draft(
+    draft = bundle.Draft(
         kind="forest",
         created_at_ms=now_ms,
         expires_at_ms=now_ms + 3_600_000,
@@ -52,7 +52,7 @@ def publish(models: Path, forest: Forest, x: npt.NDArray[np.float32]) -> None:
         threshold=0.5,
         libraries={},
     )
-    artefact.promote(models, artefact.write(models, forest, draft, x))
+    bundle.promote(models, bundle.write(models, forest, draft, x))
 
 
 class Client:

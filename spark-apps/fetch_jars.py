@@ -3,7 +3,7 @@
     python fetch_jars.py LOCK FOLDER TARGET [REPOSITORY]
 
 For the build of the image, with nothing installed yet: standard library only. `make setup` has its own way
-(local/tapeline_local/artifacts.py), which goes on where it stopped; a build begins anew or takes its cache.
+(local/tapeline_local/setup/artifacts.py), which goes on where it stopped; a build begins anew or takes its cache.
 """
 
 import hashlib

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
-from tapeline import log
-from tapeline.access import AccessRefused
+from tapeline.service import logging as json_logging
+from tapeline.service.connection import AccessRefused
 
 from tapeline_dashboards import load, meaning, objects, reader, rules
 from tapeline_dashboards.errors import DashboardsError, RulesBroken
@@ -43,7 +43,7 @@ def judged(folder: Path) -> list[objects.SavedObject]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and return the exit code."""
     options = _options(arguments)
-    log.configure("dashboards")
+    json_logging.configure("dashboards")
     try:
         _run(options)
     except DashboardsError as error:

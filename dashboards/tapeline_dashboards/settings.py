@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.access import AccessRefused
+from tapeline.service.connection import AccessRefused
 
 _Seconds = Annotated[float, Field(gt=0)]
 _HERE: Final = ("localhost", "127.0.0.1", "::1")

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tapeline import alert, books, candle, completeness, names, score, trade
+from tapeline import names, trade
+from tapeline.records import (
+    alert,
+    books,
+    candle,
+    reconciliation,
+    score,
+)
 
 NUMBERS: Final = frozenset({"double", "float", "long", "integer", "short", "byte"})
 _DATE: Final = {"type": "date"}
@@ -87,7 +94,7 @@ _ALL: Final = (
         "completeness",
         "Books of each minute",
         f"{names.INDEX_COMPLETENESS_PREFIX}*",
-        _fields(completeness.MAPPING),
+        _fields(reconciliation.MAPPING),
     ),
     View("gaps", "Holes in the feed", names.INDEX_GAPS, _fields(books.GAP_MAPPING)),
     View("rejects", "What could not be read", names.INDEX_REJECTS, _fields(books.REJECT_MAPPING), market=()),

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from tapeline_local import paths, supervision
+from tapeline_local import paths
 from tapeline_local.errors import LocalError, StackError
-from tapeline_local.options import PARTS, in_start_order
 from tapeline_local.settings import UpSettings
-from tapeline_local.stack import Stack
+from tapeline_local.stack import supervision
+from tapeline_local.stack.options import PARTS, in_start_order
+from tapeline_local.stack.stack import Stack
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tapeline_local.options import MOST_PRODUCERS, StackOptions
+from tapeline_local.stack.options import MOST_PRODUCERS, StackOptions
 
 
 class UpSettings(BaseSettings):

@@ -12,21 +12,24 @@ from functools import partial
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
-from tapeline import health as healths
-from tapeline import log as logs
-from tapeline.access import AccessRefused
-from tapeline.signals import set_by_signals
+from tapeline.service import health as healths
+from tapeline.service import logging as logs
+from tapeline.service.connection import AccessRefused
+from tapeline.service.signals import set_by_signals
 
-from tapeline_spark import metrics, session, shapes, topics
-from tapeline_spark.after import alerting, books
-from tapeline_spark.candles.changes import Follower
+from tapeline_spark import metrics, session
+from tapeline_spark.alerts import evaluator
+from tapeline_spark.batch_lock import Gate, OnBatch
+from tapeline_spark.candles.listener import Follower
 from tapeline_spark.candles.query import CandleQuery
 from tapeline_spark.candles.runner import Runner
-from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import StreamError
-from tapeline_spark.gate import Gate, OnBatch
-from tapeline_spark.processor import now_ms
+from tapeline_spark.kafka import wait_for_topics
+from tapeline_spark.reconciliation import reconciler
 from tapeline_spark.settings import Settings
+from tapeline_spark.trades import execution
+from tapeline_spark.trades.batch import now_ms
 
 log = logging.getLogger("tapeline_spark")
 
@@ -44,9 +47,9 @@ class Stream:
         """Choose the shape the settings name."""
         self._health = health
         if settings.shape == "driver":
-            self._shape: shapes.DriverShape | shapes.ExecutorShape = shapes.DriverShape(settings, self.note)
+            self._shape: execution.DriverShape | execution.ExecutorShape = execution.DriverShape(settings, self.note)
         else:
-            self._shape = shapes.ExecutorShape(settings)
+            self._shape = execution.ExecutorShape(settings)
 
     def note(self, dependency: str, reason: str | None) -> None:
         """Take note that a dependency is away, or that it answers."""
@@ -136,7 +139,7 @@ def _tame_collector() -> None:
 
 
 def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: threading.Event) -> int:
-    if not topics.wait_for(settings, settings.needed_topics, stopping, stream.wait):
+    if not wait_for_topics.wait_for(settings, settings.needed_topics, stopping, stream.wait):
         return 0
     session.warm_up(spark, settings)
     stream.prepare(settings)
@@ -188,8 +191,8 @@ def _candles(settings: Settings, stream: Stream) -> CandleQuery:
 
 def _followers(settings: Settings, sink: ElasticSink) -> Sequence[Follower]:
     """Return what is built on candles, in the order in which it is told."""
-    own = ElasticSink(settings, books.HOLD_S, settings.bulk_documents, lambda reason: None)
-    return books.Books(own, settings.late_minutes, settings.recount_s), alerting.make(settings, sink, now_ms)
+    own = ElasticSink(settings, reconciler.HOLD_S, settings.bulk_documents, lambda reason: None)
+    return reconciler.Books(own, settings.late_minutes, settings.recount_s), evaluator.make(settings, sink, now_ms)
 
 
 def _stop(query: StreamingQuery) -> None:

@@ -23,7 +23,7 @@ class RulesUnusable(StreamError):
         """Name the file and each thing that is wrong with it."""
         super().__init__(
             f"STREAM_RULES was {path}: {reason}; a list `rules` is needed, each with name, kind and its own fields: "
-            "begin with a copy of tapeline_spark/after/rules.yaml"
+            "begin with a copy of tapeline_spark/alerts/rules.yaml"
         )
 
 
@@ -45,7 +45,7 @@ class TemplateUnusable(StreamError):
         """Name the template and say what was found."""
         super().__init__(
             f"index template {name} was {was}; with STREAM_TEMPLATES=external the stream never writes one: "
-            "run `python -m tapeline_spark.bootstrap` of this version, or set STREAM_TEMPLATES=own"
+            "run `python -m tapeline_spark.elastic.bootstrap` of this version, or set STREAM_TEMPLATES=own"
         )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from tapeline_spark.counts import BatchCounts
+from tapeline_spark.trades.batch_counts import BatchCounts
 
 if TYPE_CHECKING:
     from tapeline_spark.candles.runner import CandleReport

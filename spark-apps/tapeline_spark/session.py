@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import names
 
+from tapeline_spark.batch_lock import OnBatch
 from tapeline_spark.candles import query as candles
-from tapeline_spark.gate import OnBatch
 from tapeline_spark.settings import Settings
 
 TRADES_NAME = "trades"

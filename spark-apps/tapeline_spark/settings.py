@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline import names
-from tapeline.access import ElasticAccess, KafkaAccess
+from tapeline.service.connection import ElasticAccess, KafkaAccess
 
 
 class BootstrapSettings(ElasticAccess, BaseSettings):
@@ -48,7 +48,7 @@ class Settings(KafkaAccess, BootstrapSettings):
     topic_alerts: str = names.TOPIC_ALERTS
     """Written, not read."""
     rules: Path | None = None
-    """YAML file of the rules of alerts; None: the shipped one, tapeline_spark/after/rules.yaml."""
+    """YAML file of the rules of alerts; None: the shipped one, tapeline_spark/alerts/rules.yaml."""
     queries: Literal["both", "trades", "candles"] = "both"
     """Which of the two queries this process runs; another one with the same checkpoint folder may run the other."""
     late_minutes: int = Field(default=30, ge=1, le=240)
@@ -74,7 +74,7 @@ class Settings(KafkaAccess, BootstrapSettings):
     max_records_per_batch: int = Field(default=20_000, ge=100)
     """Bounds a batch, and with it how long a replay after a crash takes."""
     templates: Literal["own", "external"] = "own"
-    """Who puts index templates and retention in place: the stream, or `tapeline_spark.bootstrap` beforehand."""
+    """Who puts index templates and retention in place: the stream, or `tapeline_spark.elastic.bootstrap` beforehand."""
     predict_timeout_s: float = Field(default=2.0, gt=0)
     """Deadline of one call to the inference service."""
     predict_pause_s: float = Field(default=1.0, gt=0)

@@ -11,7 +11,7 @@ from tapeline_notifier import targets
 from tapeline_notifier.settings import Settings as Notifier
 from tapeline_producer.settings import Settings as Producer
 from tapeline_simulator.settings import Settings as Simulator
-from tapeline_spark.after import rules_file
+from tapeline_spark.alerts import rule_config
 from tapeline_spark.settings import BootstrapSettings as Bootstrap
 from tapeline_spark.settings import Settings as Spark
 from tapeline_trainer.settings import Settings as Trainer
@@ -162,7 +162,7 @@ def test_the_targets_are_a_file_that_the_notifier_takes_and_its_secrets_are_moun
 def test_rules_of_ones_own_are_rules_that_the_stream_takes_where_its_pods_find_them(tmp_path):
     (text,) = config_map(rendered("all-on"), NAMESPACE, "tapeline-rules")["data"].values()
     (tmp_path / "rules.yaml").write_text(text)
-    assert [rule.name for rule in rules_file.load(tmp_path / "rules.yaml").rules] == ["move"]
+    assert [rule.name for rule in rule_config.load(tmp_path / "rules.yaml").rules] == ["move"]
     (application,) = yaml.safe_load_all((CHARTS.parent / "k8s" / "spark-application.yaml").read_text())
     pod = application["spec"]["driver"]["template"]["spec"]
     (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "rules"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tapeline.image import Reference
+from tapeline.model.oci_image import Reference
 
 from charts.render import (
     INFERENCE,

@@ -4,7 +4,8 @@ import copy
 import re
 
 import pytest
-from tapeline_local import packages, paths, pins
+from tapeline_local import paths
+from tapeline_local.setup import packages, pins
 
 from charts.render import VALUES, documents, label, of_kind, one, rendered
 from charts.schema import faults

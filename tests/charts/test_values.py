@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tapeline_local import paths, pins
+from tapeline_local import paths
+from tapeline_local.setup import pins
 
 from charts.render import CHARTS, PLATFORM, VALUES, helm, template
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from support import eventually
-from tapeline_local.reconcile import Sent
+from tapeline_local.demo.reconcile import Sent
 
 from cluster import platform
 from cluster.kube import items, kubectl, program, run

@@ -17,10 +17,11 @@ import yaml
 from elasticsearch import ApiError, Elasticsearch
 from support import eventually
 from tapeline import names
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.reconcile import Books, reconcile
-from tapeline_local.stack import Stack
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.demo.reconcile import Books, reconcile
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 from unit.notifier.botapi import BotApi
 
 from cluster import platform, pressure, running, serving, telling
@@ -126,7 +127,7 @@ def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
 
 def count(elastic: Elasticsearch) -> int:
     try:
-        return evidence.count(elastic, f"{names.INDEX_TRADES_PREFIX}*")
+        return readers.count(elastic, f"{names.INDEX_TRADES_PREFIX}*")
     except ApiError as error:
         # The day's index is being made at this moment.
         assert error.status_code == 503, error
@@ -164,7 +165,7 @@ def books(elastic: Elasticsearch) -> Books:
     """Stop the exchange, let everything through, compare, and let it go on."""
     with exchange_paused():
         wait_still(elastic)
-        return reconcile(running.ledger(), evidence.read_trades(elastic), evidence.read_gaps(elastic))
+        return reconcile(running.ledger(), readers.read_trades(elastic), readers.read_gaps(elastic))
 
 
 def served(elastic: Elasticsearch) -> set[str]:

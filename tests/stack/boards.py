@@ -17,10 +17,11 @@ import httpx
 from elasticsearch import Elasticsearch, helpers
 from prometheus_client.parser import text_string_to_metric_families
 from support import eventually, logged
-from tapeline import candle, names
-from tapeline_local.stack import Stack
-from tapeline_spark import indices
-from tapeline_trainer.elastic import VERDICT_MAPPING
+from tapeline import names
+from tapeline.records import candle
+from tapeline_local.stack.stack import Stack
+from tapeline_spark.elastic import index_templates
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING
 from unit.board import made
 from unit.board.made import Document
 
@@ -49,7 +50,7 @@ class Filled:
         self._put_rest()
 
     def _put_templates(self) -> None:
-        for name, body in indices.templates(0, "200ms").items():
+        for name, body in index_templates.templates(0, "200ms").items():
             self.client.indices.put_index_template(name=name, **body)
         self.client.indices.create(index=names.INDEX_MODELS, mappings=VERDICT_MAPPING)
 

@@ -8,10 +8,10 @@ import httpx
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from support import eventually
 from tapeline import names
-from tapeline_local import evidence
-from tapeline_local.figures import Figures, Gatherer
-from tapeline_local.reconcile import Books, reconcile
-from tapeline_local.stack import Stack
+from tapeline_local.demo import readers
+from tapeline_local.demo.reconcile import Books, reconcile
+from tapeline_local.demo.stats import Figures, Gatherer
+from tapeline_local.stack.stack import Stack
 
 T = TypeVar("T")
 # Longer than a producer holds trades back behind a hole.
@@ -33,8 +33,8 @@ def close_books(stack: Stack, timeout_s: float = 180.0, ended: bool = False) -> 
         else:
             eventually(lambda: _is_paused(gatherer), "the exchange is paused", 60)
         _wait_still(gatherer, timeout_s)
-        sent = evidence.read_ledger(stack.state.root / "ledger.jsonl")
-        return reconcile(sent, evidence.read_trades(gatherer.elastic), evidence.read_gaps(gatherer.elastic))
+        sent = readers.read_ledger(stack.state.root / "ledger.jsonl")
+        return reconcile(sent, readers.read_trades(gatherer.elastic), readers.read_gaps(gatherer.elastic))
     finally:
         gatherer.close()
 
@@ -76,7 +76,7 @@ def indexed(stack: Stack) -> int:
 
         def counted() -> list[int]:
             try:
-                found = unless_made(lambda: evidence.count(client, f"{names.INDEX_TRADES_PREFIX}*"))
+                found = unless_made(lambda: readers.count(client, f"{names.INDEX_TRADES_PREFIX}*"))
             except TransportError:
                 return []
             return [] if found is None else [found]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 FAST = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
 

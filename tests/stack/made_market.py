@@ -16,8 +16,15 @@ import numpy as np
 import orjson
 import talib
 from elasticsearch import Elasticsearch
-from tapeline import alert, books, candle, completeness, names, score
-from tapeline_spark import indices
+from tapeline import names
+from tapeline.records import (
+    alert,
+    books,
+    candle,
+    reconciliation,
+    score,
+)
+from tapeline_spark.elastic import index_templates
 
 DIGEST = "sha256:" + "3f9c2a71d8e45b06" * 4
 SECOND_MS, MINUTE_MS = 1000, 60_000
@@ -246,7 +253,7 @@ def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | 
             **{"rejected": 0, "gaps": 0, "updated_at": now_ms},
         }
         index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute)
-        yield index, completeness.identity(names.VENUE, category, symbol, minute), source
+        yield index, reconciliation.identity(names.VENUE, category, symbol, minute), source
 
 
 def gap_document(from_ms: int, to_ms: int, symbol: str = "BTCUSDT") -> Document:
@@ -294,7 +301,7 @@ class Writer:
         self.client = Elasticsearch(url, request_timeout=60)
 
     def templates(self, refresh_interval: str = "500ms") -> None:
-        for name, body in indices.templates(0, refresh_interval).items():
+        for name, body in index_templates.templates(0, refresh_interval).items():
             self.client.indices.put_index_template(name=name, **body)
 
     def write(self, documents: Iterable[Document], refresh: bool = True) -> int:

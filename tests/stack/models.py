@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
-from tapeline import artefact, features, labels
-from tapeline_trainer.bundle import forest_from_sklearn
+from tapeline.model import bundle, features, labels
+from tapeline_trainer.model.bundle import forest_from_sklearn
 
 HOUR_MS = 3_600_000
 
 
-def _promote(models: Path, kind: str, forest: artefact.Forest, rows: np.ndarray) -> str:
+def _promote(models: Path, kind: str, forest: bundle.Forest, rows: np.ndarray) -> str:
     now_ms = time.time_ns() // 1_000_000
-    draft = artefact.Draft(
+    draft = bundle.Draft(
         kind=kind,
         created_at_ms=now_ms,
         expires_at_ms=now_ms + HOUR_MS,
@@ -27,15 +27,15 @@ def _promote(models: Path, kind: str, forest: artefact.Forest, rows: np.ndarray)
         libraries={},
         parent_digest=None,
     )
-    digest = artefact.write(models, forest, draft, rows)
-    artefact.promote(models, digest)
+    digest = bundle.write(models, forest, draft, rows)
+    bundle.promote(models, digest)
     return digest
 
 
 def promote_prior(models: Path, probability: float = 0.4) -> str:
     """Write and promote a model that always gives the same probability; return its digest."""
     rows = np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32)
-    return _promote(models, "prior", artefact.prior_forest(probability), rows)
+    return _promote(models, "prior", bundle.prior_forest(probability), rows)
 
 
 def promote_forest(models: Path) -> RandomForestClassifier:

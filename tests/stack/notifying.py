@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import eventually, logged
-from tapeline.alert import Alert
+from tapeline.records.alert import Alert
 
 
 def make_topic(bootstrap: str, partitions: int = 1) -> str:

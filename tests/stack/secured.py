@@ -34,10 +34,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from support import eventually
 from tapeline import names
-from tapeline.access import ElasticAccess, KafkaAccess
-from tapeline_local import paths, sweep
-from tapeline_local.options import StackOptions
-from tapeline_local.state import StateFolder
+from tapeline.service.connection import ElasticAccess, KafkaAccess
+from tapeline_local import paths
+from tapeline_local.stack import processes
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.state import StateFolder
 
 from stack import rights
 
@@ -141,7 +142,7 @@ class Secured:
             self._secure_kafka()
             self._secure_elasticsearch()
             for part in ("kafka", "elasticsearch"):
-                command = [sys.executable, "-m", "tapeline_local.launch", str(self.state.run / f"{part}.json")]
+                command = [sys.executable, "-m", "tapeline_local.stack.launch", str(self.state.run / f"{part}.json")]
                 with self.state.log(part).open("wb") as log:
                     self._running.append(
                         subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -160,7 +161,7 @@ class Secured:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        sweep.sweep(str(self.state.root))
+        processes.sweep(str(self.state.root))
         self.state.remove()
 
     def kafka(self, user: str, **changes: Any) -> KafkaAccess:

@@ -18,35 +18,36 @@ from elasticsearch import AuthorizationException, Elasticsearch
 from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
-from tapeline.access import ElasticAccess, KafkaAccess
-from tapeline.alert import Alert
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.reconcile import Books, reconcile
-from tapeline_local.stack import Stack
+from tapeline.records.alert import Alert
+from tapeline.service.connection import ElasticAccess, KafkaAccess
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.demo.reconcile import Books, reconcile
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 from tapeline_notifier.intake import Intake, Read
 from tapeline_notifier.settings import Settings as NotifierSettings
-from tapeline_producer import resume
 from tapeline_producer.errors import KafkaUnreachableError
+from tapeline_producer.gaps import log_tail
+from tapeline_producer.kafka.trade_writer import Publisher
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.publish import Publisher
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
-from tapeline_spark import topics
-from tapeline_spark.after import books
-from tapeline_spark.after.models import Models
-from tapeline_spark.after.raising import KafkaBell, Raiser
-from tapeline_spark.candles.changes import Changes
+from tapeline_spark.alerts.model_queries import Models
+from tapeline_spark.alerts.publisher import KafkaBell, Raiser
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.documents import Operation, Verdict, trade_operation
-from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.candles.listener import Changes
+from tapeline_spark.elastic.documents import Operation, Verdict, trade_operation
+from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
-from tapeline_trainer import export
-from tapeline_trainer.elastic import Store
+from tapeline_spark.kafka import wait_for_topics
+from tapeline_spark.reconciliation import reconciler
+from tapeline_trainer.data import export
+from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
 from unit.notifier import made as notified
 from unit.producer import made as producer_made
-from unit.spark.after import made as followed
+from unit.spark import followed
 from unit.spark.candles.made import market, read_in
 from unit.spark.made import record
 from unit.trainer import made
@@ -81,7 +82,7 @@ def environment(prefix: str, *accesses: BaseModel) -> dict[str, str]:
 
 def bootstrap(secured: Secured, user: str = "tapeline-es-bootstrap", **more: str) -> subprocess.CompletedProcess[str]:
     given = os.environ | environment("STREAM_", secured.elastic(user)) | more
-    command = [sys.executable, "-W", "error", "-m", "tapeline_spark.bootstrap"]
+    command = [sys.executable, "-W", "error", "-m", "tapeline_spark.elastic.bootstrap"]
     return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -122,7 +123,7 @@ def refusal(access: KafkaAccess) -> str:
         reasons.append(reason)
         stopping.set()
 
-    return "" if topics.wait_for(access, TOPICS, stopping, tell) else reasons[0]
+    return "" if wait_for_topics.wait_for(access, TOPICS, stopping, tell) else reasons[0]
 
 
 def is_refused(access: KafkaAccess, reason: str) -> None:
@@ -162,7 +163,7 @@ async def test_producer_publishes_what_a_later_one_resumes_from(secured: Secured
     await asyncio.to_thread(publisher.check)
     publisher.trade(producer_made.trade(1, symbol=RESUMED))
     assert await publisher.close(20) == 0
-    reading = await asyncio.to_thread(resume.read, settings, [("spot", RESUMED)], lambda: False)
+    reading = await asyncio.to_thread(log_tail.read, settings, [("spot", RESUMED)], lambda: False)
     last = reading.histories.of("spot", RESUMED).last
     assert last is not None and last.trade_id == "t1"
 
@@ -397,7 +398,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000
-    keeping = books.Books(writer, 30, 60)
+    keeping = reconciler.Books(writer, 30, 60)
     # One minute that is over, and a hole in one that was settled long before.
     gap = followed.hole(minute - 7_200_000, minute - 7_199_000)
     candles = {(trade.category, trade.symbol): {minute: followed.candle(minute, 1)}}
@@ -503,7 +504,7 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
 
 
 def indexed(archive: Elasticsearch) -> int:
-    return unless_made(lambda: evidence.count(archive, TRADES)) or 0
+    return unless_made(lambda: readers.count(archive, TRADES)) or 0
 
 
 @dataclass
@@ -530,9 +531,9 @@ def test_trades_go_the_whole_way_past_every_lock_and_no_password_is_left_on_it(
     httpx.post(f"{stack.addresses.simulator}/simulator/pause").raise_for_status()
 
     def outcome() -> Outcome:
-        sent = evidence.read_ledger(stack.state.root / "ledger.jsonl")
-        trades = (trade for trade in evidence.read_trades(archive) if not trade.symbol.endswith(RESUMED))
-        return Outcome(reconcile(sent, trades, evidence.read_gaps(archive)))
+        sent = readers.read_ledger(stack.state.root / "ledger.jsonl")
+        trades = (trade for trade in readers.read_trades(archive) if not trade.symbol.endswith(RESUMED))
+        return Outcome(reconcile(sent, trades, readers.read_gaps(archive)))
 
     closed = eventually(lambda: unless_made(outcome), "the books close", 180)
     assert closed is not None and closed.books.indexed > 800

@@ -12,13 +12,14 @@ import yaml
 from confluent_kafka import Producer
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline import books, names, score
-from tapeline.access import ElasticAccess
+from tapeline import names
+from tapeline.records import books, score
+from tapeline.service.connection import ElasticAccess
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
-from tapeline_spark.after.models import Models
-from tapeline_spark.elastic import ElasticSink
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
+from tapeline_spark.alerts.model_queries import Models
+from tapeline_spark.elastic.sink import ElasticSink
 from unit.notifier.botapi import BotApi
 from unit.notifier.made import telegram
 

@@ -18,10 +18,11 @@ from typing import Any
 import psutil
 import pytest
 from support import eventually
-from tapeline import candle, names
+from tapeline import names
+from tapeline.records import candle
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 from unit.board import made
 from unit.board.made import Document
 

@@ -10,10 +10,10 @@ from elasticsearch import Elasticsearch
 from playwright.sync_api import Browser
 from support import eventually
 from tapeline import names
-from tapeline_local import page as built
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local.setup import frontend as built
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 from stack import made_market
 from stack.made_market import MINUTE_MS, MadeMarket, Pump, Writer

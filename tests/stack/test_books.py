@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
-from tapeline import completeness, names, score
-from tapeline_spark.after.books import Books
-from tapeline_spark.candles.changes import Candle, Changes, LogRow
-from tapeline_spark.elastic import ElasticSink
+from tapeline import names
+from tapeline.records import reconciliation, score
+from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
+from tapeline_spark.reconciliation.reconciler import Books
 from tapeline_spark.settings import BootstrapSettings
 
 MINUTE_MS = 60_000
@@ -82,7 +83,7 @@ class Bench:
 
     def completeness(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms)
-        identity = completeness.identity("bybit", "spot", self.symbol, minute_ms)
+        identity = reconciliation.identity("bybit", "spot", self.symbol, minute_ms)
         return dict(self.client.get(index=index, id=identity)["_source"])
 
     def score(self, minute_ms: int = START) -> dict[str, Any]:

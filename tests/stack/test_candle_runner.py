@@ -13,13 +13,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
-from tapeline_spark.candles.changes import Changes, LogRow
 from tapeline_spark.candles.documents import candle_operation
+from tapeline_spark.candles.listener import Changes, LogRow
 from tapeline_spark.candles.runner import CandleReport, Runner
-from tapeline_spark.elastic import ElasticSink
-from tapeline_spark.kafka_log import KafkaLog
+from tapeline_spark.elastic.sink import ElasticSink
+from tapeline_spark.kafka.decode import Record
+from tapeline_spark.kafka.log_reader import KafkaLog
 from tapeline_spark.settings import Settings
-from tapeline_spark.wire import Record
 from unit.spark.candles.made import LATE_MINUTES, QUIET_MINUTES, START_MS, Shown, market, read_in, trade
 
 CUTS = 9

@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline import candle, names
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
-from tapeline_spark.candles.changes import Candle
+from tapeline import names
+from tapeline.records import candle
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
+from tapeline_spark.candles.listener import Candle
 from unit.spark.candles import oracle
 
 from stack.closing import close_books, flows_again, unless_made
@@ -72,7 +74,7 @@ def found(client: Elasticsearch) -> dict[tuple[str, int], dict]:
 
 
 def count(client: Elasticsearch) -> int:
-    return unless_made(lambda: evidence.count(client, f"{names.INDEX_CANDLES_PREFIX}*")) or 0
+    return unless_made(lambda: readers.count(client, f"{names.INDEX_CANDLES_PREFIX}*")) or 0
 
 
 def as_candle(document: dict) -> Candle:

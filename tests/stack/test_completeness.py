@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline import candle, completeness, names, score
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline import names
+from tapeline.records import candle, reconciliation, score
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 from stack.closing import flows_again, unless_made
 from stack.models import promote_forest
@@ -204,7 +206,7 @@ def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
     for gap in gaps:
         first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
         for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
-            touched[completeness.identity("bybit", gap["category"], gap["symbol"], minute)] += 1
+            touched[reconciliation.identity("bybit", gap["category"], gap["symbol"], minute)] += 1
     return dict(touched)
 
 
@@ -212,7 +214,7 @@ def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, clie
     two_minutes_are_closed(client)
     victim = trades(client).iloc[0]
     identity = names.identity("bybit", victim["category"], victim["symbol"], victim["trade_id"])
-    place = completeness.identity("bybit", victim["category"], victim["symbol"], int(victim["minute"]))
+    place = reconciliation.identity("bybit", victim["category"], victim["symbol"], int(victim["minute"]))
     index = names.index_for_trade(int(victim["traded_at"]))
     body = client.get(index=index, id=identity)["_source"]
 
@@ -238,4 +240,4 @@ def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: St
     stored = documents(client, f"{names.INDEX_SCORES_PREFIX}*")
     assert set(stored) <= set(expected_scores(client)), "scores of predictions that do not exist"
     assert sum(one["predictions"] for one in stored.values()) > 1_000
-    assert evidence.count(client, names.INDEX_REJECTS) == 0
+    assert readers.count(client, names.INDEX_REJECTS) == 0

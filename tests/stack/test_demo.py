@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 from stack.closing import close_books
 
@@ -64,7 +65,7 @@ def test_recorded_frames_arrive_whole_with_their_digits_and_in_their_order():
         stack.up()
         assert close_books(stack, ended=True).balanced()
         client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
-        stored = list(evidence.read_trades(client))
+        stored = list(readers.read_trades(client))
         client.close()
     finally:
         stack.remove()

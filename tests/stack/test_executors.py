@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline import features, names
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline import names
+from tapeline.model import features
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 from stack.closing import close_books, flows_again, indexed
 from stack.models import promote_forest
@@ -29,7 +31,7 @@ def stack():
     running.remove()
 
 
-def recomputed(documents: list[evidence.Stored], model) -> dict[str, float]:
+def recomputed(documents: list[readers.Stored], model) -> dict[str, float]:
     """Return what scikit-learn says of each trade that has enough past, by id, from the documents alone."""
     markets = defaultdict(list)
     for document in documents:
@@ -67,7 +69,7 @@ def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_
     assert books.balanced(), books.as_dict()
     assert books.indexed == books.sent > 2_000
     client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
-    documents = list(evidence.read_trades(client))
+    documents = list(readers.read_trades(client))
     client.close()
     scored = [document for document in documents if document.state == names.STATE_OK]
     expected = recomputed(documents, model)

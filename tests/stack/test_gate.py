@@ -7,13 +7,13 @@ import sys
 
 import pytest
 from tapeline_local import paths
-from tapeline_local.jvm import Jvm
+from tapeline_local.setup.jvm import Jvm
 
 # A process of its own: a JVM that Spark has started stays for as long as the process that asked for it.
 PROGRAM = """
 import contextlib, json, sys, threading, time
 from pyspark.sql import SparkSession
-from tapeline_spark.gate import Gate
+from tapeline_spark.batch_lock import Gate
 
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
 gate, begun, outcome = Gate(), threading.Event(), []

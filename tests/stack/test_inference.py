@@ -21,7 +21,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from support import eventually, logged
-from tapeline.features import FEATURE_NAMES
+from tapeline.model.features import FEATURE_NAMES
 from tapeline.names import MEDIA_TYPE_ARROW
 from unit.inference import made
 

@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually
 from tapeline import names
-from tapeline.books import Gap, Reject
+from tapeline.records.books import Gap, Reject
 from tapeline.trade import WireTrade
 
 START_MS = 1_790_000_000_000

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually
-from tapeline.completeness import Count
+from tapeline.records.reconciliation import Count
 
 # Their fixtures are used here too.
 from stack.test_producer import Books, Exchange, Start, books, exchange, listening, start, stored  # noqa: F401

@@ -22,13 +22,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually, eventually
 from tapeline import names
-from tapeline.books import Gap
+from tapeline.records.books import Gap
 from tapeline.trade import WireTrade
-from tapeline_local import evidence, paths
-from tapeline_local.options import StackOptions
-from tapeline_local.probes import SHARES
-from tapeline_local.reconcile import Books, Hole, Stored, reconcile
-from tapeline_local.stack import Stack
+from tapeline_local import paths
+from tapeline_local.demo import readers
+from tapeline_local.demo.reconcile import Books, Hole, Stored, reconcile
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.probes import SHARES
+from tapeline_local.stack.stack import Stack
 
 from stack.test_producer import Books as KafkaBooks
 from stack.test_producer import Exchange, Process, gaps, listening, stored
@@ -259,7 +260,7 @@ def compare(run: Run) -> tuple[Books, list[Gap]]:
         market = f"{gap.category}|{gap.symbol}"
         ends = [None if i is None else f"{gap.venue}|{market}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
         holes.append(Hole(market, ends[0], gap.from_traded_at, str(ends[1])))
-    return reconcile(evidence.read_ledger(Path(run.ledger)), stored.values(), holes), gaps
+    return reconcile(readers.read_ledger(Path(run.ledger)), stored.values(), holes), gaps
 
 
 class Leavable(Exchange):

@@ -16,8 +16,8 @@ from support import eventually
 from tapeline import names
 from tapeline_local import paths
 from tapeline_local.errors import NotRunning, PartDied, StackInUse
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 NewStack = Callable[..., Stack]
 
@@ -126,7 +126,7 @@ def test_down_ends_everything_after_the_supervisor_itself_was_killed(new_stack: 
 def test_everything_stops_when_the_program_that_started_it_is_killed(new_stack: NewStack) -> None:
     stack = new_stack("kafka")
     program = (
-        "import pathlib, sys; from tapeline_local.stack import Stack\n"
+        "import pathlib, sys; from tapeline_local.stack.stack import Stack\n"
         "stack = Stack(pathlib.Path(sys.argv[1]), ('kafka',)); stack.up()\n"
         "print('up', flush=True); sys.stdin.read()"
     )

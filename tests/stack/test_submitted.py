@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tapeline_local import jvm, paths
+from tapeline_local import paths
+from tapeline_local.setup import jvm
 
 # What a submission writes into the pod; a master of this machine stands for the cluster's.
 PROPERTIES = """
@@ -60,7 +61,7 @@ def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     arguments = ["driver", "--properties-file", str(properties), "--class", "org.apache.spark.deploy.PythonRunner"]
-    command = [sys.executable, "-m", "tapeline_spark.container", *arguments, f"local://{application}"]
+    command = [sys.executable, "-m", "tapeline_spark.kubernetes.entrypoint", *arguments, f"local://{application}"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()

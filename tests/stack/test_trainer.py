@@ -13,9 +13,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from elasticsearch import Elasticsearch, helpers
-from tapeline import artefact, books, names, trade
-from tapeline_trainer import export, source
-from tapeline_trainer.elastic import VERDICT_MAPPING, Store
+from tapeline import names, trade
+from tapeline.model import bundle
+from tapeline.records import books
+from tapeline_trainer.data import export, source
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
 from tapeline_trainer.errors import BadTrades, ElasticsearchFailed, ExportIncomplete, NothingStored
 from tapeline_trainer.settings import Settings
 from unit.trainer import made
@@ -190,5 +192,5 @@ def test_one_command_goes_from_stored_trades_to_a_stored_verdict(new_stack: Call
         said = json.loads(done.stdout.splitlines()[-1])
         verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
         assert client.get(index=names.INDEX_MODELS, id=verdict["run_id"])["_source"] == verdict
-    assert said["promoted"] and artefact.current(tmp_path / "models") == said["digest"] == verdict["digest"]
+    assert said["promoted"] and bundle.current(tmp_path / "models") == said["digest"] == verdict["digest"]
     assert {"trades.parquet", "trades.csv", "report.md"} <= {path.name for path in (tmp_path / "out").iterdir()}

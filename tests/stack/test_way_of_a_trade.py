@@ -8,8 +8,8 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline_local import paths
-from tapeline_local.options import StackOptions
-from tapeline_local.stack import Stack
+from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 from stack.closing import close_books, flows_again, states_between
 from stack.models import promote_prior

@@ -1,7 +1,7 @@
 """A real Chromium on the board's page, and what a test reads off it.
 
-The browser is the one of `python -m tapeline_local.browser`, or the one that CHROMIUM names; without any, the tests
-that ask for it are skipped and say so.
+The browser is the one of `python -m tapeline_local.setup.browser`, or the one that CHROMIUM names; without any, the
+tests that ask for it are skipped and say so.
 """
 
 import contextlib
@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from support import eventually
-from tapeline_local import browser, paths
+from tapeline_local import paths
+from tapeline_local.setup import browser
 
 PICTURES = paths.BUILD / "board"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -101,7 +102,7 @@ def chromium() -> Iterator[Browser]:
     """Start the browser; skip the test where there is none."""
     found = browser.find()
     if found is None:
-        pytest.skip("no Chromium here: run `python -m tapeline_local.browser`, or name one in CHROMIUM")
+        pytest.skip("no Chromium here: run `python -m tapeline_local.setup.browser`, or name one in CHROMIUM")
     # As root there is no sandbox; what is looked at is our own page, and nothing else can be reached.
     arguments = ["--no-sandbox", "--disable-gpu", "--enable-precise-memory-info"]
     env: dict[str, Any] = {**os.environ, **found.env, "HOME": "/tmp"}

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tapeline_local import pins as pin_file
 from tapeline_local.cluster import images, kind, operators, seed
 from tapeline_local.cluster.errors import ClusterError
 from tapeline_local.cluster.shell import Shell
+from tapeline_local.setup import pins as pin_file
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

@@ -7,10 +7,10 @@ import sys
 from typing import Final
 
 import uvicorn
-from tapeline import log
+from tapeline.service import logging as json_logging
 
-from tapeline_board.board import Board
-from tapeline_board.routes import create_app
+from tapeline_board.api.routes import create_app
+from tapeline_board.app import Board
 from tapeline_board.settings import Settings
 
 _SEND_BUFFER_BYTES: Final = 256 * 1024
@@ -31,7 +31,7 @@ class _Server(uvicorn.Server):
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from the environment
-    log.configure("board", settings.log_level)
+    json_logging.configure("board", settings.log_level)
     # One line a search, and one a look while Elasticsearch is away; availability.py tells when that changes.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     # uvicorn raises the signal again once it has shut down; by then it has done its work.

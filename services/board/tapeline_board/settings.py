@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.access import ElasticAccess
+from tapeline.service.connection import ElasticAccess
 
 _Seconds = Annotated[float, Field(gt=0)]
 _STATIC = Path(__file__).parent / "static"

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import uvicorn
-from tapeline import log
+from tapeline.service import logging as json_logging
 
 from tapeline_inference import columns
 from tapeline_inference.routes import create_app
@@ -17,7 +17,7 @@ from tapeline_inference.settings import Settings
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from the environment
-    log.configure("inference", settings.log_level)
+    json_logging.configure("inference", settings.log_level)
     # pyarrow's first array imports pandas where there is one: a second or more that no caller shall wait.
     columns.answer(np.zeros(1))
     # uvicorn raises the signal again once it has shut down; by then it has done its work.

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from tapeline.features import FEATURE_NAMES
-from tapeline.forest import Floats, Singles
+from tapeline.model.features import FEATURE_NAMES
+from tapeline.model.forest import Floats, Singles
 
 from tapeline_inference.errors import InvalidRows, Malformed
 

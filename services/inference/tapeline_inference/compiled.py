@@ -7,7 +7,7 @@ proven again on the golden rows of each bundle before it serves.
 from pathlib import Path
 
 import numpy as np
-from tapeline.forest import BundleRefused, Floats, Forest, Singles
+from tapeline.model.forest import BundleRefused, Floats, Forest, Singles
 
 from tapeline_inference import kernel, layout
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from tapeline import image, layer, log
-from tapeline.artefact import BundleRefused
-from tapeline.image import Get, Reference
+from tapeline.model import oci_image, oci_layer
+from tapeline.model.bundle import BundleRefused
+from tapeline.model.oci_image import Get, Reference
+from tapeline.service import logging as json_logging
 
 _LOG = logging.getLogger(__name__)
 TIMEOUT_S: Final = 30.0
@@ -35,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--insecure", action="store_true", help="plain HTTP")
     parser.add_argument("--ca", type=Path, help="PEM file of the registry's certificate authority")
     options = parser.parse_args(arguments)
-    log.configure("inference-fetch")
+    json_logging.configure("inference-fetch")
     try:
         reference = Reference.parse(options.reference)
         scheme = "http" if options.insecure else "https"
         base = f"{scheme}://{options.registry or reference.registry}/v2/{reference.repository}/"
         with client(base, options.ca) as connection:
-            digest = layer.unpack(image.pull(getter(connection), reference.digest), options.target)
+            digest = oci_layer.unpack(oci_image.pull(getter(connection), reference.digest), options.target)
     except (BundleRefused, httpx.HTTPError, OSError) as error:
         _LOG.error(f"no model fetched: {error}", extra={"error": type(error).__name__, "reference": options.reference})
         return 1

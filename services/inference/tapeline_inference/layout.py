@@ -14,7 +14,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from tapeline.forest import LEAF, Floats, Forest, Singles, depths
+from tapeline.model.forest import (
+    LEAF,
+    Floats,
+    Forest,
+    Singles,
+    depths,
+)
 
 LANES: Final = 8
 """Rows walked side by side; 8 states and their pointers just fit the registers of x86-64."""

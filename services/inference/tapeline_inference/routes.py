@@ -12,9 +12,9 @@ import numpy as np
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from tapeline.forest import Floats, Singles
-from tapeline.health import Health
+from tapeline.model.forest import Floats, Singles
 from tapeline.names import MEDIA_TYPE_ARROW
+from tapeline.service.health import Health
 
 from tapeline_inference import columns, metrics, rows
 from tapeline_inference.errors import ApiError, FeatureMismatch, WrongContentType

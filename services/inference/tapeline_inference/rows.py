@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from tapeline.features import FEATURE_NAMES
-from tapeline.forest import Singles
+from tapeline.model.features import FEATURE_NAMES
+from tapeline.model.forest import Singles
 from typing_extensions import TypedDict
 
 from tapeline_inference.errors import InvalidRows, Malformed

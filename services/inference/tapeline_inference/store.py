@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tapeline import artefact
-from tapeline.artefact import BundleRefused, Manifest
-from tapeline.health import Health
+from tapeline.model import bundle as model_bundle
+from tapeline.model.bundle import BundleRefused, Manifest
+from tapeline.service.health import Health
 
 from tapeline_inference import metrics
 from tapeline_inference.compiled import CompiledForest
@@ -110,7 +110,7 @@ class ModelStore:
         """Look at the pointer once and take its model into service if it is another and a good one."""
         digest: str | None = None
         try:
-            digest = artefact.current(self._models)
+            digest = model_bundle.current(self._models)
             waiting = self._refused and self._refused[0] == digest and time.monotonic() < self._retry_at_s
             if digest and not waiting and (self._served is None or self._served.digest != digest):
                 self._serve(self._load(digest))
@@ -122,7 +122,7 @@ class ModelStore:
         self.report()
 
     def _load(self, digest: str) -> Served:
-        bundle = artefact.read(self._models, digest)
+        bundle = model_bundle.read(self._models, digest)
         forest = CompiledForest(bundle.forest, len(bundle.manifest.feature_names), self._cache)
         forest.prove(bundle.golden_x, bundle.golden_p)
         return Served(digest, bundle.manifest, forest)

@@ -9,9 +9,9 @@ import logging
 import signal
 import sys
 
-from tapeline import health as healths
-from tapeline import log as json_log
-from tapeline.access import AccessRefused
+from tapeline.service import health as healths
+from tapeline.service import logging as json_log
+from tapeline.service.connection import AccessRefused
 
 from tapeline_notifier import service, targets
 from tapeline_notifier.errors import NotifierError

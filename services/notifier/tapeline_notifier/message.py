@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from tapeline.alert import Alert
+from tapeline.records.alert import Alert
 
 # Telegram counts UTF-16 units.
 TELEGRAM_UNITS: Final = 4096

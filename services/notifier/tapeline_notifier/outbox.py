@@ -7,7 +7,7 @@ ends, all of it in one message.
 
 from collections.abc import Iterable, Mapping
 
-from tapeline.alert import Alert
+from tapeline.records.alert import Alert
 
 from tapeline_notifier.message import subject
 

@@ -5,8 +5,8 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from tapeline.alert import Alert
-from tapeline.health import Health
+from tapeline.records.alert import Alert
+from tapeline.service.health import Health
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, wait_exponential_jitter
 
 from tapeline_notifier.courier import Courier

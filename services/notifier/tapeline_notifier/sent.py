@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tapeline.alert import Alert
+from tapeline.records.alert import Alert
 
 from tapeline_notifier.errors import SentLogUnusable, StateInUse
 from tapeline_notifier.message import Message, subject

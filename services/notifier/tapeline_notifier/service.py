@@ -6,8 +6,8 @@ import time
 from typing import Final
 
 from pydantic import ValidationError
-from tapeline.alert import Alert
-from tapeline.health import Health
+from tapeline.records.alert import Alert
+from tapeline.service.health import Health
 
 from tapeline_notifier.courier import Courier, DryCourier, HttpCourier
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline import names
-from tapeline.access import KafkaAccess
+from tapeline.service.connection import KafkaAccess
 
 
 class Settings(KafkaAccess, BaseSettings):

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tapeline.alert import KINDS, Alert
+from tapeline.records.alert import KINDS, Alert
 
 from tapeline_notifier.errors import SecretUnusable, TargetsUnusable
 

@@ -10,17 +10,17 @@ import signal
 import sys
 import threading
 
-from tapeline import health
-from tapeline import log as json_log
-from tapeline.access import AccessRefused
+from tapeline.service import health
+from tapeline.service import logging as json_log
+from tapeline.service.connection import AccessRefused
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
+from tapeline_producer.exchange.bybit.rest import Rest
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.rest import Rest
+from tapeline_producer.readiness import Status
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings
-from tapeline_producer.status import Status
 
 log = logging.getLogger("tapeline_producer")
 

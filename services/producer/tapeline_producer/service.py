@@ -11,7 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
-from tapeline_producer import resume
+from tapeline_producer.connection.pool import Pool
+from tapeline_producer.connection.stall_detector import Backoff
+from tapeline_producer.coordinator import Roster
 from tapeline_producer.errors import (
     FatalKafkaError,
     KafkaUnreachableError,
@@ -19,20 +21,18 @@ from tapeline_producer.errors import (
     ProducerError,
     TopicMissingError,
 )
-from tapeline_producer.intake import Intake
-from tapeline_producer.membership import Membership
+from tapeline_producer.exchange.bybit.rest import Rest
+from tapeline_producer.exchange.symbol_selection import Selection, select
+from tapeline_producer.gaps import log_tail
+from tapeline_producer.gaps.log_catchup import Witness
+from tapeline_producer.kafka.count_publisher import Teller
+from tapeline_producer.kafka.trade_writer import Publisher
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.pool import Pool
-from tapeline_producer.publish import Publisher
-from tapeline_producer.rest import Rest
-from tapeline_producer.rhythm import Backoff
-from tapeline_producer.roster import Roster
-from tapeline_producer.selection import Selection, select
+from tapeline_producer.pipeline import Intake
+from tapeline_producer.readiness import EXCHANGE, GROUP, KAFKA, Status
 from tapeline_producer.settings import Settings
-from tapeline_producer.shares import Shares
-from tapeline_producer.status import EXCHANGE, GROUP, KAFKA, Status
-from tapeline_producer.teller import Teller
-from tapeline_producer.witness import Witness
+from tapeline_producer.sharding.group_member import Membership
+from tapeline_producer.sharding.shards import Shares
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,9 @@ class _Service:
         finally:
             await membership.close()
 
-    async def _resumed(self, keys: Collection[resume.Key]) -> resume.Reading:
+    async def _resumed(self, keys: Collection[log_tail.Key]) -> log_tail.Reading:
         reading = await self._insist(
-            lambda: asyncio.to_thread(resume.read, self._settings, keys, self._is_stopping), KAFKA
+            lambda: asyncio.to_thread(log_tail.read, self._settings, keys, self._is_stopping), KAFKA
         )
         self._status.hold(KAFKA)
         if self._is_stopping():
@@ -161,8 +161,8 @@ class _Service:
             await asyncio.Event().wait()
         return reading
 
-    def _read_on(self, keys: Collection[resume.Key], since: Mapping[int, int]) -> list[resume.Stored]:
-        return resume.read_on(self._settings, keys, since)
+    def _read_on(self, keys: Collection[log_tail.Key], since: Mapping[int, int]) -> list[log_tail.Stored]:
+        return log_tail.read_on(self._settings, keys, since)
 
     async def _select(self) -> None:
         settings = self._settings

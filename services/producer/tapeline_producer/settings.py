@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tapeline import names
-from tapeline.access import KafkaAccess
+from tapeline.service.connection import KafkaAccess
 
 _List = Annotated[tuple[str, ...], NoDecode]
 

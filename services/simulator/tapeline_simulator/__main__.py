@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 
-from tapeline import log as logs
+from tapeline.service import logging as logs
 
 from tapeline_simulator.app import Simulator
 from tapeline_simulator.errors import SimulatorError

@@ -13,7 +13,6 @@ from typing import Self
 
 from aiohttp import web
 
-from tapeline_simulator import sources
 from tapeline_simulator.exchange import Exchange
 from tapeline_simulator.ledger import Ledger
 from tapeline_simulator.limits import RateLimit
@@ -21,6 +20,7 @@ from tapeline_simulator.metrics import Metrics
 from tapeline_simulator.routes import Routes
 from tapeline_simulator.settings import Settings
 from tapeline_simulator.sockets import Sockets
+from tapeline_simulator.sources import choose
 from tapeline_simulator.wire import DirectWire, Wire
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Simulator:
         ledger = Ledger(settings.ledger)
         stack.callback(ledger.close)
         log.info("ledger opened", extra={"rows": ledger.rows, "dropped_bytes": ledger.dropped_bytes})
-        exchange = Exchange(sources.make(settings), ledger, self._wire, metrics)
+        exchange = Exchange(choose.make(settings), ledger, self._wire, metrics)
         open_sockets = Sockets(exchange, metrics, settings.socket_queue_frames, settings.idle_close_s)
         limit = RateLimit(settings.rest_requests, settings.rest_window_s, settings.rest_ban_s)
         app = web.Application()

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from tapeline_simulator.frames import Frame, Key, Trade
-from tapeline_simulator.instruments import Instrument
+from tapeline_simulator.bybit.frames import Frame, Key, Trade
+from tapeline_simulator.bybit.instruments import Instrument
 from tapeline_simulator.ledger import TAIL_ROWS, encode
 from tapeline_simulator.metrics import Metrics
-from tapeline_simulator.source import ENDED, Row, Source
+from tapeline_simulator.sources.source import ENDED, Row, Source
 from tapeline_simulator.wire import Subscriber, Wire
 
 LONGEST_STALL_MS: Final = 5_000

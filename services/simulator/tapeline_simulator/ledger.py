@@ -13,9 +13,9 @@ from typing import Final, NoReturn
 
 import orjson
 
+from tapeline_simulator.bybit.frames import Key, Trade
 from tapeline_simulator.errors import LedgerRefused, LedgerUnwritable
-from tapeline_simulator.frames import Key, Trade
-from tapeline_simulator.source import Row
+from tapeline_simulator.sources.source import Row
 
 TAIL_ROWS: Final = 1000
 """Rows of each symbol kept in memory: as many as REST shows at most."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from tapeline_simulator import rest
+from tapeline_simulator.bybit import rest
 from tapeline_simulator.exchange import Exchange
 from tapeline_simulator.limits import RateLimit
 from tapeline_simulator.metrics import Metrics

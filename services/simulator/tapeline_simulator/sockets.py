@@ -11,9 +11,9 @@ from collections import deque
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from tapeline_simulator.bybit.protocol import Answer, Session, connection_id
 from tapeline_simulator.exchange import Exchange
 from tapeline_simulator.metrics import Metrics
-from tapeline_simulator.protocol import Answer, Session, connection_id
 
 log = logging.getLogger(__name__)
 LARGEST_MESSAGE_BYTES = 1 << 20

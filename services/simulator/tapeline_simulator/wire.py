@@ -6,7 +6,7 @@ To make the exchange misbehave: implement Wire and hand it to Exchange.
 
 from typing import Protocol
 
-from tapeline_simulator.frames import Frame
+from tapeline_simulator.bybit.frames import Frame
 
 
 class Subscriber(Protocol):

@@ -21,19 +21,22 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
-from tapeline import artefact, log
-from tapeline.access import AccessRefused
-from tapeline.artefact import BundleRefused
+from tapeline.model import bundle as model_bundle
+from tapeline.model.bundle import BundleRefused
+from tapeline.service import logging as json_logging
+from tapeline.service.connection import AccessRefused
 
-from tapeline_trainer import bundle, dataset, export, gate, judgement, release, report, seed, source
-from tapeline_trainer.elastic import VERDICT_MAPPING, Store
+from tapeline_trainer.data import dataset, export, source
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
+from tapeline_trainer.data.trade_table import Tape
 from tapeline_trainer.errors import NoSource, NothingToRollOut, RolloutIncomplete, TrainerError
-from tapeline_trainer.gate import Verdict
-from tapeline_trainer.judgement import Judgement, Learnt
-from tapeline_trainer.release import Outcome
+from tapeline_trainer.model import bundle, evaluation, gate, report
+from tapeline_trainer.model.evaluation import Judgement, Learnt
+from tapeline_trainer.model.gate import Verdict
+from tapeline_trainer.model.training import NEUTRAL_THRESHOLD
+from tapeline_trainer.rollout import bootstrap_model, target
+from tapeline_trainer.rollout.target import Outcome
 from tapeline_trainer.settings import Settings
-from tapeline_trainer.tape import Tape
-from tapeline_trainer.training import NEUTRAL_THRESHOLD
 
 _LOG = logging.getLogger("tapeline_trainer")
 _HOUR_MS = 3_600_000
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if options.what != "seed":
         # A seed's only word on standard output is its reference.
-        log.configure("trainer")
+        json_logging.configure("trainer")
     try:
         given = {name: value for name in ("trades", "models") if (value := getattr(options, name)) is not None}
         settings = Settings(**given)
@@ -72,7 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _seed(settings: Settings, options: argparse.Namespace) -> None:
-    sys.stdout.write(f"{seed.push(settings, options.probability)}\n")
+    sys.stdout.write(f"{bootstrap_model.push(settings, options.probability)}\n")
 
 
 def _export(settings: Settings, _: argparse.Namespace) -> None:
@@ -81,10 +84,10 @@ def _export(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _rollout_only(settings: Settings, _: argparse.Namespace) -> None:
-    digest = artefact.current(settings.models)
+    digest = model_bundle.current(settings.models)
     if digest is None:
         raise NothingToRollOut(settings.models)
-    with release.fleet(settings) as fleet:
+    with target.fleet(settings) as fleet:
         fleet.find()
         outcome = fleet.serve(settings.models, digest)
     shown = {"rollout": outcome.rollout, "reason": outcome.reason, "seconds": outcome.seconds}
@@ -95,13 +98,13 @@ def _rollout_only(settings: Settings, _: argparse.Namespace) -> None:
 
 def _all(settings: Settings, _: argparse.Namespace) -> None:
     started = datetime.now(tz=UTC)
-    with release.home(settings) as home:
+    with target.home(settings) as home:
         served = home.served()
         tape = _tape(settings)
         data = _timed("features and labels", lambda: dataset.build(tape, settings.maximum_rows))
         _LOG.info("data set", extra={"counts": data.counts})
-        learnt = _timed("training", lambda: judgement.learn(data, settings))
-        judged = _timed("evaluation", lambda: judgement.assess(data, learnt, settings))
+        learnt = _timed("training", lambda: evaluation.learn(data, settings))
+        judged = _timed("evaluation", lambda: evaluation.assess(data, learnt, settings))
         stays = served is not None and bundle.may_stay(settings.models, served, time.time_ns() // 1_000_000)
         wanted = gate.judge(judged.against_prior, judged.models["forest"]["auc"], stays)
         digest = _write(settings, data, learnt, judged, wanted, served)
@@ -167,7 +170,7 @@ def _write(
         threshold=learnt.threshold if verdict.promoted else NEUTRAL_THRESHOLD,
         parent_digest=served,
     )
-    published = forest if verdict.promoted else artefact.prior_forest(learnt.prior)
+    published = forest if verdict.promoted else model_bundle.prior_forest(learnt.prior)
     rows = data.x[learnt.roles.test]
     return bundle.write(settings.models, published, bundle.draft(kind, facts), rows)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.access import ElasticAccess
+from tapeline.service.connection import ElasticAccess
 
-from tapeline_trainer.rollout_settings import RolloutSettings
+from tapeline_trainer.rollout.settings import RolloutSettings
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]

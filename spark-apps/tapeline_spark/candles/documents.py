@@ -7,10 +7,11 @@ one: neither a replay that is still in the middle of a minute nor a log whose be
 from typing import Any, Final
 
 import orjson
-from tapeline import candle, names
+from tapeline import names
+from tapeline.records import candle
 
-from tapeline_spark.candles.changes import Candle, Key
-from tapeline_spark.documents import Operation
+from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.elastic.documents import Operation
 
 _HISTORIES: Final = 4_096
 """More than there are values of Candle.history: trades weigh first, then how far back the candle could look."""

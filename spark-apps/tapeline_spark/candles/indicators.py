@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import talib
-from tapeline import candle
+from tapeline.records import candle
 
 TAIL_MINUTES: Final = 600
 """Closes that an exponential mean is made of."""

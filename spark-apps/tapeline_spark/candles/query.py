@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from tapeline_spark import metrics
-from tapeline_spark.candles.changes import LogRow
+from tapeline_spark.candles.listener import LogRow
 from tapeline_spark.candles.runner import CandleReport, Runner
 
 log = logging.getLogger(__name__)

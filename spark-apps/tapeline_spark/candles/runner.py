@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tapeline_spark.bulk import Outcome
-from tapeline_spark.candles import making, saved
-from tapeline_spark.candles.book import Book
-from tapeline_spark.candles.changes import Changes, Follower, LogRow
+from tapeline_spark.candles import build, snapshot
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.reread import Place, Rereader
-from tapeline_spark.documents import Operation
-from tapeline_spark.elastic import ElasticSink
+from tapeline_spark.candles.listener import Changes, Follower, LogRow
+from tapeline_spark.candles.replay import Place, Rereader
+from tapeline_spark.candles.state import Book
+from tapeline_spark.elastic.bulk import Outcome
+from tapeline_spark.elastic.documents import Operation
+from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import LogTruncated
+from tapeline_spark.kafka.decode import Record, read
 from tapeline_spark.settings import Settings
-from tapeline_spark.wire import Record, read
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Runner:
         return any(self._book.next_offset.get(place, 0) > offset for place, offset in first.items())
 
     def _restored(self) -> Book:
-        loaded = saved.load(self._path, self._settings.late_minutes, self._settings.quiet_minutes)
+        loaded = snapshot.load(self._path, self._settings.late_minutes, self._settings.quiet_minutes)
         if loaded is None:
             return self._fresh()
         book, states = loaded
@@ -138,7 +138,7 @@ class Runner:
         return Book(self._settings.late_minutes, self._settings.quiet_minutes)
 
     def _save(self) -> None:
-        saved.save(self._book, {follower.name: follower.save() for follower in self._followers}, self._path)
+        snapshot.save(self._book, {follower.name: follower.save() for follower in self._followers}, self._path)
         self._saved_at = time.monotonic()
 
     def _carry(self, rows: Sequence[LogRow], is_caught_up: bool, report: CandleReport) -> None:
@@ -146,7 +146,7 @@ class Runner:
         books, unreadable = self._admit(rows, report)
         admitted = time.perf_counter()
         spans = self._book.changed(is_caught_up)
-        candles = {span.key: making.candles(span) for span in spans}
+        candles = {span.key: build.candles(span) for span in spans}
         self._book.forget(spans)
         last_traded_ms = {key: series.newest[0] for key, series in self._book.series.items()}
         missed = self._book.missed()

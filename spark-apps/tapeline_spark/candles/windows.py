@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tapeline import candle
+from tapeline.records import candle
 
 _BP = 10_000.0
 

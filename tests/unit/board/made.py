@@ -3,7 +3,8 @@
 import random
 from typing import Any
 
-from tapeline import candle, names, score
+from tapeline import names
+from tapeline.records import candle, score
 
 Document = dict[str, Any]
 START_MS = 1_700_000_040_000

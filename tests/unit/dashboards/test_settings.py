@@ -1,7 +1,7 @@
 """Which settings go together."""
 
 import pytest
-from tapeline.access import AccessRefused
+from tapeline.service.connection import AccessRefused
 from tapeline_dashboards.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tapeline_dashboards.views import VIEWS
-from tapeline_trainer.elastic import VERDICT_MAPPING
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING
 
 
 def test_verdicts_have_the_fields_that_the_trainer_writes():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 from support import eventually
-from tapeline.image import Image
+from tapeline.model.oci_image import Image
 
 CONFIG = """
 version: 0.1

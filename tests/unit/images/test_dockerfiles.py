@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tapeline_local import paths, pins
+from tapeline_local import paths
 from tapeline_local.cluster.images import IMAGES
+from tapeline_local.setup import pins
 
 ROOT = paths.CHECKOUT
 PINS = pins.read(ROOT)
@@ -59,7 +60,7 @@ def test_signals_reach_the_program_because_no_shell_stands_before_it(image):
     words = json.loads(entry)
     module = f"tapeline_{image.name}"
     assert words == (
-        ["/usr/bin/tini", "--", "python", "-m", "tapeline_spark.container"]
+        ["/usr/bin/tini", "--", "python", "-m", "tapeline_spark.kubernetes.entrypoint"]
         if image.name == "spark"
         else ["python", "-m", module]
     )

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
-from tapeline import arrays, artefact, features
-from tapeline.artefact import Draft, Forest, Manifest
-from tapeline.forest import ARRAYS
-from tapeline_trainer.bundle import forest_from_sklearn
+from tapeline.model import bundle as model_bundle
+from tapeline.model import features, npz
+from tapeline.model.bundle import Draft, Forest, Manifest
+from tapeline.model.forest import ARRAYS
+from tapeline_trainer.model.bundle import forest_from_sklearn
 
 COLUMNS = len(features.FEATURE_NAMES)
 FLOAT32_MAX = np.finfo(np.float32).max
@@ -85,29 +86,31 @@ def draft(**changes: object) -> Draft:
 
 def bundle(models: Path, some: Forest | None = None, **changes: object) -> str:
     """Write a bundle and return its digest."""
-    return artefact.write(models, some or forest(), draft(**changes), rows(50, seed=9))
+    return model_bundle.write(models, some or forest(), draft(**changes), rows(50, seed=9))
 
 
 def promoted(models: Path, some: Forest | None = None, **changes: object) -> str:
     """Write a bundle, promote it and return its digest."""
     digest = bundle(models, some, **changes)
-    artefact.promote(models, digest)
+    model_bundle.promote(models, digest)
     return digest
 
 
 def forge(models: Path, digest: str, files: dict[str, bytes], **changes: object) -> str:
     """Copy a bundle with other contents, all hashes right: what someone who can write the folder can do."""
-    manifest = Manifest.model_validate_json((models / digest / artefact.MANIFEST).read_bytes())
-    contents = {name: (models / digest / name).read_bytes() for name in (artefact.FOREST, artefact.GOLDEN)} | files
+    manifest = Manifest.model_validate_json((models / digest / model_bundle.MANIFEST).read_bytes())
+    contents = {
+        name: (models / digest / name).read_bytes() for name in (model_bundle.FOREST, model_bundle.GOLDEN)
+    } | files
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     forged = manifest.model_copy(update={"files": hashes, **changes}).to_bytes()
     folder = models / hashlib.sha256(forged).hexdigest()
     folder.mkdir(exist_ok=True)
-    for name, content in {**contents, artefact.MANIFEST: forged}.items():
+    for name, content in {**contents, model_bundle.MANIFEST: forged}.items():
         (folder / name).write_bytes(content)
     return folder.name
 
 
 def forge_forest(models: Path, digest: str, some: Forest) -> str:
     """`forge` with another forest and the golden rows of the first."""
-    return forge(models, digest, {artefact.FOREST: arrays.pack({name: getattr(some, name) for name in ARRAYS})})
+    return forge(models, digest, {model_bundle.FOREST: npz.pack({name: getattr(some, name) for name in ARRAYS})})

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tapeline import artefact
-from tapeline.artefact import BundleRefused
+from tapeline.model import bundle as model_bundle
+from tapeline.model.bundle import BundleRefused
 from tapeline_inference.compiled import CompiledForest
 
 from unit.inference import made
@@ -27,7 +27,7 @@ def say(what: str, outcome: str) -> None:
 
 def attempt(models: Path, digest: str, golden_p: np.ndarray) -> str:
     try:
-        bundle = artefact.read(models, digest)
+        bundle = model_bundle.read(models, digest)
         compiled = CompiledForest(bundle.forest, made.COLUMNS)
         compiled.prove(bundle.golden_x, bundle.golden_p)
     except BundleRefused as error:
@@ -39,7 +39,7 @@ def attempt(models: Path, digest: str, golden_p: np.ndarray) -> str:
 
 def flip_bytes(models: Path, digest: str, golden_p: np.ndarray, random: np.random.Generator) -> None:
     for number in range(ATTEMPTS):
-        name = (artefact.MANIFEST, artefact.FOREST, artefact.GOLDEN)[number % 3]
+        name = (model_bundle.MANIFEST, model_bundle.FOREST, model_bundle.GOLDEN)[number % 3]
         path = models / digest / name
         original = path.read_bytes()
         damaged = bytearray(original)
@@ -48,7 +48,7 @@ def flip_bytes(models: Path, digest: str, golden_p: np.ndarray, random: np.rando
         path.write_bytes(damaged)
         say("flip", attempt(models, digest, golden_p))
         # The same damage with right hashes reaches the parsers behind them.
-        if name != artefact.MANIFEST:
+        if name != model_bundle.MANIFEST:
             path.write_bytes(original)
             forged = made.forge(models, digest, {name: bytes(damaged)})
             say("parse", attempt(models, forged, golden_p))
@@ -56,7 +56,7 @@ def flip_bytes(models: Path, digest: str, golden_p: np.ndarray, random: np.rando
 
 
 def tamper_values(models: Path, digest: str, golden_p: np.ndarray, random: np.random.Generator) -> None:
-    forest = artefact.read(models, digest).forest
+    forest = model_bundle.read(models, digest).forest
     for number in range(ATTEMPTS):
         field = ("left", "right", "feature", "threshold", "probability", "tree_start")[number % 6]
         array = getattr(forest, field).copy()
@@ -69,8 +69,8 @@ def tamper_values(models: Path, digest: str, golden_p: np.ndarray, random: np.ra
 
 def main() -> None:
     models, random = Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
-    digest = artefact.current(models)
-    golden_p = artefact.read(models, digest).golden_p
+    digest = model_bundle.current(models)
+    golden_p = model_bundle.read(models, digest).golden_p
     flip_bytes(models, digest, golden_p, random)
     tamper_values(models, digest, golden_p, random)
     say("end", attempt(models, digest, golden_p))

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from tapeline.features import FEATURE_NAMES
+from tapeline.model.features import FEATURE_NAMES
 from tapeline_inference import columns
 from tapeline_inference.errors import ApiError, InvalidRows, Malformed
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapeline import forest as forests
-from tapeline.forest import BundleRefused, Forest
+from tapeline.model import forest as forests
+from tapeline.model.forest import BundleRefused, Forest
 from tapeline_inference import kernel, layout
 from tapeline_inference.compiled import CompiledForest
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tapeline import artefact, image
-from tapeline.image import Image
+from tapeline.model import bundle, oci_image
+from tapeline.model.oci_image import Image
 from tapeline_inference import fetch
 
 from unit.fakes.registry import FakeRegistry
@@ -20,7 +20,7 @@ from unit.tapeline import models
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Image:
-    return image.pack(tmp_path / "made", models.bundle(tmp_path / "made"))
+    return oci_image.pack(tmp_path / "made", models.bundle(tmp_path / "made"))
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def run(reference: str, target: Path, *more: str) -> int:
 def test_fetched_model_is_the_one_that_was_pushed(tmp_path: Path, packed: Image, address: str) -> None:
     target = tmp_path / "target"
     assert run(f"{address}/tapeline/models@{packed.index.digest}", target) == 0
-    digest = artefact.current(tmp_path / "made")
-    assert artefact.current(target) == digest
+    digest = bundle.current(tmp_path / "made")
+    assert bundle.current(target) == digest
     assert sorted(path.name for path in target.iterdir()) == sorted([digest, "current"])
     # A container that is started again finds the folder as it left it.
     assert run(f"{address}/tapeline/models@{packed.index.digest}", target) == 0
@@ -114,7 +114,7 @@ def test_command_runs_as_a_container_would_run_it(tmp_path: Path, packed: Image,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["digest"] == artefact.current(tmp_path / "t")
+    assert json.loads(done.stdout.splitlines()[-1])["digest"] == bundle.current(tmp_path / "t")
 
 
 @pytest.mark.skipif("REGISTRY" not in os.environ, reason="REGISTRY names no registry program")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import pytest_asyncio
 from support import aeventually
-from tapeline import features
+from tapeline.model import features
 from tapeline.names import MEDIA_TYPE_ARROW
 from tapeline_inference.limits import App, Message
 from tapeline_inference.routes import create_app

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from tapeline.features import FEATURE_NAMES
+from tapeline.model.features import FEATURE_NAMES
 from tapeline_inference import rows
 from tapeline_inference.errors import ApiError, InvalidRows, Malformed
 

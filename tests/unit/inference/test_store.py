@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tapeline.health import Health
+from tapeline.service.health import Health
 from tapeline_inference import metrics, store
 from tapeline_inference.errors import ModelExpired, ModelUnavailable
 from tapeline_inference.store import ModelStore

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tapeline_local import paths, pins
+from tapeline_local import paths
+from tapeline_local.setup import pins
 
 FILE = paths.CHECKOUT / "kind-config.yaml"
 CONFIG = yaml.safe_load(FILE.read_text())

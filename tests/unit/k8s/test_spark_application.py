@@ -1,7 +1,8 @@
 import re
 
 import yaml
-from tapeline_local import paths, pins
+from tapeline_local import paths
+from tapeline_local.setup import pins
 from tapeline_spark.settings import Settings
 
 from unit.k8s.fields import unknown

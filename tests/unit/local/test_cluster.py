@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tapeline_local import paths, pins
+from tapeline_local import paths
+from tapeline_local.setup import pins
 
 from unit.local import fake_tools
 from unit.local.fake_tools import Tools

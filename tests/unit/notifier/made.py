@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tapeline.alert import Alert
-from tapeline.health import Health
+from tapeline.records.alert import Alert
+from tapeline.service.health import Health
 from tapeline_notifier.courier import HttpCourier
 from tapeline_notifier.metrics import Metrics
 from tapeline_notifier.sender import Sender, condition

@@ -1,6 +1,6 @@
 import pytest
 from pydantic import ValidationError
-from tapeline.access import AccessRefused
+from tapeline.service.connection import AccessRefused
 from tapeline_notifier.settings import Settings
 
 

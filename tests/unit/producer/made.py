@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tapeline_producer.bybit import Trade
+from tapeline_producer.exchange.bybit.messages import Trade
 
 START_MS = 1_790_000_000_000
 

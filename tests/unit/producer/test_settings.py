@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tapeline.access import AccessRefused
-from tapeline_producer.publish import client_configuration
+from tapeline.service.connection import AccessRefused
+from tapeline_producer.kafka.trade_writer import client_configuration
 from tapeline_producer.settings import Settings
 
 

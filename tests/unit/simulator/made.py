@@ -1,8 +1,8 @@
 """Trades, items and doubles that the tests of the simulator share."""
 
-from tapeline_simulator.frames import Frame, Key, Trade, encode
-from tapeline_simulator.instruments import Instrument, from_trades
-from tapeline_simulator.source import RUNNING
+from tapeline_simulator.bybit.frames import Frame, Key, Trade, encode
+from tapeline_simulator.bybit.instruments import Instrument, from_trades
+from tapeline_simulator.sources.source import RUNNING
 
 T0 = 1_790_000_000_000
 BTC: Key = ("spot", "BTCUSDT")

@@ -3,7 +3,7 @@
 import itertools
 import json
 
-from tapeline_spark.wire import Record, read
+from tapeline_spark.kafka.decode import Record, read
 
 START_MS = 1_790_000_000_000
 _numbers = itertools.count()

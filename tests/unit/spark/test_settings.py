@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tapeline.access import AccessRefused
+from tapeline.service.connection import AccessRefused
 from tapeline_spark.settings import BootstrapSettings, Settings
 
 REQUIRED = {

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from tapeline import artefact, features
-from tapeline.artefact import Draft
+from tapeline.model import bundle as model_bundle
+from tapeline.model import features
+from tapeline.model.bundle import Draft
 
 START_MS = 1_790_000_000_000
 
@@ -25,6 +26,6 @@ def bundle(models: Path, probability: float = 0.5, **changes: object) -> str:
         "libraries": {"scikit-learn": "1.9.1"},
     }
     x = np.zeros((2, len(features.FEATURE_NAMES)), dtype=np.float32)
-    digest = artefact.write(models, artefact.prior_forest(probability), Draft(**(fields | changes)), x)
-    artefact.promote(models, digest)
+    digest = model_bundle.write(models, model_bundle.prior_forest(probability), Draft(**(fields | changes)), x)
+    model_bundle.promote(models, digest)
     return digest

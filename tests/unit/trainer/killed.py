@@ -14,7 +14,8 @@ from pathlib import Path
 NURSERY = """
 import json, os, sys
 from kubernetes.client import ApiClient, AppsV1Api, Configuration
-from tapeline_trainer import __main__, cluster
+from tapeline_trainer import __main__
+from tapeline_trainer.rollout import kubernetes
 from urllib3.exceptions import HTTPError
 
 # The first call builds the client's models, which takes longer than a whole roll-out here.

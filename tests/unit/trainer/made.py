@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tapeline.books import Gap
+from tapeline.records.books import Gap
 from tapeline.trade import StoredTrade
-from tapeline_trainer import tape
-from tapeline_trainer.dataset import Dataset
-from tapeline_trainer.tape import STORED, Tape
+from tapeline_trainer.data import trade_table
+from tapeline_trainer.data.dataset import Dataset
+from tapeline_trainer.data.trade_table import STORED, Tape
 
 START_MS = 1_790_000_000_000
 _numbers = itertools.count()
@@ -86,11 +86,11 @@ def gap(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Gap:
 
 
 def table_of(documents: list[dict[str, Any]]) -> pa.Table:
-    return tape.from_stored(pa.Table.from_pylist(documents, schema=STORED))
+    return trade_table.from_stored(pa.Table.from_pylist(documents, schema=STORED))
 
 
 def tape_of(documents: list[dict[str, Any]], *gaps: Gap, maximum_trades: int = 10**9) -> Tape:
-    return tape.assemble(table_of(documents), gaps, maximum_trades)
+    return trade_table.assemble(table_of(documents), gaps, maximum_trades)
 
 
 def noise(count: int, seed: int, *, symbols: int = 1) -> Dataset:

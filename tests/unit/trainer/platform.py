@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tapeline import artefact, image, layer
+from tapeline.model import bundle as model_bundle
+from tapeline.model import oci_image, oci_layer
 from tapeline_trainer.settings import Settings
 
 from unit.fakes.apiserver import FakeCluster
@@ -52,7 +53,7 @@ class Platform:
         return models.bundle(self.folder / "new", probability, parent_digest=self.seed)
 
     def reference_of(self, digest: str) -> str:
-        packed = image.pack(self.folder / "new", digest)
+        packed = oci_image.pack(self.folder / "new", digest)
         return f"{NODES}/tapeline/models@{packed.index.digest}"
 
 
@@ -73,7 +74,7 @@ def kubeconfig(path: Path, address: str) -> Path:
 def platform(folder: Path, **cluster: object) -> Iterator[Platform]:
     """Start it; the service answers with whatever model the Deployment has brought up."""
     seed = models.bundle(folder / "seed")
-    packed = image.pack(folder / "seed", seed)
+    packed = oci_image.pack(folder / "seed", seed)
     registry = FakeRegistry()
     registry.blobs = {blob.digest: blob.content for blob in packed.blobs}
     registry.manifests = {m.digest: (m.media_type, m.content) for m in (*packed.manifests, packed.index)}
@@ -109,6 +110,6 @@ def provable(registry: FakeRegistry, reference: str) -> str:
         return registry.manifests[digest][1] if kind == "manifests" else registry.blobs[digest]
 
     with TemporaryDirectory() as there:
-        digest = layer.unpack(image.pull(get, reference.partition("@")[2]), Path(there))
-        assert artefact.current(Path(there)) == digest
+        digest = oci_layer.unpack(oci_image.pull(get, reference.partition("@")[2]), Path(there))
+        assert model_bundle.current(Path(there)) == digest
     return digest

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support import eventually
-from tapeline import artefact
-from tapeline_trainer import export
+from tapeline.model import bundle as model_bundle
+from tapeline_trainer.data import export
 
 from unit.trainer import made
 from unit.trainer.platform import Platform, platform, provable
@@ -49,14 +49,14 @@ def test_run_promotes_what_it_reports_and_a_worse_one_leaves_it(tmp_path: Path, 
     code, said = run(tmp_path, "--trades", str(trades))
     result = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (code, said["promoted"], said["digest"]) == (0, True, result["digest"])
-    assert artefact.current(tmp_path / "models") == said["digest"]
+    assert model_bundle.current(tmp_path / "models") == said["digest"]
     assert (tmp_path / "out" / "report.md").read_text().startswith("# Training run")
 
     noise = tmp_path / "noise.csv"
     export.to_csv(made.tape_of(aimless(6_000)), noise)
     code, after = run(tmp_path, "--trades", str(noise))
     assert (code, after["promoted"], after["digest"]) == (0, False, said["digest"])
-    assert artefact.current(tmp_path / "models") == said["digest"]
+    assert model_bundle.current(tmp_path / "models") == said["digest"]
     assert json.loads((tmp_path / "out" / "verdict.json").read_text())["promoted"] is False
 
 
@@ -73,7 +73,7 @@ def aimless(count: int) -> list[dict[str, Any]]:
 def test_first_run_without_a_signal_promotes_the_prior(tmp_path: Path) -> None:
     export.to_csv(made.tape_of(aimless(6_000)), tmp_path / "noise.csv")
     code, said = run(tmp_path, "--trades", str(tmp_path / "noise.csv"))
-    bundle = artefact.read(tmp_path / "models", said["digest"])
+    bundle = model_bundle.read(tmp_path / "models", said["digest"])
     assert (code, said["promoted"], said["promoted_kind"]) == (0, False, "prior")
     assert bundle.manifest.kind == "prior" and bundle.forest.nodes == 1
 
@@ -106,8 +106,8 @@ def test_run_killed_while_training_leaves_the_served_model(tmp_path: Path, trade
     with subprocess.Popen(command, env=changes, stdout=subprocess.PIPE, text=True) as process:
         eventually(lambda: '"data set"' in process.stdout.readline(), "training has begun", timeout_s=60)
         process.send_signal(signal.SIGKILL)
-    assert artefact.current(tmp_path / "models") == said["digest"]
-    assert artefact.read(tmp_path / "models", said["digest"]).manifest.kind == "forest"
+    assert model_bundle.current(tmp_path / "models") == said["digest"]
+    assert model_bundle.read(tmp_path / "models", said["digest"]).manifest.kind == "forest"
 
 
 def rolled(running: Platform, trades: Path, **changes: str) -> tuple[int, dict[str, Any], dict[str, Any]]:
@@ -197,4 +197,4 @@ def test_unusable_call_of_another_command_says_why(tmp_path: Path, arguments: tu
 def test_recorded_trades_end_in_a_verdict(tmp_path: Path, name: str) -> None:
     code, said = run(tmp_path, "--trades", str(Path(os.environ["CAPTURES"]) / name))
     assert code == 0 and said["message"] == "verdict"
-    assert artefact.current(tmp_path / "models") == said["digest"]
+    assert model_bundle.current(tmp_path / "models") == said["digest"]

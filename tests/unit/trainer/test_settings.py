@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tapeline.access import AccessRefused
+from tapeline.service.connection import AccessRefused
 from tapeline_trainer.__main__ import main
-from tapeline_trainer.elastic import Store
+from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings
 
 

@@ -1,4 +1,4 @@
-// Written by `python -m tapeline_board.typescript` from the schemas of the board. Do not edit.
+// Written by `python -m tapeline_board.api.typescript` from the schemas of the board. Do not edit.
 // Times are ms UTC. A number that nobody knows is null, never zero.
 
 export type Category = "spot" | "linear";

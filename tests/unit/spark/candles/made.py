@@ -7,11 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
-from tapeline_spark.candles import making, saved
-from tapeline_spark.candles.book import MINUTE_MS, Book
-from tapeline_spark.candles.changes import Candle, Key
+from tapeline_spark.candles import build
+from tapeline_spark.candles import snapshot as saved
 from tapeline_spark.candles.documents import version_of
-from tapeline_spark.wire import Record, read
+from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.state import MINUTE_MS, Book
+from tapeline_spark.kafka.decode import Record, read
 
 from unit.spark.made import record
 
@@ -86,7 +87,7 @@ def carry(book: Book, records: Iterable[Record], shown: Shown, is_caught_up: boo
     book.admit(records)
     spans = book.changed(is_caught_up)
     for span in spans:
-        for minute, item in making.candles(span).items():
+        for minute, item in build.candles(span).items():
             known = shown.get((span.key, minute))
             if known is None or version_of(item) >= version_of(known):
                 shown[span.key, minute] = item

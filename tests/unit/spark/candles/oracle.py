@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import talib
-from tapeline_spark.candles.changes import Candle
+from tapeline_spark.candles.listener import Candle
 
 MINUTE = 60_000
 WINDOWS = {"1m": 1, "5m": 5, "15m": 15, "1h": 60}

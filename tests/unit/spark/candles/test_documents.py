@@ -1,6 +1,6 @@
 import json
 
-from tapeline import candle
+from tapeline.records import candle
 from tapeline_spark.candles.documents import candle_operation, missed_operation, version_of
 
 from unit.spark.candles.made import START_MS, fresh, numbered, read_in, trade

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import talib
-from tapeline import candle
+from tapeline.records import candle
 from tapeline_spark.candles.indicators import KEPT_MINUTES, TAIL_MINUTES, compute
 
 RNG = np.random.default_rng(3)

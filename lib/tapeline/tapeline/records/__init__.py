@@ -1,0 +1,1 @@
+"""The records beside the trade: gaps, rejects, candles, reconciliation, scores, alerts."""

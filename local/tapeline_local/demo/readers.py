@@ -1,0 +1,94 @@
+"""Reads what reconcile.py compares: the exchange's ledger and everything that can be searched."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from elasticsearch import Elasticsearch, NotFoundError
+from tapeline import names
+
+from tapeline_local.demo.reconcile import Hole, Sent, Stored
+
+_PAGE = 5_000
+_KEEP_ALIVE = "2m"
+
+
+def read_ledger(path: Path) -> Iterator[Sent]:
+    """Yield the ledger's rows in their order.
+
+    Raises:
+        ValueError: a line other than the last, cut one is not JSON.
+    """
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            row = json.loads(line)
+            market = f"{row['category']}|{row['symbol']}"
+            yield Sent(
+                names.identity(names.VENUE, row["category"], row["symbol"], row["trade_id"]),
+                market,
+                row["traded_at"],
+                row["price"],
+                row["quantity"],
+                row["side"],
+            )
+
+
+def read_trades(client: Elasticsearch) -> Iterator[Stored]:
+    """Yield every trade document of every daily index."""
+    for hit in _every(client, f"{names.INDEX_TRADES_PREFIX}*"):
+        source = hit["_source"]
+        yield Stored(
+            hit["_id"],
+            f"{source['category']}|{source['symbol']}",
+            (source["traded_at"], source["sequence"] or 0, source["frame_index"]),
+            source["price"],
+            source["quantity"],
+            source["side"],
+            source["prediction_state"],
+            source["probability"],
+            source["model_digest"],
+        )
+
+
+def read_gaps(client: Elasticsearch) -> Iterator[Hole]:
+    """Yield every gap document."""
+    for hit in _every(client, names.INDEX_GAPS):
+        source = hit["_source"]
+        market = f"{source['category']}|{source['symbol']}"
+        start, stop = source["from_trade_id"], source["to_trade_id"]
+        prefix = f"{source['venue']}|{market}|"
+        first = None if start is None else prefix + start
+        yield Hole(market, first, source["from_traded_at"], prefix + stop)
+
+
+def count(client: Elasticsearch, index: str) -> int:
+    """Return the number of documents that can be searched; 0 where there is no such index."""
+    answer = client.count(index=index, ignore_unavailable=True, allow_no_indices=True)
+    return int(answer["count"])
+
+
+def _every(client: Elasticsearch, index: str) -> Iterator[dict[str, Any]]:
+    """Yield every hit of an index at one point in time, and check that none was left out."""
+    client.indices.refresh(index=index, ignore_unavailable=True, allow_no_indices=True)
+    try:
+        opened = client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)
+    except NotFoundError:
+        return
+    pit, after, seen, total = opened["id"], None, 0, None
+    try:
+        while True:
+            body: dict[str, Any] = {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}, "size": _PAGE}
+            answer = client.search(**body, sort=["_shard_doc"], search_after=after, track_total_hits=total is None)
+            total = answer["hits"]["total"]["value"] if total is None else total
+            hits = answer["hits"]["hits"]
+            if not hits:
+                break
+            yield from hits
+            seen, after, pit = seen + len(hits), hits[-1]["sort"], answer["pit_id"]
+    finally:
+        client.close_point_in_time(id=pit)
+    if seen != total:
+        raise ValueError(f"{index}: {seen} documents were read, {total} were there at that point in time")

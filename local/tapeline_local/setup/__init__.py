@@ -1,0 +1,1 @@
+"""`make setup`: Java, jars, Node.js, the board's page, schemas."""

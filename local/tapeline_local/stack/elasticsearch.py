@@ -1,0 +1,73 @@
+"""How the one Elasticsearch node is configured. Pure: text and environment.
+
+The server of the integration-test archive: the real one, with few modules and no security here.
+"""
+
+import json
+from pathlib import Path
+
+from tapeline_local.stack.kafka import FAST_JIT
+
+LOG4J = """status=error
+rootLogger.level=info
+rootLogger.appenderRef.a.ref=A
+appender.a.type=Console
+appender.a.name=A
+appender.a.layout.type=PatternLayout
+appender.a.layout.pattern=[%d{ISO8601}][%p][%c{1.}] %m%n
+"""
+
+
+def elasticsearch_yml(folder: Path, port: int, transport_port: int, exposed: str | None = None) -> str:
+    """Return elasticsearch.yml of an instance that lives in `folder`; `exposed` is a second address to listen on."""
+    hosts = ["127.0.0.1", *([exposed] if exposed else [])]
+    return f"""cluster.name: tapeline
+node.name: local
+path.data: {json.dumps(str(folder / "data"))}
+path.logs: {json.dumps(str(folder / "logs"))}
+network.host: 127.0.0.1
+http.host: {json.dumps(hosts)}
+http.port: {port}
+transport.port: {transport_port}
+discovery.type: single-node
+xpack.security.enabled: false
+action.auto_create_index: "tapeline-*"
+cluster.routing.allocation.disk.threshold_enabled: false
+node.processors: 1
+"""
+
+
+def jvm_options(shipped: str, missing_modules: tuple[str, ...]) -> str:
+    """Return jvm.options: the shipped one without what `heap_options` chooses, files nobody reads, absent modules.
+
+    Args:
+        shipped: text of config/jvm.options of the archive.
+        missing_modules: modules that the Java lacks.
+    """
+    unwanted = ("-XX:+UseG1GC", "-Xlog:gc", "-XX:+HeapDump", "-XX:ErrorFile")
+    lines = [
+        line
+        for line in shipped.splitlines()
+        if not any(word in line for word in unwanted)
+        and not any(f"--add-modules={module}" in line for module in missing_modules)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def heap_options(heap_mib: int, fast_jit: bool) -> str:
+    """Return the file of jvm.options.d that sizes the heap and chooses collector and compiler."""
+    speed = FAST_JIT if fast_jit else ("-XX:+UseG1GC",)
+    flags = (f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-XX:-AlwaysPreTouch", *speed)
+    return "\n".join(flags) + "\n"
+
+
+def environment(folder: Path, java_home: str) -> dict[str, str]:
+    """Return what bin/elasticsearch reads from its environment."""
+    return {
+        "ES_JAVA_HOME": java_home,
+        "ES_PATH_CONF": str(folder / "config"),
+        "ES_TMPDIR": str(folder / "tmp"),
+        # Of the small launcher that stays beside the server.
+        "CLI_JAVA_OPTS": "-Xmx32m -XX:TieredStopAtLevel=1",
+        "HOME": str(folder),
+    }

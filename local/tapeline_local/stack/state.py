@@ -1,0 +1,188 @@
+"""The state folder of a stack: where everything lies in it, and the files that are written before a start.
+
+ports.json  ledger.jsonl  kafka/  elasticsearch/  checkpoint/  models/  logs/PART.log
+run/        lock, socket, configuration of supervisord, one file a part for launch.py; nothing worth keeping
+"""
+
+import base64
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tapeline_local import paths
+from tapeline_local.errors import NotSetUp
+from tapeline_local.setup import pins
+from tapeline_local.setup.jvm import Jvm
+from tapeline_local.stack import (
+    elasticsearch as elastic,
+)
+from tapeline_local.stack import (
+    kafka,
+    launch,
+    parts,
+    ports,
+    supervision,
+)
+from tapeline_local.stack.options import StackOptions
+
+_FOLDERS = ("kafka", "checkpoint", "models", "logs", "run", "run/spark")
+
+
+class Saved(BaseModel):
+    """What another process must know to speak to a running stack."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parts: tuple[str, ...]
+    options: StackOptions
+    ports: dict[str, int]
+    socket: Path
+
+
+class StateFolder:
+    """One folder, its paths, and what is written to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.run = self.root / "run"
+        self.lock = self.run / "lock"
+        self.configuration = self.run / "supervisord.conf"
+        self.events = self.root / "logs" / "supervisord.log"
+        self._saved = self.run / "stack.json"
+
+    @property
+    def elasticsearch(self) -> Path:
+        """Return the folder of the Elasticsearch instance, outside where its user cannot enter the state."""
+        return paths.open_folder(self.root / "elasticsearch")
+
+    def log(self, part: str) -> Path:
+        """Return the log file of a part."""
+        return self.root / "logs" / f"{part}.log"
+
+    def log_tail(self, part: str, lines: int) -> str:
+        """Return the last lines of a part's log."""
+        path = self.log(part)
+        if not path.exists():
+            return "(no log yet)"
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 400 * lines))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+    def saved(self) -> Saved | None:
+        """Return what the last start wrote, None if there was none."""
+        return Saved.model_validate_json(self._saved.read_bytes()) if self._saved.exists() else None
+
+    def prepare(self, chosen: tuple[str, ...], options: StackOptions) -> Saved:
+        """Choose ports and write every configuration.
+
+        Raises:
+            NotSetUp: `make setup` has not made what the parts need.
+        """
+        for name in _FOLDERS:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        book = self.root / "ports.json"
+        numbers = ports.choose(ports.load(book), options.producers)
+        ports.save(book, numbers)
+        around = self._surroundings(numbers, options)
+        if "kafka" in chosen:
+            self._write_kafka(around)
+        if "elasticsearch" in chosen:
+            self._write_elasticsearch(around)
+        for part in chosen:
+            self.write_launch(part, around)
+        socket = self._socket_path()
+        text = supervision.configuration(chosen, socket, os.geteuid() == 0)
+        self.configuration.write_text(text, encoding="utf-8")
+        if self.events.exists():
+            self.events.replace(self.events.with_suffix(".log.1"))
+        saved = Saved(parts=chosen, options=options, ports=numbers, socket=socket)
+        self._saved.write_text(saved.model_dump_json(indent=2), encoding="utf-8")
+        return saved
+
+    def write_launch(self, part: str, around: parts.Surroundings) -> None:
+        """Write the file that launch.py reads when the part starts."""
+        launch.write(self.run / f"{part}.json", parts.launch(part, around), self.root, part)
+
+    def relaunch(self, part: str, saved: Saved, env: dict[str, str]) -> None:
+        """Write a part's file anew, with more environment variables."""
+        extra = saved.options.extra_env
+        more = {**extra, part: {**extra.get(part, {}), **env}}
+        options = saved.options.model_copy(update={"extra_env": more})
+        self.write_launch(part, self._surroundings(saved.ports, options))
+
+    def _surroundings(self, numbers: dict[str, int], options: StackOptions) -> parts.Surroundings:
+        if not paths.JVM_FILE.exists():
+            raise NotSetUp(paths.JVM_FILE)
+        home = paths.elasticsearch_home(pins.read(paths.CHECKOUT)["ELASTICSEARCH_VERSION"])
+        return parts.Surroundings(
+            state=self.root,
+            elasticsearch=self.elasticsearch,
+            elasticsearch_home=home,
+            jars=paths.JARS,
+            jvm=Jvm.load(paths.JVM_FILE),
+            ports=numbers,
+            options=options,
+            cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+        )
+
+    def _write_kafka(self, around: parts.Surroundings) -> None:
+        if not (around.jars / "kafka").is_dir():
+            raise NotSetUp(around.jars / "kafka")
+        folder, numbers = self.root / "kafka", around.ports
+        expose = around.options.expose
+        text = kafka.server_properties(
+            folder / "data",
+            numbers["kafka"],
+            numbers["kafka_controller"],
+            around.options.partitions,
+            f"{expose}:{numbers['kafka_exposed']}" if expose else None,
+        )
+        (folder / "server.properties").write_text(text, encoding="utf-8")
+        (folder / "log4j2.properties").write_text(kafka.LOG4J, encoding="utf-8")
+
+    def _write_elasticsearch(self, around: parts.Surroundings) -> None:
+        if not around.elasticsearch_home.is_dir():
+            raise NotSetUp(around.elasticsearch_home)
+        folder, options = around.elasticsearch, around.options
+        config = folder / "config"
+        for name in ("config/jvm.options.d", "data", "logs", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        shipped = (around.elasticsearch_home / "config" / "jvm.options").read_text(encoding="utf-8")
+        heap = elastic.heap_options(options.elasticsearch_heap_mib, options.fast_jit)
+        numbers = around.ports
+        yml = elastic.elasticsearch_yml(
+            folder, numbers["elasticsearch"], numbers["elasticsearch_transport"], options.expose
+        )
+        files = {
+            "jvm.options": elastic.jvm_options(shipped, around.jvm.missing_modules),
+            "jvm.options.d/heap.options": heap,
+            "elasticsearch.yml": yml,
+            "log4j2.properties": elastic.LOG4J,
+        }
+        for name, text in files.items():
+            (config / name).write_text(text, encoding="utf-8")
+        if paths.needs_unprivileged_user():
+            for entry in (folder, *folder.rglob("*")):
+                os.chown(entry, paths.UNPRIVILEGED_ID, paths.UNPRIVILEGED_ID, follow_symlinks=False)
+
+    def _socket_path(self) -> Path:
+        socket = self.run / "supervisor.sock"
+        if supervision.is_plain(socket):
+            return socket
+        return Path(tempfile.mkdtemp(prefix="tapeline-")) / "supervisor.sock"
+
+    def forget_run(self) -> None:
+        """Remove what only a running stack needs."""
+        saved = self.saved()
+        if saved and saved.socket.parent != self.run:
+            shutil.rmtree(saved.socket.parent, ignore_errors=True)
+        self._saved.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete all data of this stack, also what lies outside the folder."""
+        shutil.rmtree(self.elasticsearch, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""HTTP: routes, query parameters, security headers, the types of the page."""

@@ -1,0 +1,168 @@
+"""What can be asked for: spans of time and filters, checked, and as clauses of an Elasticsearch query. Pure.
+
+To add a filter: a field of TradeQuery and its clause in `Filters.clauses`.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from tapeline import trade
+from tapeline.records import candle
+
+from tapeline_board.api.schemas.market import Category, EventName, PredictionState, Side
+from tapeline_board.errors import InvalidQuery
+
+SYMBOLS_MAX: Final = 12
+"""Most symbols that are shown side by side."""
+BUCKETS_MAX: Final = 240
+MINUTES_MAX: Final = 1_500
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+WINDOW_MS: Final = 15 * candle.MINUTE_MS
+_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
+
+Clause = dict[str, Any]
+_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
+_Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, ms UTC, its end exclusive."""
+
+    from_ms: int
+    to_ms: int
+
+    def clause(self, field: str = "@timestamp") -> Clause:
+        """Return the query clause of documents in it."""
+        # The format is said: a bare number would be read as a year by a field of another format.
+        return {"range": {field: {"gte": self.from_ms, "lt": self.to_ms, "format": "epoch_millis"}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which trades; None and empty: all."""
+
+    category: Category | None = None
+    symbols: tuple[str, ...] = ()
+    side: Side | None = None
+    prediction: int | None = None
+    state: PredictionState | None = None
+
+    def clauses(self) -> list[Clause]:
+        """Return the query clauses of matching trades."""
+        wanted: dict[str, str | int | None] = {"category": self.category, "side": self.side}
+        wanted |= {"prediction": self.prediction, "prediction_state": self.state}
+        found: list[Clause] = [{"term": {field: value}} for field, value in wanted.items() if value is not None]
+        return found + ([{"terms": {"symbol": list(self.symbols)}}] if self.symbols else [])
+
+    def of_symbols(self) -> "Filters":
+        """Return these without what only trades have: for candles, books, gaps and alerts."""
+        return Filters(self.category, self.symbols)
+
+
+ALL: Final = Filters()
+
+
+def interval_ms(span: Span) -> int:
+    """Return the shortest bucket of a round length with which a span has at most BUCKETS_MAX.
+
+    One more than fits by length may begin in it: a span need not begin where a bucket does.
+    """
+    length_ms = span.to_ms - span.from_ms
+    return next(step * 1000 for step in _STEPS_S if length_ms <= (BUCKETS_MAX - 1) * step * 1000)
+
+
+def aligned(now_ms: int, window_ms: int) -> Span:
+    """Return the window that ends now, begun where a bucket of its interval does."""
+    step = interval_ms(Span(0, window_ms))
+    return Span((now_ms - window_ms) // step * step, now_ms + 1)
+
+
+def minutes_until(now_ms: int, minutes: int) -> Span:
+    """Return so many whole minutes, the one that runs now among them."""
+    end_ms = now_ms // candle.MINUTE_MS * candle.MINUTE_MS + candle.MINUTE_MS
+    return Span(end_ms - minutes * candle.MINUTE_MS, end_ms)
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpanQuery(_Query):
+    """Base of questions about a time; without one, the last quarter of an hour."""
+
+    from_: Annotated[_EpochMs | None, Field(alias="from")] = None
+    to: _EpochMs | None = None
+
+    def span(self, now_ms: int, longest_ms: int = 232 * DAY_MS) -> Span:
+        """Return the span that is asked for.
+
+        Raises:
+            InvalidQuery: it ends before it begins, or is too long.
+        """
+        to_ms = now_ms + 1 if self.to is None else self.to
+        from_ms = to_ms - WINDOW_MS if self.from_ is None else self.from_
+        if not 0 < to_ms - from_ms <= longest_ms:
+            raise InvalidQuery(f"`from` must be before `to`, and no more than {longest_ms // HOUR_MS} h before it")
+        return Span(from_ms, to_ms)
+
+
+class SymbolQuery(SpanQuery):
+    """About one symbol."""
+
+    category: Category
+    symbol: _Symbol
+
+
+class BooksQuery(SpanQuery):
+    """About minutes, gaps and alerts."""
+
+    category: Category | None = None
+    symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
+
+    def filters(self) -> Filters:
+        """Return the filters, equal for equal questions."""
+        return Filters(self.category, tuple(sorted(set(self.symbol))))
+
+
+class TradeQuery(BooksQuery):
+    """About trades."""
+
+    side: Side | None = None
+    prediction: Annotated[int | None, Field(ge=0, le=1)] = None
+    state: PredictionState | None = None
+
+    def filters(self) -> Filters:
+        """Return the filters, equal for equal questions."""
+        symbols = tuple(sorted(set(self.symbol)))
+        return Filters(self.category, symbols, self.side, self.prediction, self.state)
+
+
+class TapeQuery(TradeQuery):
+    """About the newest trades; without `from` and `to`, of whatever time."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+class StreamQuery(_Query):
+    """What a stream is to bring; the window ends now and moves."""
+
+    category: Category | None = None
+    symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
+    side: Side | None = None
+    prediction: Annotated[int | None, Field(ge=0, le=1)] = None
+    state: PredictionState | None = None
+    window_ms: Annotated[int, Field(ge=candle.MINUTE_MS, le=DAY_MS)] = WINDOW_MS
+    """Length of the six views and of the books."""
+    chart_category: Category | None = None
+    chart_symbol: _Symbol | None = None
+    """Whose candles; none without both."""
+    events: Annotated[list[EventName], Field(max_length=16)] = []
+    """Which events beside `status`; empty: all."""
+
+    def filters(self) -> Filters:
+        """Return the filters, equal for equal questions."""
+        symbols = tuple(sorted(set(self.symbol)))
+        return Filters(self.category, symbols, self.side, self.prediction, self.state)

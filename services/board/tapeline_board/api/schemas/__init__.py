@@ -1,0 +1,1 @@
+"""Schemas of every response and event; the front end's types are written from them."""

@@ -1,0 +1,1 @@
+"""Requests to Elasticsearch and to the inference service."""

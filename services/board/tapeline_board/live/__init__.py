@@ -1,0 +1,1 @@
+"""Shared polls of Elasticsearch and the server-sent events fed by them."""

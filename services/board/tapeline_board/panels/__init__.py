@@ -1,0 +1,1 @@
+"""One module a panel: its query, and how the response is parsed."""

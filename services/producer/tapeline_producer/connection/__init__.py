@@ -1,0 +1,1 @@
+"""WebSocket connections: connect, subscribe, read, detect stalls, reconnect."""

@@ -1,0 +1,1 @@
+"""What is asked of an exchange, and which of its symbols are followed."""

@@ -1,0 +1,1 @@
+"""Gap detection, and reading the log to learn what Kafka holds already."""

@@ -1,0 +1,1 @@
+"""Writing to Kafka: trades, overflow, delivery reports, counts."""

@@ -1,0 +1,1 @@
+"""Sharing the instruments out among the replicas of the producer."""

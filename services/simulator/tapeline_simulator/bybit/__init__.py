@@ -1,0 +1,1 @@
+"""Bybit V5's wire format: frames, socket protocol, REST, recordings."""

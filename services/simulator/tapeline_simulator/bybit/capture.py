@@ -1,0 +1,101 @@
+"""Recorded Bybit frames, one JSON object a line: `{recv_ts, conn, addr, frame}`.
+
+They are sent again as they were recorded: same values, same digits, same order. The category is
+the last part of `addr`, the pace that of `recv_ts` (seconds). Only reads; replay.py sends.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tapeline_simulator.bybit.frames import FORMATS, FrameIndex, Key, Trade
+from tapeline_simulator.errors import CaptureRefused
+from tapeline_simulator.sources.replay import Item, Recording
+
+
+def read(path: Path) -> Recording:
+    """Read a capture.
+
+    A trade that comes again exactly as before is left out and counted.
+
+    Raises:
+        CaptureRefused: a line is not such an object, or an identity comes again with other values.
+    """
+    seen: dict[tuple[Key, str], dict[str, Any]] = {}
+    indices: dict[Key, FrameIndex] = {}
+    items: list[Item] = []
+    duplicates = 0
+    first_s: float | None = None
+    for place, record in _records(path):
+        try:
+            key = _key(record)
+            received_s = float(record["recv_ts"])
+            frame = record["frame"]
+            fresh = [fields for fields in frame["data"] if _is_new(seen, key, fields)]
+            index = indices.setdefault(key, FrameIndex())
+            trades = [_trade(key, fields, index) for fields in fresh]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CaptureRefused(path, place, str(error), "it must be a recorded publicTrade frame") from error
+        duplicates += len(frame["data"]) - len(fresh)
+        first_s = received_s if first_s is None else first_s
+        if trades:
+            payload = orjson.dumps({**frame, "data": fresh})
+            items.append(Item((received_s - first_s) * 1000, key, trades, payload))
+    if not items:
+        raise CaptureRefused(path, "content", "empty", "a recording must hold a trade")
+    return Recording(_in_time(items), duplicates)
+
+
+def _in_time(items: list[Item]) -> list[Item]:
+    """Hold an item back until those before it are out: the order of the file wins over its clock."""
+    latest = 0.0
+    held = []
+    for item in items:
+        latest = max(latest, item.offset_ms)
+        held.append(item._replace(offset_ms=latest))
+    return held
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            place = f"line {number}"
+            try:
+                yield place, orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise CaptureRefused(path, place, line[:80], "it must be a JSON object") from error
+
+
+def _key(record: dict[str, Any]) -> Key:
+    category = str(record["addr"]).rpartition("/")[2]
+    if category not in FORMATS:
+        raise ValueError(f"category {category!r} of addr; known: {sorted(FORMATS)}")
+    prefix, _, symbol = str(record["frame"]["topic"]).partition(".")
+    if prefix != "publicTrade" or not symbol:
+        raise ValueError(f"topic {record['frame']['topic']!r}")
+    return category, symbol
+
+
+def _is_new(seen: dict[tuple[Key, str], dict[str, Any]], key: Key, fields: dict[str, Any]) -> bool:
+    before = seen.setdefault((key, fields["i"]), fields)
+    if before != fields:
+        raise ValueError(f"trade id {fields['i']!r} a second time, with other values")
+    return before is fields
+
+
+def _trade(key: Key, fields: dict[str, Any], index: FrameIndex) -> Trade:
+    traded_at, sequence = int(fields["T"]), fields.get("seq")
+    return Trade(
+        trade_id=fields["i"],
+        traded_at=traded_at,
+        price=fields["p"],
+        quantity=fields["v"],
+        side=fields["S"],
+        sequence=sequence,
+        frame_index=index.of(traded_at, sequence),
+        tick_direction=fields.get("L"),
+        is_block_trade=bool(fields.get("BT", False)),
+        is_rpi=fields.get("RPI"),
+    )

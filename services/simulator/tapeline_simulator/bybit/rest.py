@@ -1,0 +1,211 @@
+"""What Bybit V5's public REST interface answers.
+
+Pure: parameters and a view of the exchange in, `(retCode, retMsg, result)` out; routes.py serves it.
+To add a path: add it to PATHS.
+Source: https://bybit-exchange.github.io/docs/v5/market/recent-trade and its neighbours.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import parse_qs, quote, unquote
+
+from tapeline_simulator.bybit.frames import Key, Trade
+from tapeline_simulator.bybit.instruments import Instrument, plain
+
+PARAMETER_ERROR: Final = 10001
+INVALID_SYMBOL: Final = 10029
+CATEGORIES: Final = ("spot", "linear")
+RECENT_LIMITS: Final = {"spot": (60, 60), "linear": (500, 1000)}
+"""(default, most) trades a category's recent-trade shows."""
+INSTRUMENTS_LIMIT: Final = (500, 1000)
+
+Parameters = Mapping[str, str]
+
+
+class View(Protocol):
+    """What REST sees of the exchange."""
+
+    @property
+    def instruments(self) -> Mapping[Key, Instrument]:
+        """Return what exists."""
+
+    def recent(self, key: Key, limit: int) -> list[Trade]:
+        """Return the last trades of a symbol, newest first."""
+
+
+class Result(NamedTuple):
+    """The variable parts of the envelope."""
+
+    code: int
+    message: str
+    result: dict[str, Any]
+
+
+class _Refused(Exception):
+    """A request that Bybit refuses with a retCode."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def answer(path: str, parameters: Parameters, view: View, now_ns: int) -> Result | None:
+    """Answer one request.
+
+    Args:
+        path: what follows /v5/market/.
+        parameters: the query, decoded.
+        view: the exchange.
+        now_ns: ns UTC.
+
+    Returns:
+        The answer, or None where there is no such path.
+    """
+    handle = PATHS.get(path)
+    if handle is None:
+        return None
+    try:
+        return Result(0, "OK", handle(parameters, view, now_ns))
+    except _Refused as refused:
+        return Result(refused.code, refused.message, {})
+
+
+def envelope(result: Result, now_ns: int) -> dict[str, Any]:
+    """Return the body of an answer."""
+    return {
+        "retCode": result.code,
+        "retMsg": result.message,
+        "result": result.result,
+        "retExtInfo": {},
+        "time": now_ns // 1_000_000,
+    }
+
+
+def _time(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+    return {"timeSecond": str(now_ns // 10**9), "timeNano": str(now_ns)}
+
+
+def _instruments_info(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+    category = _category(parameters)
+    limit = _limit(parameters, *INSTRUMENTS_LIMIT)
+    listed = _chosen(parameters, view, category)
+    if parameters.get("status", "Trading") != "Trading":
+        listed = []
+    if category == "spot":
+        return {"category": category, "list": [instrument.describe() for instrument in listed]}
+    if base_coin := parameters.get("baseCoin"):
+        listed = [instrument for instrument in listed if instrument.base_coin == base_coin]
+    start = _behind_cursor(parameters.get("cursor", ""), listed)
+    page = listed[start : start + limit]
+    more = start + limit < len(listed)
+    # Bybit gives the cursor already URL-encoded.
+    cursor = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="") if more else ""
+    return {
+        "category": category,
+        "list": [instrument.describe() for instrument in page],
+        "nextPageCursor": cursor,
+    }
+
+
+def _behind_cursor(cursor: str, listed: list[Instrument]) -> int:
+    """Return where the next page starts; a client may have encoded the cursor once more."""
+    if not cursor:
+        return 0
+    last = parse_qs(unquote(cursor)).get("last", [""])[0]
+    for number, instrument in enumerate(listed):
+        if instrument.symbol == last:
+            return number + 1
+    raise _Refused(PARAMETER_ERROR, "params error: cursor invalid")
+
+
+def _tickers(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+    category = _category(parameters)
+    listed = _chosen(parameters, view, category)
+    return {"category": category, "list": [_ticker(instrument, view) for instrument in listed]}
+
+
+def _ticker(instrument: Instrument, view: View) -> dict[str, Any]:
+    trades = view.recent((instrument.category, instrument.symbol), 1)
+    last = trades[0].price if trades else instrument.open_price
+    tick, opened = Decimal(instrument.tick_size), Decimal(instrument.open_price)
+    bought = bool(trades) and trades[0].side == "Buy"
+    bid = Decimal(last) - tick if bought else Decimal(last)
+    fields = {
+        "symbol": instrument.symbol,
+        "bid1Price": format(bid, "f"),
+        "bid1Size": instrument.quantity_step,
+        "ask1Price": format(bid + tick, "f"),
+        "ask1Size": instrument.quantity_step,
+        "lastPrice": last,
+        "prevPrice24h": instrument.open_price,
+        "price24hPcnt": plain((Decimal(last) / opened - 1).quantize(Decimal("0.0001"))),
+        "highPrice24h": format(max(Decimal(last), opened), "f"),
+        "lowPrice24h": format(min(Decimal(last), opened), "f"),
+        "turnover24h": instrument.turnover_24h,
+        "volume24h": instrument.volume_24h,
+    }
+    if instrument.category == "spot":
+        return {**fields, "usdIndexPrice": last}
+    return {**fields, "indexPrice": last, "markPrice": last, "fundingRate": "0.0001"}
+
+
+def _recent_trade(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+    category = _category(parameters)
+    symbol = parameters.get("symbol", "")
+    if not symbol:
+        raise _Refused(PARAMETER_ERROR, "params error: symbol is required")
+    _chosen(parameters, view, category)
+    trades = view.recent((category, symbol), _limit(parameters, *RECENT_LIMITS[category]))
+    return {"category": category, "list": [_executed(symbol, trade) for trade in trades]}
+
+
+def _executed(symbol: str, trade: Trade) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "execId": trade.trade_id,
+        "symbol": symbol,
+        "price": trade.price,
+        "size": trade.quantity,
+        "side": trade.side,
+        "time": str(trade.traded_at),
+        "isBlockTrade": trade.is_block_trade,
+    }
+    if trade.is_rpi is not None:
+        fields["isRPITrade"] = trade.is_rpi
+    if trade.sequence is not None:
+        fields["seq"] = str(trade.sequence)
+    return fields
+
+
+def _category(parameters: Parameters) -> str:
+    category = parameters.get("category", "")
+    if category not in CATEGORIES:
+        raise _Refused(PARAMETER_ERROR, "params error: category invalid")
+    return category
+
+
+def _chosen(parameters: Parameters, view: View, category: str) -> list[Instrument]:
+    listed = [instrument for key, instrument in view.instruments.items() if key[0] == category]
+    symbol = parameters.get("symbol", "")
+    if not symbol:
+        return listed
+    chosen = [instrument for instrument in listed if instrument.symbol == symbol]
+    if not chosen:
+        raise _Refused(INVALID_SYMBOL, f"The requested symbol is invalid: {symbol}")
+    return chosen
+
+
+def _limit(parameters: Parameters, default: int, most: int) -> int:
+    """Return the limit asked for, cut to what the path gives at most."""
+    text = parameters.get("limit", "") or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise _Refused(PARAMETER_ERROR, "params error: limit invalid")
+    return min(int(text), most)
+
+
+PATHS: Final[dict[str, Callable[[Parameters, View, int], dict[str, Any]]]] = {
+    "time": _time,
+    "instruments-info": _instruments_info,
+    "tickers": _tickers,
+    "recent-trade": _recent_trade,
+}

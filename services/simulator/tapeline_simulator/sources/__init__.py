@@ -1,0 +1,1 @@
+"""Where trades come from: the synthetic market and replays."""

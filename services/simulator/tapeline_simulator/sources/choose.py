@@ -1,0 +1,43 @@
+"""Which source the settings ask for."""
+
+import logging
+from typing import Final
+
+from tapeline_simulator.bybit import capture
+from tapeline_simulator.bybit.frames import NewerFields
+from tapeline_simulator.errors import CaptureMissing, CaptureRefused
+from tapeline_simulator.settings import Settings
+from tapeline_simulator.sources import normalised
+from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.replay import Recording, Replay
+from tapeline_simulator.sources.source import Source
+
+log = logging.getLogger(__name__)
+SUFFIXES: Final = (".jsonl", ".parquet")
+
+
+def make(settings: Settings) -> Source:
+    """Make the source.
+
+    Raises:
+        CaptureMissing: a replay without a file.
+        CaptureRefused: the file is not a recording.
+    """
+    if settings.source == "market":
+        return Market(settings.seed, settings.rate_per_s, _newer(settings))
+    recording = _read(settings)
+    log.info("recording read", extra={"frames": len(recording.items), "duplicates": recording.duplicates})
+    return Replay(recording, settings.speed, settings.start_grace_s * 1000)
+
+
+def _newer(settings: Settings) -> NewerFields:
+    return NewerFields(sequence=settings.with_sequence, rpi=settings.with_rpi)
+
+
+def _read(settings: Settings) -> Recording:
+    path = settings.capture
+    if path is None or not path.is_file():
+        raise CaptureMissing(path)
+    if path.suffix not in SUFFIXES:
+        raise CaptureRefused(path, "name", path.name, f"it must end in one of {SUFFIXES}")
+    return capture.read(path) if path.suffix == ".jsonl" else normalised.read(path, _newer(settings))

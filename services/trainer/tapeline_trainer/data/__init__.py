@@ -1,0 +1,1 @@
+"""From stored trades to the rows that a forest learns from."""

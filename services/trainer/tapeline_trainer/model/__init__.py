@@ -1,0 +1,1 @@
+"""Training, evaluation, the promotion gate, the bundle and the report."""

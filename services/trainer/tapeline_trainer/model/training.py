@@ -1,0 +1,84 @@
+"""Growing the forest and setting its threshold.
+
+Pure given its seed. Leaves are kept large: that is what calibrates a forest on noisy labels, where
+`class_weight` would destroy it. Work is bounded by drawing at most so many rows a tree.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import matthews_corrcoef
+from tapeline.model.features import Floats, Ints
+
+from tapeline_trainer.data.dataset import Singles
+
+_ROWS_A_LEAF: Final = 2_000
+NEUTRAL_THRESHOLD: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How a forest is grown: see settings.py."""
+
+    trees: int
+    leaf_rows: int
+    depth: int
+    samples_per_tree: int
+    jobs: int
+    seed: int
+
+
+def leaf_rows(rows: int, least: int) -> int:
+    """Return the least rows in a leaf: `least`, and one leaf in 2,000 of the rows where that is more."""
+    return max(least, rows // _ROWS_A_LEAF)
+
+
+def grow(x: Singles, y: Ints, growth: Growth) -> RandomForestClassifier:
+    """Return a fitted forest, the same for the same arguments whatever the number of threads.
+
+    Args:
+        x: (n, k) float32, finite.
+        y: (n,) int64, both classes present.
+        growth: how.
+    """
+    drawn = min(growth.samples_per_tree, len(y))
+    forest = RandomForestClassifier(
+        n_estimators=growth.trees,
+        # Leaves are sized by what a tree sees, which is never more than `drawn` rows.
+        min_samples_leaf=leaf_rows(drawn, growth.leaf_rows),
+        max_depth=growth.depth,
+        max_samples=drawn,
+        n_jobs=growth.jobs,
+        random_state=growth.seed,
+    )
+    forest.fit(x, y)
+    # Threads add the trees up in the order they finish, which moves the last bit.
+    forest.set_params(n_jobs=1)
+    return forest
+
+
+def probabilities(forest: RandomForestClassifier, x: Singles) -> Floats:
+    """Return (n,) float64, chance of class 1; empty for no rows."""
+    if not len(x):
+        return np.empty(0)
+    answers: Floats = forest.predict_proba(x)[:, 1]
+    return answers
+
+
+def best_threshold(probability: Floats, y: Ints) -> float:
+    """Return the threshold with the highest Matthews correlation among 99 quantiles.
+
+    A prediction is 1 where the probability is at or above it. Of equally good ones, the lowest; 0.5
+    where only one class is present.
+
+    Args:
+        probability: (n,) float64 in [0, 1].
+        y: (n,) int64, 0 or 1.
+    """
+    if len(np.unique(y)) < 2:
+        return NEUTRAL_THRESHOLD
+    candidates = np.unique(np.quantile(probability, np.linspace(0.01, 0.99, 99)))
+    scores = [matthews_corrcoef(y, probability >= candidate) for candidate in candidates]
+    return float(candidates[int(np.argmax(scores))])

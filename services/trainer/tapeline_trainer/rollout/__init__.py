@@ -1,0 +1,1 @@
+"""Rolling a model out: registry, serving target, monitoring."""

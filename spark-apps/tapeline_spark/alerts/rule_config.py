@@ -1,0 +1,147 @@
+"""The rules of alerts as configuration: a YAML file, validated. What they mean: rules.py.
+
+To add a kind of rule: a class here, in Rule, its finding in rules.py, and its name in tapeline.alert.KINDS.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tapeline import names, trade
+from tapeline.records import candle
+
+from tapeline_spark.errors import RulesUnusable
+
+DEFAULT: Final = Path(__file__).with_name("rules.yaml")
+
+_Window = Literal["1m", "5m", "15m", "1h"]
+_Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
+
+
+class _Rule(BaseModel):
+    """What every rule has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    """Part of each alert's identity: under another name everything is found anew."""
+    severity: Literal["info", "warning", "critical"] = "warning"
+
+
+class _SymbolRule(_Rule):
+    """A rule about symbols."""
+
+    categories: tuple[Literal["spot", "linear"], ...] = names.CATEGORIES
+    symbols: tuple[_Symbol, ...] = ()
+    """Empty: all."""
+
+    def is_about(self, category: str, symbol: str) -> bool:
+        """Return whether a symbol is one of the rule's."""
+        return category in self.categories and (not self.symbols or symbol in self.symbols)
+
+
+class PriceMove(_SymbolRule):
+    """A price within the minute lies that far from the close at the window's beginning; once an episode and way."""
+
+    kind: Literal["price_move"]
+    window: _Window = "5m"
+    threshold_bp: Annotated[float, Field(gt=0, le=1_000_000)]
+    rest_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
+    """Minutes without a finding after which the next one is a new episode; None: as many as the window has."""
+
+    @property
+    def rest_ms(self) -> int:
+        """How long an episode must have rested to have ended."""
+        return (self.rest_minutes or candle.WINDOWS_MINUTES[self.window]) * candle.MINUTE_MS
+
+
+class VolumeBurst(_SymbolRule):
+    """The volume a minute within the window is that many times its mean over the rest of the hour."""
+
+    kind: Literal["volume_burst"]
+    window: Literal["1m", "5m", "15m"] = "1m"
+    ratio: Annotated[float, Field(gt=1)]
+    least_trades: Annotated[int, Field(ge=1)] = 50
+    """In the minute; below, one large trade would be a burst."""
+    rest_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
+
+    @property
+    def rest_ms(self) -> int:
+        """How long an episode must have rested to have ended."""
+        return self.rest_minutes * candle.MINUTE_MS
+
+
+class SilentSymbol(_SymbolRule):
+    """No trade for that long: of a symbol while others trade, or of any at all."""
+
+    kind: Literal["silent_symbol"]
+    of: Literal["symbol", "feed"] = "symbol"
+    after_s: Annotated[float, Field(ge=5)]
+    least_trades_an_hour: Annotated[float, Field(ge=0)] = 0.0
+    """Of a symbol, in the hour before it fell silent; those that trade less are not waited for."""
+
+
+class FeedHole(_SymbolRule):
+    """A producer reports that trades may be missing."""
+
+    kind: Literal["feed_hole"]
+    least_s: Annotated[float, Field(ge=0)] = 0.0
+    """Shorter holes are not told of."""
+
+
+class ModelBelowPrior(_Rule):
+    """Over a whole window of the clock, a model's Brier score is worse than its prior's; once in a row of such."""
+
+    kind: Literal["model_below_prior"]
+    window_minutes: Literal[15, 30, 60, 120, 240, 480, 720, 1440] = 60
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much worse it must be."""
+    least_predictions: Annotated[int, Field(ge=1)] = 1000
+    grace_minutes: Annotated[int, Field(ge=0, le=120)] = 5
+    """After the window's end, for the last predictions to be scored."""
+
+
+class ModelExpired(_Rule):
+    """The served model has expired, or will."""
+
+    kind: Literal["model_expired"]
+    ahead_hours: Annotated[float, Field(ge=0, le=8760)] = 0.0
+
+
+Rule = Annotated[
+    PriceMove | VolumeBurst | SilentSymbol | FeedHole | ModelBelowPrior | ModelExpired, Field(discriminator="kind")
+]
+
+
+class Rules(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ring_within_minutes: Annotated[float, Field(gt=0)] = 30.0
+    """A finding that is older when it is made is stored, and sent to nobody."""
+    rules: tuple[Rule, ...]
+
+
+def load(path: Path | None) -> Rules:
+    """Return the rules of a file, or those of the shipped one.
+
+    Raises:
+        RulesUnusable: it cannot be read, or breaks a rule; the message names each.
+    """
+    where = path or DEFAULT
+    try:
+        found: Any = yaml.safe_load(where.read_text(encoding="utf-8"))
+        rules = Rules.model_validate(found)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RulesUnusable(where, getattr(error, "strerror", None) or "not UTF-8") from None
+    except yaml.YAMLError as error:
+        raise RulesUnusable(where, " ".join(str(error).split())) from None
+    except ValidationError as error:
+        broken = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
+        raise RulesUnusable(where, "; ".join(broken)) from None
+    given = [rule.name for rule in rules.rules]
+    if len(set(given)) < len(given):
+        raise RulesUnusable(where, f"names were {', '.join(given)}; each may stand once")
+    return rules

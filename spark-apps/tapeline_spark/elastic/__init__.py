@@ -1,0 +1,1 @@
+"""Writing to Elasticsearch: templates, documents, bulk requests."""

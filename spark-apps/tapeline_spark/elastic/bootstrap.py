@@ -1,0 +1,38 @@
+"""Prepares Elasticsearch once: index templates, and retention if it is asked for.
+
+`python -m tapeline_spark.elastic.bootstrap` waits for Elasticsearch and exits with 0, or with 1 and the reason.
+It may be run again at any time. Where it runs, the stream has STREAM_TEMPLATES=external and
+needs no right to templates.
+Wiring only: what is put stands in index_templates.py.
+"""
+
+import logging
+import sys
+
+from tapeline.service import logging as logs
+from tapeline.service.connection import AccessRefused
+
+from tapeline_spark.elastic.sink import ElasticSink
+from tapeline_spark.errors import StreamError
+from tapeline_spark.settings import BootstrapSettings
+
+log = logging.getLogger("tapeline_spark.elastic.bootstrap")
+
+
+def main() -> int:
+    """Put everything in place; 1 after an error that a person or a later attempt may heal."""
+    settings = BootstrapSettings()  # type: ignore[call-arg]
+    logs.configure("bootstrap", settings.log_level)
+    logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
+    try:
+        sink = ElasticSink(settings, settings.hold_s, 1, lambda reason: None)
+        sink.prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
+    except (StreamError, AccessRefused) as error:
+        log.error(str(error), extra={"error": type(error).__name__})
+        return 1
+    log.info("index templates are in place", extra={"retention_days": settings.retention_days})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

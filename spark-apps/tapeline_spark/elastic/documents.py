@@ -1,0 +1,104 @@
+"""Documents for Elasticsearch and the operations that carry them. Pure."""
+
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import orjson
+from tapeline import names, trade
+from tapeline.model import features
+from tapeline.records import books
+
+from tapeline_spark.kafka.decode import Record, Unreadable, object_body
+
+_LINE_END: Final = b"\n"
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """One document to write, and where in the log it came from if it is of one record."""
+
+    index: str
+    identity: str
+    source: bytes
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+    kind: Literal["create", "index", "update"] = "create"
+    """`create` leaves what stands, `index` writes over it, `update` changes fields of it."""
+    version: int | None = None
+    """With `index`: it only writes over what has no higher one."""
+
+    def lines(self) -> bytes:
+        """Return the two lines of a bulk request."""
+        place: dict[str, Any] = {"_index": self.index, "_id": self.identity}
+        if self.version is not None:
+            place |= {"version": self.version, "version_type": "external_gte"}
+        return b"".join((orjson.dumps({self.kind: place}), _LINE_END, self.source, _LINE_END))
+
+
+class Verdict(NamedTuple):
+    """What is said of one trade: a state, and numbers only where the state is `ok`."""
+
+    state: str
+    probability: float | None = None
+    prediction: int | None = None
+    model_digest: str | None = None
+
+
+def trade_operation(record: Record, verdict: Verdict, indexed_at_ms: int, topic: str) -> Operation:
+    """Return the creation of a trade's document, the exchange's own digits kept."""
+    item = record.trade
+    added: dict[str, Any] = {
+        "@timestamp": item.traded_at,
+        "is_buy": item.side == "Buy",
+        "indexed_at": indexed_at_ms,
+        "delay_ms": indexed_at_ms - item.traded_at,
+        "feed_ms": item.received_at - item.traded_at,
+        "own_ms": indexed_at_ms - item.received_at,
+        "probability": verdict.probability,
+        "prediction": verdict.prediction,
+        "prediction_state": verdict.state,
+        "model_digest": verdict.model_digest,
+        "feature_version": features.VERSION,
+    }
+    source = object_body(record) + b"," + orjson.dumps(added)[1:]
+    index = names.index_for_trade(item.traded_at)
+    return Operation(index, trade.identity_of(item), source, topic, record.partition, record.offset)
+
+
+def unreadable_operation(item: Unreadable, rejected_at_ms: int, topic: str) -> Operation:
+    """Return the creation of a reject for a value of the log that is no trade."""
+    reject = books.Reject.of("spark", item.reason, item.value, rejected_at_ms)
+    return _reject_operation(reject, topic, item.partition, item.offset)
+
+
+def refused_operation(refused: Operation, reason: str, rejected_at_ms: int) -> Operation:
+    """Return the creation of a reject for a document that Elasticsearch would not take."""
+    reject = books.Reject.of("elasticsearch", reason, refused.source, rejected_at_ms)
+    return _reject_operation(reject, refused.topic, refused.partition, refused.offset)
+
+
+def reject_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
+    """Return the creation of a reject that the producer reported, or of its unreadable report."""
+    try:
+        reject = books.Reject.model_validate_json(value)
+    except ValueError as error:
+        reject = books.Reject.of("spark", f"unreadable reject: {error}", value, now_ms)
+    return _reject_operation(reject, topic, partition, offset)
+
+
+def gap_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
+    """Return the creation of a gap that the producer reported, or of a reject where it is unreadable."""
+    try:
+        gap = books.Gap.model_validate_json(value)
+    except ValueError as error:
+        reject = books.Reject.of("spark", f"unreadable gap: {error}", value, now_ms)
+        return _reject_operation(reject, topic, partition, offset)
+    source = orjson.dumps({"@timestamp": gap.detected_at, **gap.model_dump()})
+    return Operation(names.INDEX_GAPS, gap.identity(), source, topic, partition, offset)
+
+
+def _reject_operation(reject: books.Reject, topic: str, partition: int, offset: int) -> Operation:
+    place = {"topic": topic, "partition": partition, "offset": offset}
+    source = orjson.dumps({"@timestamp": reject.rejected_at, **reject.model_dump(), **place})
+    identity = f"{topic}|{partition}|{offset}"
+    return Operation(names.INDEX_REJECTS, identity, source, topic, partition, offset)

@@ -1,0 +1,67 @@
+"""The index templates of the platform and its retention, as data. Pure; elastic.py puts them in place."""
+
+from typing import Any, Final
+
+from tapeline import names, trade
+from tapeline.records import (
+    alert,
+    books,
+    candle,
+    reconciliation,
+    score,
+)
+
+PRIORITY: Final = 500
+
+
+def templates(replicas: int, refresh_interval: str, with_retention: bool = False) -> dict[str, dict[str, Any]]:
+    """Return every index template by name.
+
+    Args:
+        replicas: copies of each shard beside the first.
+        refresh_interval: Elasticsearch's notation, such as "1s".
+        with_retention: let indices of trades follow the policy that `lifecycle` describes.
+    """
+    settings = {
+        "number_of_shards": 1,
+        "number_of_replicas": replicas,
+        "refresh_interval": refresh_interval,
+        "codec": "best_compression",
+    }
+
+    def template(pattern: str, mapping: dict[str, Any], **more: Any) -> dict[str, Any]:
+        body = {"settings": {"index": settings | more}, "mappings": mapping}
+        return {"index_patterns": [pattern], "priority": PRIORITY, "template": body}
+
+    retention = {"lifecycle": {"name": names.LIFECYCLE_TRADES}} if with_retention else {}
+    return {
+        "tapeline-trades": template(f"{names.INDEX_TRADES_PREFIX}*", trade.elastic_mapping(), **retention),
+        names.INDEX_GAPS: template(names.INDEX_GAPS, books.GAP_MAPPING),
+        names.INDEX_REJECTS: template(names.INDEX_REJECTS, books.REJECT_MAPPING),
+        "tapeline-candles": template(f"{names.INDEX_CANDLES_PREFIX}*", candle.MAPPING),
+        "tapeline-scores": template(f"{names.INDEX_SCORES_PREFIX}*", score.MAPPING),
+        "tapeline-completeness": template(f"{names.INDEX_COMPLETENESS_PREFIX}*", reconciliation.MAPPING),
+        names.INDEX_ALERTS: template(names.INDEX_ALERTS, alert.MAPPING),
+    }
+
+
+def lifecycle(retention_days: int) -> dict[str, Any]:
+    """Return the policy that deletes an index whole, so many days after it was made."""
+    return {
+        "phases": {
+            "hot": {"min_age": "0ms", "actions": {}},
+            "delete": {"min_age": f"{retention_days}d", "actions": {"delete": {}}},
+        }
+    }
+
+
+def lacking(actual: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Return what of a wanted mapping another one does not say; fields it has beside are its own affair.
+
+    Args:
+        actual: mapping of a template that stands in Elasticsearch.
+        wanted: mapping of the same template here.
+    """
+    fields = actual.get("properties", {})
+    absent = [name for name, field in wanted["properties"].items() if fields.get(name) != field]
+    return absent if actual.get("dynamic") == wanted["dynamic"] else ["dynamic", *absent]

@@ -1,0 +1,1 @@
+"""Scores past predictions against the price that came next."""

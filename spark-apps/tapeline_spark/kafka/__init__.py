@@ -1,0 +1,1 @@
+"""Reading Kafka: decoding records, reading the log again, waiting for topics."""

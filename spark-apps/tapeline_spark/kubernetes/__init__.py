@@ -1,0 +1,1 @@
+"""The container's entry point and what Spark on Kubernetes tells it."""

@@ -1,0 +1,1 @@
+"""Compares the counts of each stage for every symbol and minute."""

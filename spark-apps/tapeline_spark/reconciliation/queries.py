@@ -1,0 +1,168 @@
+"""What is asked of Elasticsearch for the books and the scores. Thin: questions out, plain values in.
+
+Not here: what follows from the answers (completeness.py, scores.py); waiting while it is away (elastic.py).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+from elasticsearch import Elasticsearch
+from tapeline import names
+from tapeline.records import candle, reconciliation
+
+from tapeline_spark.candles.listener import Key
+from tapeline_spark.elastic.sink import ElasticSink
+from tapeline_spark.evaluation.scores import Rows
+from tapeline_spark.evaluation.stored_trades import FIELDS, Hit, Table, hits
+
+_MINUTES_AT_ONCE: Final = 10
+"""Times the symbols of two markets, this stays below the 65,536 buckets of one answer."""
+_SYMBOLS: Final = 3_000
+_PAGE: Final = 10_000
+_KEEP_ALIVE: Final = "1m"
+
+
+class Reader:
+    """Asks Elasticsearch."""
+
+    def __init__(self, sink: ElasticSink) -> None:
+        """Ask by way of `sink`, which waits while Elasticsearch is away."""
+        self._sink = sink
+        self._priors: dict[str, float] = {}
+
+    def counted(self, minutes: Collection[int]) -> dict[tuple[Key, int], int]:
+        """Return the number of documents of each symbol and minute that has any.
+
+        Args:
+            minutes: starts of the minutes, ms UTC.
+
+        Raises:
+            StreamError: Elasticsearch does not answer, or refuses.
+        """
+        found: dict[tuple[Key, int], int] = {}
+        ordered = sorted(minutes)
+        for start in range(0, len(ordered), _MINUTES_AT_ONCE):
+            part = ordered[start : start + _MINUTES_AT_ONCE]
+            answer = self._sink.ask(partial(_count, part))
+            for category in answer.get("aggregations", {}).get("categories", {}).get("buckets", []):
+                for symbol in category["symbols"]["buckets"]:
+                    for minute in symbol["minutes"]["buckets"]:
+                        place = (category["key"], symbol["key"]), int(minute["key"])
+                        found[place] = int(minute["doc_count"])
+        return found
+
+    def newest_ms(self, around_ms: int) -> int:
+        """Return the time of the newest trade in Elasticsearch, ms UTC; 0 where there is none.
+
+        Args:
+            around_ms: a time near it; its day and the days beside it are looked at.
+        """
+        day_ms = 24 * 60 * candle.MINUTE_MS
+        days = sorted({names.index_for_trade(around_ms + shift) for shift in (-day_ms, 0, day_ms)})
+        aggs = {"newest": {"max": {"field": "traded_at"}}}
+        answer = self._sink.ask(lambda client: _search(client, days, size=0, aggs=aggs))
+        value = answer.get("aggregations", {}).get("newest", {}).get("value")
+        return int(value) if value is not None else 0
+
+    def rows(self, minute_ms: int, keys: Collection[Key]) -> dict[Key, Rows]:
+        """Return all trades of some symbols in one minute, each symbol's in order, from one point in time.
+
+        Args:
+            minute_ms: start of the minute, ms UTC.
+            keys: category and symbol of each.
+
+        Raises:
+            StreamError: Elasticsearch does not answer, or refuses.
+        """
+        tables = {key: Table() for key in keys}
+        for hit in self._hits(minute_ms, sorted({symbol for _, symbol in keys})):
+            table = tables.get(hit.fields.key)
+            if table is not None:
+                table.add(hit.fields)
+        return {key: table.rows() for key, table in tables.items() if table.price}
+
+    def _hits(self, minute_ms: int, symbols: Sequence[str]) -> Iterator[Hit]:
+        index = names.index_for_trade(minute_ms)
+        point = self._sink.ask(
+            lambda client: client.open_point_in_time(
+                index=index, keep_alive=_KEEP_ALIVE, ignore_unavailable=True, allow_partial_search_results=False
+            )
+        )["id"]
+        try:
+            request: dict[str, Any] = {
+                "pit": {"id": point, "keep_alive": _KEEP_ALIVE},
+                "size": _PAGE,
+                # In the order in which they lie: sorting them there would read all of them again for every page.
+                "sort": ["_shard_doc"],
+                "query": {"bool": {"filter": [{"terms": {"symbol": list(symbols)}}, _within(minute_ms)]}},
+                "docvalue_fields": [
+                    {"field": name, "format": "epoch_millis"} if name == "traded_at" else name for name in FIELDS
+                ],
+                # Columns are all that is asked for; the rest of a document is compressed text.
+                "stored_fields": "_none_",
+                "track_total_hits": False,
+                "allow_partial_search_results": False,
+                "filter_path": "hits.hits.fields,hits.hits.sort",
+            }
+            while True:
+                page = hits(self._sink.ask_unread(lambda client: client.search(**request)))
+                yield from page
+                if len(page) < _PAGE:
+                    return
+                request["search_after"] = page[-1].sort
+        finally:
+            self._sink.ask(lambda client: client.options(ignore_status=404).close_point_in_time(id=point))
+
+    def standing(self, places: Sequence[tuple[Key, int]]) -> dict[tuple[Key, int], dict[str, Any]]:
+        """Return the completeness documents that stand of some symbols and minutes."""
+        if not places:
+            return {}
+        wanted = [
+            {
+                "_index": names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms),
+                "_id": reconciliation.identity(names.VENUE, *key, minute_ms),
+            }
+            for key, minute_ms in places
+        ]
+        answer = self._sink.ask(lambda client: client.mget(docs=wanted))
+        pairs = zip(places, answer["docs"], strict=True)
+        return {place: found["_source"] for place, found in pairs if found.get("found")}
+
+    def priors(self, digests: Collection[str]) -> dict[str, float]:
+        """Return the share of higher prices that models were trained on, of those with a verdict."""
+        unknown = sorted(set(digests) - self._priors.keys())
+        if unknown:
+            query = {"bool": {"filter": [{"terms": {"digest": unknown}}, {"exists": {"field": "prior"}}]}}
+            fields = ["digest", "prior"]
+            answer = self._sink.ask(
+                lambda client: _search(
+                    client, [names.INDEX_MODELS], size=1_000, query=query, docvalue_fields=fields, source=False
+                )
+            )
+            for hit in answer["hits"]["hits"]:
+                self._priors[hit["fields"]["digest"][0]] = float(hit["fields"]["prior"][0])
+        return {digest: self._priors[digest] for digest in digests if digest in self._priors}
+
+
+def _within(minute_ms: int) -> dict[str, Any]:
+    return {"range": {"traded_at": {"gte": minute_ms, "lt": minute_ms + candle.MINUTE_MS, "format": "epoch_millis"}}}
+
+
+def _count(minutes: Sequence[int], client: Elasticsearch) -> Any:
+    per_minute = {"date_histogram": {"field": "traded_at", "fixed_interval": "1m", "min_doc_count": 1}}
+    per_symbol = {"terms": {"field": "symbol", "size": _SYMBOLS}, "aggs": {"minutes": per_minute}}
+    per_category = {"terms": {"field": "category"}, "aggs": {"symbols": per_symbol}}
+    indices = sorted({names.index_for_trade(minute_ms) for minute_ms in minutes})
+    query = {"bool": {"should": [_within(minute_ms) for minute_ms in minutes], "minimum_should_match": 1}}
+    return _search(client, indices, size=0, query=query, aggs={"categories": per_category})
+
+
+def _search(client: Elasticsearch, indices: Sequence[str], **request: Any) -> Any:
+    return client.search(
+        index=",".join(indices),
+        ignore_unavailable=True,
+        allow_no_indices=True,
+        allow_partial_search_results=False,
+        **request,
+    ).body

@@ -1,0 +1,1 @@
+"""The trade query: decode, de-duplicate, compute features, score, index."""

@@ -1,0 +1,105 @@
+from tapeline_board.api.query_params import SYMBOLS_MAX, Filters, Span
+from tapeline_board.panels import market
+from tapeline_board.panels.market import Bucket, Part, Reading
+
+from unit.board import made
+
+SPAN = Span(made.START_MS, made.START_MS + 60_000)
+
+
+def ranked(left_out=0, **categories):
+    buckets = [
+        {
+            "key": name,
+            "symbols": {
+                "buckets": [{"key": symbol, "doc_count": count} for symbol, count in rows.items()],
+                "sum_other_doc_count": left_out,
+            },
+        }
+        for name, rows in categories.items()
+    ]
+    return market.ranking({"aggregations": {"categories": {"buckets": buckets}}})
+
+
+def test_the_busiest_are_chosen_over_all_markets_and_ties_by_name():
+    found = ranked(spot={"B": 5, "A": 5}, linear={"B": 9})
+    assert found.markets == (("linear", "B"), ("spot", "A"), ("spot", "B"))
+    assert not found.is_cut
+
+
+def test_more_symbols_than_are_shown_are_said():
+    assert ranked(spot={f"S{number:02}": 50 - number for number in range(SYMBOLS_MAX)}).is_cut is False
+    many = ranked(spot={f"S{number:02}": 50 - number for number in range(SYMBOLS_MAX + 1)})
+    assert (len(many.markets), many.is_cut) == (SYMBOLS_MAX, True)
+    assert ranked(4, spot={"A": 1}).is_cut
+
+
+def part(count, quantity=0.0, price=None):
+    return {"doc_count": count, "quantity": {"value": quantity}, "price": {"values": [{"key": 50.0, "value": price}]}}
+
+
+def answer(**symbols):
+    rows = [
+        {
+            "key": made.START_MS,
+            "doc_count": 3,
+            "price": {"values": [{"key": 50.0, "value": 10.0}]},
+            **{"buy": part(2, 4.0, 9.0), "sell": part(1, 1.5, 11.0)},
+            **{"up": part(3, 5.5, 10.0), "down": part(0, 0.0, None)},
+            "other": {"doc_count": 0, "quantity": {"value": 0.0}},
+        }
+    ]
+    everything = [{"key": made.START_MS, "doc_count": 8, "buy": {"doc_count": 6}}]
+    categories = [
+        {
+            "key": category,
+            "symbols": {
+                "buckets": [{"key": symbol, "doc_count": 3, "buckets": {"buckets": rows}} for symbol in names],
+                "sum_other_doc_count": 0,
+            },
+        }
+        for category, names in symbols.items()
+    ]
+    return {"aggregations": {"everything": {"buckets": everything}, "categories": {"buckets": categories}}}
+
+
+def test_a_bucket_holds_each_part_of_its_trades():
+    told = market.reading(answer(spot=["A"]), (("spot", "A"),))
+    assert told.everything == {made.START_MS: (8, 6)}
+    assert told.symbols == {
+        ("spot", "A"): {
+            made.START_MS: Bucket(
+                trades=3,
+                price=10.0,
+                buy=Part(2, 4.0, 9.0),
+                sell=Part(1, 1.5, 11.0),
+                up=Part(3, 5.5, 10.0),
+                down=Part(0, 0.0, None),
+                other=Part(0, 0.0, None),
+            )
+        }
+    }
+
+
+def test_a_symbol_that_is_shown_in_one_market_alone_is_not_taken_from_the_other():
+    told = market.reading(answer(spot=["A"], linear=["A"]), (("linear", "A"),))
+    assert list(told.symbols) == [("linear", "A")]
+
+
+def test_trades_beside_the_shown_ones_are_noticed():
+    assert market.reading(answer(spot=["A"]), (("spot", "A"),)).has_others()
+    assert not Reading({}, {}).has_others()
+    assert not market.reading(answer(spot=["A", "B"]), (("spot", "A"),)).symbols.get(("spot", "B"))
+
+
+def test_without_a_symbol_to_show_everything_is_counted_all_the_same():
+    body = market.question(SPAN, Filters(), 5_000, ()).body
+    assert list(body["aggs"]) == ["everything"]
+    assert body["aggs"]["everything"]["date_histogram"]["fixed_interval"] == "5000ms"
+    assert market.reading({"hits": {}}, ()) == Reading({}, {})
+
+
+def test_only_the_shown_symbols_are_asked_for():
+    body = market.question(SPAN, Filters(), 5_000, (("spot", "B"), ("linear", "B"), ("spot", "A"))).body
+    terms = body["aggs"]["categories"]["aggs"]["symbols"]["terms"]
+    assert (terms["include"], terms["size"]) == (["A", "B"], 2)

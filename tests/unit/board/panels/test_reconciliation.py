@@ -1,0 +1,73 @@
+import pytest
+from tapeline.records import candle
+from tapeline_board.api.query_params import Span
+from tapeline_board.panels import reconciliation
+
+from unit.board import made
+
+MINUTE_MS = candle.MINUTE_MS
+NOW_MS = made.START_MS + 30 * MINUTE_MS + 5_000
+SPAN = Span(made.START_MS, NOW_MS + 1)
+
+
+def bucket(key, *states, count=10):
+    seen: dict[str, int] = {}
+    for state in states:
+        seen[state] = seen.get(state, 0) + 1
+    hands = {name: {"value": float(count)} for name in ("received", "produced", "logged", "distinct", "indexed")}
+    hands |= {"rejected": {"value": 0.0}, "gaps": {"value": 0.0}}
+    kinds = [{"key": state, "doc_count": number} for state, number in seen.items()]
+    return {"key": key, "doc_count": len(states), **hands, "states": {"buckets": kinds}}
+
+
+def told(minutes, rejects=0, symbols=(), span=SPAN, now_ms=NOW_MS):
+    buckets = [bucket(made.START_MS + number * MINUTE_MS, *states) for number, states in minutes.items()]
+    categories = [{"key": "spot", "symbols": {"buckets": list(symbols), "sum_other_doc_count": 0}}]
+    found = {"aggregations": {"minutes": {"buckets": buckets}, "categories": {"buckets": categories}}}
+    rejected = {"hits": {"total": {"value": rejects}, "hits": []}}
+    return reconciliation.answer(span, now_ms, found, rejected)
+
+
+GOOD = dict.fromkeys(range(28), ("complete",)) | {28: ("open",), 29: ("open",), 30: ("open",)}
+CASES = {
+    "all complete but the newest": (GOOD, 0, []),
+    "nothing": ({}, 0, ["nothing"]),
+    "nothing but open": ({30: ("open",)}, 0, ["nothing"]),
+    "a gap": (GOOD | {5: ("complete", "gap")}, 0, ["gap"]),
+    "an incomplete one": (GOOD | {5: ("complete", "incomplete", "gap")}, 0, ["incomplete"]),
+    "both, in two minutes": (GOOD | {5: ("incomplete",), 6: ("gap",)}, 0, ["incomplete", "gap"]),
+    "a reject": (GOOD, 1, ["rejects"]),
+    "open for ten minutes": (GOOD | {20: ("open",)}, 0, []),
+    "open for longer": (GOOD | {18: ("open",)}, 0, ["overdue"]),
+    "nothing for ten minutes": (dict.fromkeys(range(21), ("complete",)), 0, []),
+    "nothing for longer": (dict.fromkeys(range(20), ("complete",)), 0, ["stale"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_green_is_claimed_only_where_the_books_balance(name):
+    minutes, rejects, reasons = CASES[name]
+    found = told(minutes, rejects)
+    assert (found.reasons, found.is_balanced) == (reasons, not reasons)
+
+
+def test_a_span_of_the_past_is_not_stale():
+    past = Span(made.START_MS, made.START_MS + 5 * MINUTE_MS)
+    assert told(dict.fromkeys(range(5), ("complete",)), span=past).is_balanced
+
+
+def test_a_minute_is_as_bad_as_its_worst_symbol():
+    (minute,) = told({3: ("complete", "open", "gap", "complete")}).minutes
+    assert (minute.state, minute.symbols, minute.received) == ("gap", 4, 10)
+
+
+def test_the_worst_symbols_come_first():
+    found = told(
+        GOOD,
+        symbols=[bucket("A", "complete"), bucket("C", "complete", "incomplete", "gap"), bucket("B", "open")],
+    )
+    assert [(row.symbol, row.state, row.minutes, row.not_complete) for row in found.symbols] == [
+        ("C", "incomplete", 3, 2),
+        ("B", "open", 1, 0),
+        ("A", "complete", 1, 0),
+    ]

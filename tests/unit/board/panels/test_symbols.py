@@ -1,0 +1,67 @@
+import pytest
+from tapeline_board.api.query_params import Span
+from tapeline_board.panels import symbols
+
+from unit.board import made
+
+SPAN = Span(made.START_MS, made.START_MS + 3_600_000)
+
+
+def one_hit(**source):
+    return {"hits": {"hits": [{"_source": source}]}}
+
+
+def bucket(symbol, trades, volume=4.0, bought=1.0, first=100.0, last=101.0):
+    sums = {"trades": trades, "notional": 5.0, "volume": volume, "buy_volume": bought}
+    return {
+        "key": symbol,
+        "doc_count": 60,
+        **{name: {"value": value} for name, value in sums.items()},
+        "first": one_hit(open=first),
+        "last": one_hit(close=last),
+    }
+
+
+def found(left_out=0, **categories):
+    buckets = [
+        {"key": name, "symbols": {"buckets": rows, "sum_other_doc_count": left_out}}
+        for name, rows in categories.items()
+    ]
+    return {"aggregations": {"categories": {"buckets": buckets}}}
+
+
+def newest(symbol, **trade):
+    return {"key": symbol, "doc_count": 3, "newest": one_hit(**trade)}
+
+
+def test_the_busiest_come_first_whatever_their_market():
+    told = symbols.answer(SPAN, found(spot=[bucket("A", 5), bucket("B", 9)], linear=[bucket("A", 7)]), {"hits": {}})
+    assert [(row.category, row.symbol, row.trades) for row in told.symbols] == [
+        ("spot", "B", 9),
+        ("linear", "A", 7),
+        ("spot", "A", 5),
+    ]
+    assert not told.is_cut
+
+
+def test_a_newest_trade_wins_over_the_last_candle_and_belongs_to_its_own_market():
+    trade = newest(
+        "A", price="102.50", probability=0.7, prediction=1, prediction_state="ok", **{"@timestamp": made.START_MS}
+    )
+    told = symbols.answer(SPAN, found(spot=[bucket("A", 5)], linear=[bucket("A", 7)]), found(spot=[trade]))
+    linear, spot = told.symbols
+    assert (spot.last_price, spot.probability, spot.state, spot.traded_at) == (102.5, 0.7, "ok", made.START_MS)
+    assert spot.change_bp == pytest.approx(250.0)
+    assert (linear.last_price, linear.probability, linear.state, linear.traded_at) == (101.0, None, None, None)
+
+
+def test_an_hour_without_volume_has_no_share_and_sums_of_doubles_make_none_above_one():
+    told = symbols.answer(SPAN, found(spot=[bucket("A", 2, 0.3, 0.1 + 0.2), bucket("B", 1, 0.0, 0.0)]), {"hits": {}})
+    assert [row.buy_share for row in told.symbols] == [1.0, None]
+
+
+def test_a_list_that_lacks_symbols_says_so():
+    assert symbols.answer(SPAN, found(3, spot=[bucket("A", 5)]), {"hits": {}}).is_cut
+    many = [bucket(f"S{number}", number) for number in range(501)]
+    told = symbols.answer(SPAN, found(spot=many), {"hits": {}})
+    assert (len(told.symbols), told.is_cut) == (500, True)

@@ -1,0 +1,47 @@
+from tapeline_producer.kafka.overflow import Admission
+
+from unit.producer.made import START_MS, trade
+
+NOW_MS = START_MS + 500
+
+
+def test_trades_are_kept_while_there_is_room() -> None:
+    admission = Admission(4)
+    assert [admission.admit(trade(n), n, NOW_MS) for n in range(4)] == [(True, None)] * 4
+
+
+def test_hole_runs_from_the_last_kept_trade_to_the_next_kept_one() -> None:
+    admission = Admission(4)
+    admission.admit(trade(1), 3, NOW_MS)
+    assert [admission.admit(trade(n), 4, NOW_MS) for n in (2, 3)] == [(False, None)] * 2
+    keep, gap = admission.admit(trade(4), 0, NOW_MS)
+    assert keep and gap is not None
+    assert (gap.from_trade_id, gap.to_trade_id, gap.reason) == ("t1", "t4", "overflow")
+    assert admission.admit(trade(5), 0, NOW_MS) == (True, None)
+
+
+def test_trades_are_dropped_until_a_quarter_is_free_so_that_one_gap_is_enough() -> None:
+    admission = Admission(100)
+    assert not admission.admit(trade(1), 100, NOW_MS)[0]
+    assert not admission.admit(trade(2), 99, NOW_MS)[0]
+    assert not admission.admit(trade(3), 76, NOW_MS)[0]
+    assert admission.admit(trade(4), 75, NOW_MS)[0]
+
+
+def test_each_symbol_has_its_own_hole() -> None:
+    admission = Admission(4)
+    admission.known("linear", "BTCUSDT", "old", START_MS)
+    for category in ("spot", "linear"):
+        admission.admit(trade(7, category=category), 4, NOW_MS)
+    gaps = [admission.admit(trade(8, category=c), 0, NOW_MS)[1] for c in ("spot", "linear")]
+    assert [(g.category, g.from_trade_id, g.from_traded_at) for g in gaps if g] == [
+        ("spot", None, START_MS + 7), ("linear", "old", START_MS),
+    ]  # fmt: skip
+
+
+def test_symbol_given_to_another_replica_takes_its_open_hole_along_unreported() -> None:
+    admission = Admission(4)
+    admission.admit(trade(1), 0, NOW_MS)
+    admission.admit(trade(2), 4, NOW_MS)
+    admission.forget("spot", "BTCUSDT")
+    assert admission.admit(trade(3), 0, NOW_MS) == (True, None)

@@ -1,0 +1,53 @@
+"""Symbols are described as the exchange does; recorded ones by what their trades show."""
+
+from decimal import Decimal
+
+import pytest
+from tapeline_simulator.bybit.frames import NewerFields
+from tapeline_simulator.bybit.instruments import coins, from_trades, plain
+from tapeline_simulator.sources.listing import LISTING
+from tapeline_simulator.sources.market import Market
+
+
+def test_recorded_symbol_is_described_by_the_digits_and_the_sum_of_its_trades():
+    made = from_trades("linear", "SOLUSDT", 3, [("77.30", "5.1"), ("77.3", "10"), ("78", "0.25")])
+    assert (made.tick_size, made.quantity_step, made.open_price) == ("0.01", "0.01", "77.30")
+    assert Decimal(made.turnover_24h) == Decimal("77.30") * Decimal("15.1") + Decimal("19.5")
+    assert made.volume_24h == "15.35"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "parts"),
+    [
+        ("BTCUSDT", ("BTC", "USDT")),
+        ("USDCUSDT", ("USDC", "USDT")),
+        ("ETHBTC", ("ETH", "BTC")),
+        ("BTCUSD1", ("BTC", "USD1")),
+        ("BTCPERP", ("BTCPERP", "USDT")),
+    ],
+)
+def test_coins_of_a_recorded_symbol_are_told_apart(symbol, parts):
+    assert coins(symbol) == parts
+
+
+@pytest.mark.parametrize(("text", "shown"), [("1.500", "1.5"), ("1E+2", "100"), ("0.10", "0.1"), ("100", "100")])
+def test_plain_number_has_no_exponent_and_no_trailing_zeros(text, shown):
+    assert plain(Decimal(text)) == shown
+
+
+def test_turnover_ranks_the_made_market_as_its_trades_will():
+    instruments = Market(1, 60, NewerFields()).instruments
+    turnover = {key: Decimal(made.turnover_24h) for key, made in instruments.items()}
+    for category in ("spot", "linear"):
+        rows = [row for row in LISTING if row.category == category]
+        by_size = sorted(rows, key=lambda row: row.share * row.notional, reverse=True)
+        by_turnover = sorted(rows, key=lambda row: turnover[row.category, row.symbol], reverse=True)
+        assert by_size == by_turnover and by_turnover[0].symbol == "BTCUSDT"
+
+
+def test_description_carries_the_steps_of_its_category():
+    spot = from_trades("spot", "BTCUSDT", 9, [("83805.1", "0.001466")]).describe()
+    assert spot["priceFilter"] == {"tickSize": "0.1"} and spot["lotSizeFilter"]["basePrecision"] == "0.000001"
+    linear = from_trades("linear", "BTCUSDT", 5, [("65114.20", "0.004")]).describe()
+    assert (linear["priceScale"], linear["lotSizeFilter"]["qtyStep"]) == ("2", "0.001")
+    assert (linear["quoteCoin"], linear["settleCoin"], linear["status"]) == ("USDT", "USDT", "Trading")

@@ -1,0 +1,170 @@
+"""The made market: the same seed makes the same trades, and they look like a market's."""
+
+import hashlib
+import uuid
+from collections import defaultdict
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from tapeline.trade import WireTrade
+from tapeline_simulator.bybit.frames import Key, NewerFields, Trade
+from tapeline_simulator.errors import ForeignLedger
+from tapeline_simulator.sources.listing import LISTING
+from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.source import RUNNING, WAITING
+
+from unit.simulator.made import T0
+
+MINUTE_MS = 60_000
+ALL_FIELDS = NewerFields()
+
+
+def market(seed: int = 1, rate_per_s: float = 60.0, newer: NewerFields = ALL_FIELDS) -> Market:
+    made = Market(seed, rate_per_s, newer)
+    for key in made.instruments:
+        made.listen(key, T0)
+    return made
+
+
+def by_symbol(frames) -> dict[Key, list[Trade]]:
+    trades = defaultdict(list)
+    for frame in frames:
+        trades[frame.key].extend(frame.trades)
+    return trades
+
+
+@pytest.fixture(scope="module")
+def ten_minutes() -> dict[Key, list[Trade]]:
+    return by_symbol(market().advance(T0 + 10 * MINUTE_MS))
+
+
+def digest(frames) -> str:
+    return hashlib.sha256(b"".join(frame.payload for frame in frames)).hexdigest()
+
+
+def test_market_of_one_seed_is_the_same_to_the_byte_and_of_another_is_not():
+    first, again, other = (digest(market(seed).advance(T0 + MINUTE_MS)) for seed in (5, 5, 6))
+    assert first == again != other
+
+
+def test_market_is_the_same_in_one_step_and_in_many():
+    whole, steps = market(), market()
+    stepped = [frame for t in range(0, MINUTE_MS + 1, 40) for frame in steps.advance(T0 + t)]
+    assert digest(whole.advance(T0 + MINUTE_MS)) == digest(stepped)
+
+
+def test_nothing_trades_before_it_is_listened_to():
+    made = Market(1, 60, NewerFields())
+    assert made.state == WAITING and made.advance(T0 + MINUTE_MS) == []
+    made.listen(("spot", "BTCUSDT"), T0 + MINUTE_MS)
+    trades = by_symbol(made.advance(T0 + 2 * MINUTE_MS))
+    assert made.state == RUNNING and set(trades) == {("spot", "BTCUSDT")}
+    assert min(trade.traded_at for trade in trades["spot", "BTCUSDT"]) >= T0 + MINUTE_MS
+
+
+def test_symbol_does_not_depend_on_which_others_trade(ten_minutes):
+    alone = Market(1, 60, NewerFields())
+    alone.listen(("linear", "SOLUSDT"), T0)
+    assert by_symbol(alone.advance(T0 + 10 * MINUTE_MS)) == {("linear", "SOLUSDT"): ten_minutes["linear", "SOLUSDT"]}
+
+
+def test_mean_rate_is_the_one_asked_for():
+    count = sum(len(frame.trades) for frame in market(2, 60).advance(T0 + 15 * MINUTE_MS))
+    assert 50 < count / 900 < 70
+
+
+def test_listing_has_both_categories_one_shared_symbol_and_quiet_ones(ten_minutes):
+    keys = [(row.category, row.symbol) for row in LISTING]
+    assert len(keys) == len(set(keys)) == 16
+    assert {("spot", "BTCUSDT"), ("linear", "BTCUSDT")} <= set(keys)
+    assert 10 <= len(ten_minutes["spot", "KSMUSDT"]) < 100 < len(ten_minutes["spot", "BTCUSDT"])
+
+
+def test_every_trade_is_a_legal_record_in_total_order_with_an_identity_of_its_own(ten_minutes):
+    for (category, symbol), trades in ten_minutes.items():
+        for trade in trades:
+            WireTrade(
+                venue="bybit",
+                category=category,
+                symbol=symbol,
+                received_at=T0,
+                produced_at=T0,
+                source="stream",
+                **{k: v for k, v in trade._asdict().items() if k != "tick_direction"},
+            )
+        order = [(trade.traded_at, trade.sequence, trade.frame_index) for trade in trades]
+        assert order == sorted(set(order))
+        assert len({trade.trade_id for trade in trades}) == len(trades)
+
+
+def test_prices_are_multiples_of_the_tick_and_stay_near_home(ten_minutes):
+    for row in LISTING:
+        for trade in ten_minutes[row.category, row.symbol]:
+            assert Decimal(trade.price) % Decimal(row.tick_size) == 0
+            assert Decimal(trade.quantity) % Decimal(row.quantity_step) == 0
+            assert Decimal(row.price) / 2 <= Decimal(trade.price) <= Decimal(row.price) * 2
+
+
+def test_ids_are_ascending_numbers_on_spot_and_uuids_on_linear(ten_minutes):
+    spot = [int(trade.trade_id) for trade in ten_minutes["spot", "BTCUSDT"]]
+    assert spot == sorted(spot) and all(str(number).startswith("2290000000") for number in spot)
+    jumps = {after - before for before, after in pairwise(spot)}
+    assert 1 in jumps and max(jumps) > 1
+    assert {uuid.UUID(trade.trade_id).version for trade in ten_minutes["linear", "BTCUSDT"]} == {5}
+
+
+def test_sweeps_pass_several_levels_within_one_millisecond():
+    frames = market().advance(T0 + 2 * MINUTE_MS)
+    assert any(len({trade.price for trade in frame.trades}) > 1 for frame in frames)
+    for frame in frames:
+        for name in ("side", "traded_at", "sequence"):
+            assert len({getattr(trade, name) for trade in frame.trades}) == 1
+
+
+def test_direction_of_the_next_price_can_be_foreseen_from_the_flow_but_not_with_certainty():
+    made = Market(4, 60, NewerFields())
+    made.listen(("spot", "ETHUSDT"), T0)
+    trades = by_symbol(made.advance(T0 + 40 * MINUTE_MS))["spot", "ETHUSDT"]
+    right = asked = 0
+    for number in range(20, len(trades)):
+        before = trades[number - 1]
+        if Decimal(trades[number].price) != Decimal(before.price):
+            flow = sum(1 if trade.side == "Buy" else -1 for trade in trades[number - 10 : number])
+            asked += flow != 0
+            right += flow != 0 and (flow > 0) == (Decimal(trades[number].price) > Decimal(before.price))
+    assert asked > 1000 and 0.55 < right / asked < 0.9
+
+
+def test_skipped_time_puts_trades_off_without_changing_them():
+    plain, paused = market(), market()
+    paused.skip(7_000)
+    moved = paused.advance(T0 + MINUTE_MS + 7_000)
+    still = plain.advance(T0 + MINUTE_MS)
+    assert [t.price for f in moved for t in f.trades] == [t.price for f in still for t in f.trades]
+    assert moved[0].trades[0].traded_at == still[0].trades[0].traded_at + 7_000
+
+
+def test_market_without_the_newer_fields_leaves_them_out():
+    frames = market(newer=NewerFields(sequence=False, rpi=False)).advance(T0 + MINUTE_MS)
+    assert not any(b'"seq"' in frame.payload or b'"RPI"' in frame.payload for frame in frames)
+
+
+def test_resumed_market_goes_on_with_new_ids_later_sequences_and_near_prices():
+    first = by_symbol(market().advance(T0 + MINUTE_MS))
+    rows = {key: [trade._asdict() for trade in trades] for key, trades in first.items()}
+    second = Market(1, 60, NewerFields())
+    second.resume(rows["spot", "BTCUSDT"][-1], rows)
+    for key in second.instruments:
+        second.listen(key, T0)
+    later = by_symbol(second.advance(T0 + 2 * MINUTE_MS))
+    for key in set(first) & set(later):
+        last, new = first[key][-1], later[key][0]
+        assert not {t.trade_id for t in first[key]} & {t.trade_id for t in later[key]}
+        assert new.traded_at > last.traded_at and new.sequence > last.sequence
+        assert abs(float(new.price) / float(last.price) - 1) < 0.01
+
+
+def test_ledger_with_a_symbol_that_is_not_listed_is_refused():
+    with pytest.raises(ForeignLedger, match="SIMULATOR_LEDGER"):
+        Market(1, 60, NewerFields()).resume({}, {("spot", "NOPEUSDT"): [{}]})

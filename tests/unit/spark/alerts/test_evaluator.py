@@ -1,0 +1,179 @@
+"""The follower as the candle query calls it; only where alerts go and who is asked about models is put in its place."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tapeline import names
+from tapeline_spark.alerts.evaluator import Alerts
+from tapeline_spark.alerts.model_queries import Served
+from tapeline_spark.alerts.rule_config import Rules
+from tapeline_spark.alerts.rules import Sums
+
+from unit.spark.alerts.test_rules import DIGEST, GAP, flat
+from unit.spark.candled import KEY, MINUTE_MS, START_MS, book_row, candles, changes
+
+MOVE = {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 200}
+SILENT = {"name": "silent", "kind": "silent_symbol", "after_s": 60}
+FEED = {"name": "feed", "kind": "silent_symbol", "of": "feed", "after_s": 60}
+HOUR_MS = 3_600_000
+
+
+class Kept:
+    """Keeps what was raised."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.rung: list[str] = []
+
+    def raise_all(self, alerts, ringing):
+        self.written += [alert.alert_id for alert in alerts]
+        self.rung += [alert.alert_id for alert in ringing]
+
+
+class Said:
+    """What is said of models."""
+
+    def __init__(self) -> None:
+        self.sums: dict[int, dict[str, Sums]] = {}
+        self.model: Served | None = None
+
+    def scores(self, start_ms, stop_ms):
+        return self.sums.get(start_ms, {})
+
+    def served(self):
+        return self.model
+
+
+class Ringing:
+    """A follower at a clock that the test moves."""
+
+    def __init__(self, *rules, now_ms=START_MS + 10 * MINUTE_MS):
+        self.kept, self.said, self.now_ms = Kept(), Said(), now_ms
+        told = Rules.model_validate({"rules": list(rules), "ring_within_minutes": 30})
+        self.follower = Alerts(told, self.kept, self.said, lambda: self.now_ms)
+
+    def tick(self, after_ms=5_000):
+        self.now_ms += after_ms
+        self.follower.tick(self.now_ms)
+
+
+def test_a_move_rings_at_once_and_once_while_it_goes_on():
+    ringing = Ringing(MOVE)
+    ticks = [*flat(6), (6, 103.0, 1.0)]
+    ringing.follower.after_batch(changes(candles(ticks)))
+    for price in (104.0, 105.0):
+        ticks.append((7, price, 1.0))
+        ringing.follower.after_batch(changes(candles(ticks, first=7)))
+    assert ringing.kept.rung == [f"move|bybit|spot|BTCUSDT|up|{START_MS + 6 * MINUTE_MS}"]
+
+
+def test_what_is_old_when_it_is_found_is_written_down_and_rings_nobody():
+    ringing = Ringing(MOVE, now_ms=START_MS + 3 * HOUR_MS)
+    ringing.follower.after_batch(changes(candles([*flat(6), (6, 103.0, 1.0)])))
+    assert (len(ringing.kept.written), ringing.kept.rung) == (1, [])
+
+
+def test_a_hole_rings_for_every_rule_that_is_about_it_and_nonsense_for_none():
+    near, far = {"name": "near", "kind": "feed_hole"}, {"name": "far", "kind": "feed_hole", "symbols": ["ETHUSDT"]}
+    ringing = Ringing(near, far)
+    rows = [
+        book_row(names.TOPIC_GAPS, GAP.model_dump_json().encode()),
+        book_row(names.TOPIC_GAPS, b"nonsense"),
+        book_row(names.TOPIC_COUNTS, b"{}"),
+    ]
+    ringing.follower.after_batch(changes(candles(flat(1)), books=rows))
+    assert ringing.kept.rung == [f"near|{GAP.identity()}|{GAP.from_traded_at}"]
+
+
+def test_a_symbol_that_falls_silent_rings_once_and_again_after_it_traded():
+    ringing = Ringing(SILENT)
+    other = ("spot", "ETHUSDT")
+
+    def batch(btc_ms, eth_ms, is_caught_up=True):
+        last = {KEY: btc_ms, other: eth_ms}
+        told = changes({}, newest_ms=eth_ms, is_caught_up=is_caught_up, last_traded_ms=last)
+        ringing.follower.after_batch(told)
+        ringing.tick()
+        ringing.tick()
+
+    batch(START_MS, START_MS + 59_000)
+    assert ringing.kept.rung == []
+    batch(START_MS, START_MS + 61_000, is_caught_up=False)
+    assert ringing.kept.rung == [], "another partition may hold its trades"
+    batch(START_MS, START_MS + 62_000)
+    batch(START_MS, START_MS + 120_000)
+    assert ringing.kept.rung == [f"silent|bybit|spot|BTCUSDT|{START_MS}"]
+    batch(START_MS + 130_000, START_MS + 131_000)
+    batch(START_MS + 130_000, START_MS + 191_000)
+    assert ringing.kept.rung[1:] == [f"silent|bybit|spot|BTCUSDT|{START_MS + 130_000}"]
+
+
+def test_a_symbol_that_hardly_trades_is_not_waited_for():
+    often = SILENT | {"least_trades_an_hour": 200}
+    ringing = Ringing(often)
+    ticks = flat(61)
+    ringing.follower.after_batch(changes(candles(ticks)))
+    silent_ms = START_MS + 60 * MINUTE_MS
+    later = changes({}, newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms})
+    ringing.follower.after_batch(later)
+    ringing.tick()
+    assert ringing.kept.rung == []
+    busy = [(minute, 100.0, 1.0) for minute in range(61) for _ in range(5)]
+    ringing.follower.after_batch(changes(candles(busy), newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms}))
+    ringing.tick()
+    assert ringing.kept.rung == [f"silent|bybit|spot|BTCUSDT|{silent_ms}"]
+
+
+def test_the_silence_of_everything_rings_once():
+    ringing = Ringing(FEED)
+    ringing.follower.after_batch(changes(candles(flat(1))))
+    for _ in range(30):
+        ringing.tick()
+    assert ringing.kept.rung == [f"feed|bybit|feed|{START_MS}"]
+
+
+def test_a_model_that_is_worse_than_its_prior_rings_in_the_first_such_window():
+    rule = {"name": "below", "kind": "model_below_prior", "least_predictions": 10}
+    ringing = Ringing(rule)
+    bad, start = {DIGEST: Sums(10, 3.0, 2.5)}, START_MS - START_MS % HOUR_MS
+    ringing.said.sums = {start: bad, start + HOUR_MS: bad}
+    for minutes in (0, 64, 66, 124, 126):
+        newest = start + minutes * MINUTE_MS
+        ringing.follower.after_batch(changes({}, newest_ms=newest, last_traded_ms={}))
+        ringing.tick(40_000)
+    assert ringing.kept.rung == [f"below|{DIGEST}|{start}"]
+
+
+def test_a_model_that_expires_rings_and_an_inference_without_one_does_not():
+    ringing = Ringing({"name": "expired", "kind": "model_expired"})
+    ringing.follower.after_batch(changes(candles(flat(1))))
+    ringing.tick(40_000)
+    ringing.said.model = Served(DIGEST, START_MS)
+    ringing.tick(40_000)
+    ringing.tick(40_000)
+    assert ringing.kept.rung == [f"expired|{DIGEST}|{START_MS}"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.floats(95.0, 105.0)), min_size=1, max_size=40),
+    st.lists(st.integers(0, 40), max_size=6),
+    st.integers(0, 40),
+)
+def test_wherever_batches_end_and_a_process_dies_the_same_alerts_are_raised(moves, cuts, dies):
+    """After a kill everything since the snapshot comes again, in one piece with what is new."""
+    ticks = [*flat(6), *((6 + minute, price, 1.0) for minute, price in sorted(moves, key=lambda each: each[0]))]
+    whole = Ringing(MOVE)
+    whole.follower.after_batch(changes(candles(ticks)))
+    pieces = sorted({6 + cut for cut in cuts if 6 + cut < len(ticks)} | {len(ticks)})
+    cut_up = Ringing(MOVE)
+    state, saved_at, seen = None, 0, set()
+    for stop in pieces:
+        batch = candles(ticks[:stop], first=ticks[saved_at][0] if saved_at else 0)
+        cut_up.follower.after_batch(changes(batch))
+        if stop <= dies:
+            state, saved_at = cut_up.follower.save(), stop - 1
+        else:
+            # It dies after every batch from here on.
+            cut_up.follower.restore(state)
+        seen |= set(cut_up.kept.written)
+    assert seen == set(whole.kept.written)

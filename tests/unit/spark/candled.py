@@ -1,0 +1,54 @@
+"""Candles made the slow way out of (minute, price, volume) of one symbol, for tests of the rules."""
+
+from collections.abc import Sequence
+
+from tapeline.records import candle
+from tapeline_spark.candles.listener import Candle, Changes, Key, LogRow
+
+START_MS = 1_790_000_040_000
+MINUTE_MS = 60_000
+KEY: Key = ("spot", "BTCUSDT")
+Tick = tuple[int, float, float]
+
+assert START_MS % MINUTE_MS == 0
+
+
+def candles(ticks: Sequence[Tick], first: int = 0) -> dict[int, Candle]:
+    """Return every candle from minute `first` of the log on, as it stands after these trades."""
+    last = max(minute for minute, _, _ in ticks)
+    begin = min(minute for minute, _, _ in ticks)
+    made: dict[int, Candle] = {}
+    closes: list[float] = []
+    volumes: list[float] = []
+    counts: list[int] = []
+    for minute in range(begin, last + 1):
+        own = [(price, volume) for at, price, volume in ticks if at == minute]
+        closes.append(own[-1][0] if own else closes[-1])
+        volumes.append(sum(volume for _, volume in own))
+        counts.append(len(own))
+        prices = [price for price, _ in own] or [closes[-1]]
+        windows: dict[str, float | None] = {}
+        for name, length in candle.WINDOWS_MINUTES.items():
+            known, whole = len(closes) > length, len(volumes) >= length
+            windows[f"return_bp_{name}"] = (closes[-1] / closes[-1 - length] - 1) * 1e4 if known else None
+            windows[f"volume_{name}"] = sum(volumes[-length:]) if whole else None
+            windows[f"trades_per_s_{name}"] = sum(counts[-length:]) / (60 * length) if whole else None
+        if minute >= first:
+            at_ms = START_MS + minute * MINUTE_MS
+            made[at_ms] = Candle(
+                *(at_ms, prices[0], max(prices), min(prices), prices[-1], prices[-1]),
+                *(volumes[-1], 0.0, 0.0, counts[-1], 0, 0, counts[-1], not own, minute < last, len(closes)),
+                windows=windows,
+            )
+    return made
+
+
+def changes(made: dict[int, Candle], key: Key = KEY, newest_ms: int | None = None, **more: object) -> Changes:
+    """Return what a batch would tell of them."""
+    newest = max(made) if newest_ms is None else newest_ms
+    plain = {"is_caught_up": True, "candles": {key: made}, "missed": {}, "last_traded_ms": {key: newest}}
+    return Changes(newest_ms=newest, **plain | more)
+
+
+def book_row(topic: str, value: bytes) -> LogRow:
+    return LogRow(topic, 0, 0, None, value, START_MS)

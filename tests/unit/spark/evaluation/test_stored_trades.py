@@ -1,0 +1,61 @@
+"""Answers of Elasticsearch to rows: order, what is absent, and what is not what was asked for."""
+
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from tapeline import names
+from tapeline_spark.evaluation import stored_trades
+
+
+def hit(at_ms: int, price: float, **more: object) -> dict[str, Any]:
+    fields = {"category": "spot", "symbol": "BTCUSDT", "traded_at": str(at_ms), "frame_index": 0, "price": price}
+    fields |= {"is_buy": True, "prediction_state": names.STATE_OK, "sequence": 7} | more
+    return {"fields": {name: [value] for name, value in fields.items() if value is not None}, "sort": [at_ms]}
+
+
+def table(*found: dict[str, Any]) -> stored_trades.Table:
+    made = stored_trades.Table()
+    for one in stored_trades.hits(json.dumps({"hits": {"hits": found}}).encode()):
+        made.add(one.fields)
+    return made
+
+
+def test_an_answer_without_hits_is_empty_however_little_is_left_of_it():
+    assert stored_trades.hits(b"{}") == stored_trades.hits(b'{"hits":{"hits":[]}}') == []
+
+
+def test_rows_come_in_the_total_order_and_without_a_sequence_first():
+    rows = table(
+        hit(2_000, 5.0),
+        hit(1_000, 3.0, sequence=9, frame_index=1),
+        hit(1_000, 2.0, sequence=9),
+        hit(1_000, 1.0, sequence=None),
+        hit(1_000, 4.0, sequence=10),
+    ).rows()
+    assert rows.price.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert rows.traded_at_ms.tolist() == [1_000] * 4 + [2_000]
+
+
+def test_a_probability_counts_only_where_the_state_is_ok():
+    said = {"probability": 0.25, "prediction": 0, "model_digest": "m"}
+    rows = table(hit(1, 1.0, **said), hit(2, 1.0, **said, prediction_state=names.STATE_LATE), hit(3, 1.0)).rows()
+    assert rows.probability[0] == 0.25 and np.isnan(rows.probability[1:]).all()
+    assert rows.prediction.tolist() == [0, 0, -1]
+    assert rows.model == ["m", "m", None]
+
+
+def test_every_column_is_asked_for_under_its_own_name():
+    assert {"category", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
+    (one,) = stored_trades.hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
+    assert (one.fields.key, one.sort) == (("spot", "BTCUSDT"), [1])
+
+
+@pytest.mark.parametrize("missing", ["price", "traded_at", "prediction_state"])
+def test_a_trade_without_what_every_trade_has_is_an_error_that_names_it(missing: str):
+    found = hit(1, 1.0)
+    del found["fields"][missing]
+    with pytest.raises(msgspec.ValidationError, match=missing):
+        table(found)

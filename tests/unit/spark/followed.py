@@ -1,0 +1,101 @@
+"""Made trades, candles and changes, and a plain loop that scores predictions."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tapeline import names
+from tapeline.records.books import Gap
+from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.evaluation.scores import Rows
+
+MINUTE_MS = 60_000
+START = 1_790_000_040_000
+KEY = ("spot", "BTCUSDT")
+
+
+class Said(NamedTuple):
+    """A trade with what was said of it."""
+
+    at_ms: int
+    price: float
+    is_buy: bool = True
+    probability: float | None = None
+    prediction: int = 0
+    model: str | None = None
+
+
+def rows(said: Sequence[Said]) -> Rows:
+    return Rows(
+        np.array([one.at_ms for one in said], dtype=np.int64),
+        np.array([one.price for one in said]),
+        np.array([one.is_buy for one in said]),
+        np.array([np.nan if one.probability is None else one.probability for one in said]),
+        np.array([one.prediction for one in said], dtype=np.int64),
+        [one.model for one in said],
+    )
+
+
+def scored_by_hand(said: Sequence[Said], start_ms: int, model: str, holes: Sequence[tuple[int, int]] = ()) -> Any:
+    """Return (predictions, hits, ups, brier sum, pending) of one minute, trade by trade."""
+    predictions = hits = ups = pending = 0
+    brier = 0.0
+    for place, one in enumerate(said):
+        if one.model != model or one.probability is None or not start_ms <= one.at_ms < start_ms + MINUTE_MS:
+            continue
+        outcome = None
+        for before, after in zip(said[place:], said[place + 1 :], strict=False):
+            if any(before.at_ms < stop and after.at_ms > start for start, stop in holes):
+                break
+            if after.price != one.price:
+                outcome = after.price > one.price
+                break
+        if outcome is None:
+            pending += 1
+            continue
+        predictions += 1
+        hits += one.prediction == outcome
+        ups += outcome
+        brier += (one.probability - outcome) ** 2
+    return predictions, hits, ups, brier, pending
+
+
+def candle(minute_ms: int, trades: int, logged: int | None = None, **changes: Any) -> Candle:
+    prices = dict.fromkeys(("open", "high", "low", "close", "vwap"), 1.0)
+    sums = dict.fromkeys(("volume", "notional", "buy_volume"), 1.0)
+    fields: dict[str, Any] = {
+        **prices, **sums, "minute_ms": minute_ms, "trades": trades, "late_trades": 0, "missed_trades": 0,
+        "logged": trades if logged is None else logged, "is_quiet": not trades, "is_closed": True, "history": 9,
+    }  # fmt: skip
+    return Candle(**{**fields, **changes})
+
+
+def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **more: Any) -> Changes:
+    return Changes(
+        newest_ms=newest_ms,
+        is_caught_up=True,
+        candles={KEY: {one.minute_ms: one for one in candles}} if candles else {},
+        missed=more.pop("missed", {}),
+        last_traded_ms={},
+        books=tuple(rows),
+        **more,
+    )
+
+
+def row(topic: str, value: bytes) -> LogRow:
+    return LogRow(topic, 0, 0, KEY[1], value, START)
+
+
+def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0", at_ms: int = START) -> LogRow:
+    fields = {"producer": producer, "venue": "bybit", "category": KEY[0], "symbol": KEY[1], "minute": minute_ms}
+    numbers = {"received": received, "duplicates": 0, "produced": produced, "counted_at": at_ms}
+    return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
+
+
+def hole(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
+    gap = Gap(
+        venue="bybit", category="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
+        from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
+    )  # fmt: skip
+    return row(names.TOPIC_GAPS, gap.model_dump_json().encode())

@@ -1,0 +1,39 @@
+"""Whose what could not be read was."""
+
+import pytest
+from tapeline.records.books import Reject
+from tapeline_spark.reconciliation.reject_attribution import place, place_report
+
+NOW = 1_790_000_071_234
+MINUTE = NOW - NOW % 60_000
+
+
+@pytest.mark.parametrize(
+    ("raw", "symbol"),
+    [
+        (b'{"topic":"publicTrade.BTCUSDT","data":[{"T":"x"}]}', "BTCUSDT"),
+        (b'{"i":"1","s":"ETHUSDT","p":"NaN"}', "ETHUSDT"),
+        (b'{"venue":"bybit","category":"spot","symbol": "SOLUSDT"', "SOLUSDT"),
+        (b"\xff\xfe not even text", "?"),
+        (b"", "?"),
+    ],
+)
+def test_symbol_is_read_from_the_bytes_as_far_as_they_say(raw, symbol):
+    assert place(raw, NOW, "spot") == ([("spot", symbol)], MINUTE)
+
+
+def test_time_of_the_trade_says_the_minute_unless_it_cannot_be_true():
+    assert place(b'{"T":1790000001000,"s":"A"}', NOW, "spot")[1] == 1_789_999_980_000
+    assert place(b'{"T":1290000001000,"s":"A"}', NOW, "spot")[1] == MINUTE
+    assert place(b'{"T":17900000010001234,"s":"A"}', NOW, "spot")[1] == MINUTE
+
+
+def test_key_of_the_record_wins_and_without_a_category_it_counts_in_both():
+    assert place(b"{}", NOW, symbol="BTCUSDT")[0] == [("spot", "BTCUSDT"), ("linear", "BTCUSDT")]
+    assert place(b'{"category":"linear"}', NOW, symbol="BTCUSDT")[0] == [("linear", "BTCUSDT")]
+
+
+def test_report_of_a_producer_is_opened():
+    report = Reject.of("producer", "no", b'{"s":"ETHUSDT","T":1790000001000}', NOW, "linear")
+    assert place_report(report.model_dump_json().encode(), NOW + 9) == ([("linear", "ETHUSDT")], 1_789_999_980_000)
+    assert place_report(b"neither", NOW)[0] == [("spot", "?"), ("linear", "?")]

@@ -1,0 +1,39 @@
+import os
+
+from tapeline_spark.trades import snapshot
+from tapeline_spark.trades.lookback import Book
+
+from unit.spark.made import record
+
+
+def filled() -> Book:
+    book = Book()
+    book.admit([record(symbol=symbol, price="0.00012") for symbol in ("AUSDT", "BUSDT", "AUSDT")])
+    book.next_offset = {0: 17, 1: 3}
+    return book
+
+
+def test_a_saved_book_comes_back_equal(tmp_path):
+    book = filled()
+    snapshot.save(book, tmp_path / "tails" / "driver.msgpack")
+    loaded = snapshot.load(tmp_path / "tails" / "driver.msgpack")
+    assert loaded.tails == book.tails
+    assert loaded.next_offset == book.next_offset
+
+
+def test_a_cut_snapshot_is_no_snapshot(tmp_path):
+    path = tmp_path / "driver.msgpack"
+    snapshot.save(filled(), path)
+    os.truncate(path, path.stat().st_size // 2)
+    assert snapshot.load(path) is None
+
+
+def test_a_snapshot_of_other_features_is_no_snapshot(tmp_path, monkeypatch):
+    path = tmp_path / "driver.msgpack"
+    snapshot.save(filled(), path)
+    monkeypatch.setattr("tapeline.model.features.VERSION", "another")
+    assert snapshot.load(path) is None
+
+
+def test_a_missing_snapshot_is_no_snapshot(tmp_path):
+    assert snapshot.load(tmp_path / "none") is None

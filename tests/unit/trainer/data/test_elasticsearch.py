@@ -1,0 +1,34 @@
+import pytest
+from elastic_transport import ApiResponseMeta, ConnectionError, ConnectionTimeout, HttpHeaders, NodeConfig
+from elasticsearch import ApiError
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store, is_retryable
+from tapeline_trainer.errors import ElasticsearchFailed
+from tapeline_trainer.settings import Settings
+
+
+def answer(status: int) -> ApiError:
+    meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.1, NodeConfig("http", "localhost", 9200))
+    return ApiError("said", meta, {})
+
+
+@pytest.mark.parametrize(("status", "expected"), [(429, True), (503, True), (400, False), (403, False), (404, False)])
+def test_only_answers_that_may_change_are_asked_for_again(status: int, expected: bool) -> None:
+    assert is_retryable(answer(status)) is expected
+
+
+@pytest.mark.parametrize("error", [ConnectionError("refused"), ConnectionTimeout("late")])
+def test_broken_connections_are_retried(error: Exception) -> None:
+    assert is_retryable(error)
+
+
+def test_server_that_is_not_there_is_named_after_the_deadline() -> None:
+    settings = Settings(retry_deadline_s=0.3)
+    with (
+        Store("http://127.0.0.1:9", settings) as store,
+        pytest.raises(ElasticsearchFailed, match="opening a snapshot of x was ConnectionError"),
+    ):
+        list(store.snapshot("x"))
+
+
+def test_verdict_mapping_takes_no_unknown_field() -> None:
+    assert VERDICT_MAPPING["dynamic"] == "strict"

@@ -1,0 +1,52 @@
+import csv
+from pathlib import Path
+
+import pytest
+from tapeline_trainer.data import export
+
+from unit.trainer import made
+
+
+def cells(tmp_path: Path, documents, *gaps) -> list[dict[str, str]]:
+    path = tmp_path / "t.csv"
+    export.to_csv(made.tape_of(documents, *gaps), path)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_starts_with_the_columns_of_the_first_data_set(tmp_path: Path) -> None:
+    export.to_csv(made.tape_of([made.document()]), tmp_path / "t.csv")
+    head = (tmp_path / "t.csv").read_text().splitlines()[0]
+    assert head.startswith("price,quantity,symbol,timestamp,is_buy,price_next,target,trade_id")
+
+
+def test_csv_row_by_hand(tmp_path: Path) -> None:
+    first = made.document(traded_at=1_744_451_015_007, price="139.5100", quantity="0.10", side="Sell", sequence=None)
+    second = made.document(traded_at=1_744_451_015_008, price="139.52", prediction_state="late")
+    row, last = cells(tmp_path, [second, first])
+    assert row["timestamp"] == "2025-04-12 09:43:35.007+00:00"
+    assert (row["price"], row["quantity"], row["symbol"], row["is_buy"]) == ("139.5100", "0.10", "BTCUSDT", "0")
+    assert (row["price_next"], row["target"], row["trade_id"]) == ("139.52", "1", first["trade_id"])
+    assert (row["sequence"], row["late"], last["late"]) == ("", "0", "1")
+    assert (last["price_next"], last["target"]) == ("", "")
+
+
+def test_csv_says_nothing_about_the_next_price_across_a_gap_or_a_symbol(tmp_path: Path) -> None:
+    documents = [*made.market(4, 1), *made.market(2, 2, symbol="ETHUSDT")]
+    rows = cells(tmp_path, documents, made.gap(documents[1], documents[2]))
+    assert [row["target"] == "" for row in rows] == [False, True, False, True, False, True]
+
+
+def test_target_is_one_only_where_the_next_price_is_strictly_higher(tmp_path: Path) -> None:
+    rows = cells(tmp_path, [made.document(price=price) for price in ("1", "1", "2", "1.5")])
+    assert [row["target"] for row in rows] == ["0", "1", "0", ""]
+
+
+def test_failed_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), export.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
