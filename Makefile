@@ -5,6 +5,8 @@ PYTHON ?= python3
 # A stack's name: its state lies in .tapeline/NAME, and two names run side by side.
 NAME ?= demo
 
+# Processes are started by the dozen here; without byte code each compiles our own modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 STAMP := .tools/setup.stamp
@@ -59,7 +61,7 @@ types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks; TypeScr
 isolate: $(STAMP) ## every member imports only what it declares
 	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
 test-unit: $(STAMP) ## pure tests, no network
-	@$(RUN) -m pytest tests/unit
+	@$(RUN) -m pytest tests/unit -n 2 --dist worksteal
 
 ##@ Test
 test: check test-charts test-stack ## everything, on a fresh clone too

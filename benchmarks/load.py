@@ -24,7 +24,7 @@ def _templates(run: str) -> list[tuple[str, bytes]]:
         symbol = chance.choice(tuple(price))
         price[symbol] += chance.choice((-1, 0, 0, 1))
         head = (
-            f'{{"venue":"bybit","category":"spot","symbol":"{symbol}","price":"{price[symbol] / 100:.2f}",'
+            f'{{"venue":"bybit","market_type":"spot","symbol":"{symbol}","price":"{price[symbol] / 100:.2f}",'
             f'"quantity":"{chance.randint(1, 999) / 1000:.3f}","side":"{chance.choice(("Buy", "Sell"))}",'
             f'"frame_index":0,"is_block_trade":false,"is_rpi":false,"source":"stream","trade_id":"{run}-'
         )

@@ -13,7 +13,7 @@ from tapeline_dashboards.source import Dashboard
 
 HERE: Final = Path(__file__).resolve().parent
 # What a person opens first comes first.
-ORDER: Final = ("market", "symbol", "model", "completeness")
+ORDER: Final = ("market", "symbol", "model", "reconciliation")
 
 
 def _content(path: Path) -> Any:

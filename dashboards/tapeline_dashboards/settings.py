@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 _Seconds = Annotated[float, Field(gt=0)]
 _HERE: Final = ("localhost", "127.0.0.1", "::1")
@@ -41,16 +41,18 @@ class Settings(BaseSettings):
         parts = urlsplit(self.kibana_url)
         if parts.username or parts.password:
             way_out = "use DASHBOARDS_USERNAME and DASHBOARDS_PASSWORD_FILE"
-            raise AccessRefused(
+            raise InvalidConnection(
                 "DASHBOARDS_KIBANA_URL", "an address with a user in it", "such an address ends in logs", way_out
             )
         if parts.scheme not in ("http", "https") or not parts.hostname:
             rule = "http or https and a host are needed"
-            raise AccessRefused("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
+            raise InvalidConnection("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
         if (self.username is None) != (self.password_file is None):
             rule = "user and password say something together"
-            raise AccessRefused("DASHBOARDS_USERNAME", self.username, rule, "set both it and DASHBOARDS_PASSWORD_FILE")
+            raise InvalidConnection(
+                "DASHBOARDS_USERNAME", self.username, rule, "set both it and DASHBOARDS_PASSWORD_FILE"
+            )
         if self.username is not None and parts.scheme == "http" and parts.hostname not in _HERE:
             rule = "over plain http a password leaves this machine readable"
-            raise AccessRefused("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
+            raise InvalidConnection("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
         return self

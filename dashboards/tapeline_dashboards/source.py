@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Where = dict[str, str | int | bool]
 """Conditions that all hold: a field equals a value; `"*"`: it has one."""
 MARKET = "market"
-"""In place of a field: symbol and category together, so that spot and futures of one name are never mixed."""
+"""In place of a field: symbol and market_type together, so that spot and futures of one name are never mixed."""
 
 _Text = Annotated[str, Field(min_length=1)]
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]

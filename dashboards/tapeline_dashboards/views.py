@@ -10,9 +10,10 @@ from typing import Any, Final
 from tapeline import names, trade
 from tapeline.records import (
     alert,
-    books,
     candle,
+    gap,
     reconciliation,
+    reject,
     score,
 )
 
@@ -44,7 +45,7 @@ class View:
     title: str
     pattern: str
     properties: dict[str, dict[str, Any]]
-    market: tuple[str, ...] = ("symbol", "category")
+    market: tuple[str, ...] = ("symbol", "market_type")
     patterns: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,13 +92,13 @@ _ALL: Final = (
     ),
     View("scores", "How predictions turned out", f"{names.INDEX_SCORES_PREFIX}*", _fields(score.MAPPING)),
     View(
-        "completeness",
+        "reconciliation",
         "Books of each minute",
-        f"{names.INDEX_COMPLETENESS_PREFIX}*",
+        f"{names.INDEX_RECONCILIATION_PREFIX}*",
         _fields(reconciliation.MAPPING),
     ),
-    View("gaps", "Holes in the feed", names.INDEX_GAPS, _fields(books.GAP_MAPPING)),
-    View("rejects", "What could not be read", names.INDEX_REJECTS, _fields(books.REJECT_MAPPING), market=()),
+    View("gaps", "Holes in the feed", names.INDEX_GAPS, _fields(gap.MAPPING)),
+    View("rejects", "What could not be read", names.INDEX_REJECTS, _fields(reject.MAPPING), market=()),
     View("alerts", "What rules found", names.INDEX_ALERTS, _fields(alert.MAPPING)),
     View("verdicts", "Training verdicts", names.INDEX_MODELS, _VERDICT, market=()),
 )

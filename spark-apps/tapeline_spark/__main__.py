@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline.service import health as healths
 from tapeline.service import logging as logs
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline.service.signals import set_by_signals
 
 from tapeline_spark import metrics, session
@@ -120,7 +120,7 @@ def main(*, submitted: bool = False) -> int:
     log.info("session started", extra={"health_port": server.server_port, "shape": settings.shape})
     try:
         return _run(spark, settings, stream, stopping)
-    except (StreamError, AccessRefused) as error:
+    except (StreamError, InvalidConnection) as error:
         log.error(str(error), extra={"error": type(error).__name__})
         return 1
     finally:

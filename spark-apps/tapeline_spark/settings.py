@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline import names
-from tapeline.service.connection import ElasticAccess, KafkaAccess
+from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 
 
-class BootstrapSettings(ElasticAccess, BaseSettings):
+class BootstrapSettings(ElasticsearchConnection, BaseSettings):
     """What templates and retention need; environment variables carry the prefix STREAM_."""
 
     model_config = SettingsConfigDict(env_prefix="STREAM_", frozen=True, extra="forbid")
@@ -30,7 +30,7 @@ class BootstrapSettings(ElasticAccess, BaseSettings):
     log_level: str = "INFO"
 
 
-class Settings(KafkaAccess, BootstrapSettings):
+class Settings(KafkaConnection, BootstrapSettings):
     """Every setting of the stream; environment variables carry the prefix STREAM_."""
 
     inference_url: str

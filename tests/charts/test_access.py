@@ -52,7 +52,7 @@ def test_elasticsearch_is_told_of_every_user_that_a_service_is(values):
 def test_topics_are_those_that_the_code_names(values):
     found = {topic["metadata"]["name"] for topic in of_kind(rendered(values), "KafkaTopic")}
     told = {names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS}
-    assert found == {names.TOPIC_TRADES, names.TOPIC_ASSIGNMENTS} | told
+    assert found == {names.TOPIC_TRADES, names.TOPIC_SHARDS} | told
 
 
 @WITH_SERVERS

@@ -33,7 +33,7 @@ CLUSTER = {
 KAFKA = {
     *("Kafka/tapeline", "KafkaNodePool/dual", "KafkaUser/tapeline-producer", "KafkaUser/tapeline-spark"),
     *("KafkaUser/tapeline-notifier", "KafkaTopic/trade-alerts", "KafkaTopic/trade-counts"),
-    *("KafkaTopic/bybit-trades", "KafkaTopic/producer-symbols", "KafkaTopic/trade-gaps", "KafkaTopic/trade-rejects"),
+    *("KafkaTopic/bybit-trades", "KafkaTopic/producer-shards", "KafkaTopic/trade-gaps", "KafkaTopic/trade-rejects"),
     "NetworkPolicy/tapeline-kafka-egress",
 }
 ELASTIC = {

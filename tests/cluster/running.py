@@ -98,7 +98,7 @@ def ledger() -> list[Sent]:
 
 def sent(row: dict) -> Sent:
     """Return a row of the ledger as the reconciliation wants it."""
-    market = f"{row['category']}|{row['symbol']}"
+    market = f"{row['market_type']}|{row['symbol']}"
     identity = f"bybit|{market}|{row['trade_id']}"
     return Sent(identity, market, row["traded_at"], row["price"], row["quantity"], row["side"])
 

@@ -26,7 +26,7 @@ from unit.board import made
 from unit.board.made import Document
 
 MINUTE_MS = candle.MINUTE_MS
-# The busiest first; the same symbol in two categories, and more symbols than are shown side by side.
+# The busiest first; the same symbol in two market_types, and more symbols than are shown side by side.
 MARKETS = [("linear", "BTCUSDT"), ("spot", "BTCUSDT"), *(("linear", f"C{number:02}USDT") for number in range(13))]
 SPAN_MINUTES = 20
 
@@ -70,9 +70,9 @@ class Filled:
     def _put_rest(self) -> None:
         last = self.to_ms - MINUTE_MS
         self.candles = [made.candle_of(last - n * MINUTE_MS, 200.0 - n, trades=10 + n) for n in range(90)]
-        self.put_candles(*self.candles, *(made.candle_of(last, 50.0, trades=9_999, category="linear"),))
+        self.put_candles(*self.candles, *(made.candle_of(last, 50.0, trades=9_999, market_type="linear"),))
         self.scores = [made.score_of(last - n * MINUTE_MS, 10 + n, 6 + n, 4) for n in range(5)]
-        self.scores.append(made.score_of(last, 7, 1, 3, category="linear", symbol="C00USDT"))
+        self.scores.append(made.score_of(last, 7, 1, 3, market_type="linear", symbol="C00USDT"))
         self.put([(names.monthly_index(names.INDEX_SCORES_PREFIX, s["@timestamp"]), key(s), s) for s in self.scores])
         self.books = [made.books_of(last - n * MINUTE_MS, "complete" if n else "open", 10 + n) for n in range(10)]
         self.put_books(*self.books)
@@ -81,7 +81,7 @@ class Filled:
         self.put([(names.INDEX_MODELS, f"run-{n}", made.verdict_of(last + n, f"run-{n}")) for n in range(12)])
 
     def put_books(self, *books: Document) -> None:
-        prefix = names.INDEX_COMPLETENESS_PREFIX
+        prefix = names.INDEX_RECONCILIATION_PREFIX
         self.put([(names.monthly_index(prefix, one["@timestamp"]), key(one), one) for one in books])
 
     @property
@@ -90,11 +90,11 @@ class Filled:
 
 
 def trade_key(one: Document) -> str:
-    return names.identity(one["venue"], one["category"], one["symbol"], one["trade_id"])
+    return names.identity(one["venue"], one["market_type"], one["symbol"], one["trade_id"])
 
 
 def key(one: Document) -> str:
-    return f"{one['category']}|{one['symbol']}|{one['@timestamp']}"
+    return f"{one['market_type']}|{one['symbol']}|{one['@timestamp']}"
 
 
 class Board:

@@ -19,11 +19,11 @@ from elasticsearch import Elasticsearch
 from tapeline import names
 from tapeline.records import (
     alert,
-    books,
     candle,
     reconciliation,
     score,
 )
+from tapeline.records.gap import Gap
 from tapeline_spark.elastic import index_templates
 
 DIGEST = "sha256:" + "3f9c2a71d8e45b06" * 4
@@ -35,7 +35,7 @@ Document = tuple[str, str | None, dict[str, Any]]
 class Symbol:
     """One made symbol: where its price begins, its tick, how many trades a second it has."""
 
-    category: str
+    market_type: str
     name: str
     price: float
     digits: int
@@ -46,7 +46,7 @@ class Symbol:
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.category, self.name
+        return self.market_type, self.name
 
 
 def symbols() -> list[Symbol]:
@@ -83,7 +83,7 @@ class MadeMarket:
         return {
             "@timestamp": at_ms,
             "venue": names.VENUE,
-            "category": symbol.category,
+            "market_type": symbol.market_type,
             "symbol": symbol.name,
             "trade_id": f"{at_ms}{symbol.number:07d}",
             "traded_at": at_ms,
@@ -124,13 +124,13 @@ class MadeMarket:
 
 def trade_documents(trades: Iterable[dict[str, Any]]) -> Iterator[Document]:
     for one in trades:
-        identity = names.identity(one["venue"], one["category"], one["symbol"], one["trade_id"])
+        identity = names.identity(one["venue"], one["market_type"], one["symbol"], one["trade_id"])
         yield names.index_for_trade(one["traded_at"]), identity, one
 
 
 def candle_documents(trades: list[dict[str, Any]], from_ms: int, to_ms: int, now_ms: int) -> Iterator[Document]:
     """Yield a candle a minute and symbol, quiet ones carried, with the indicators of their closes."""
-    for (category, symbol), own in _by_symbol(trades).items():
+    for (market_type, symbol), own in _by_symbol(trades).items():
         minutes: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for one in sorted(own, key=lambda row: row["traded_at"]):
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
@@ -141,16 +141,16 @@ def candle_documents(trades: list[dict[str, Any]], from_ms: int, to_ms: int, now
                 rows.append({"@timestamp": minute, "is_closed": minute + MINUTE_MS <= now_ms, **row})
         _add_indicators(rows)
         for row in rows:
-            fixed = {"venue": names.VENUE, "category": category, "symbol": symbol, "interval": candle.INTERVAL}
+            fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "interval": candle.INTERVAL}
             index = names.monthly_index(names.INDEX_CANDLES_PREFIX, row["@timestamp"])
             source = fixed | row | {"updated_at": now_ms}
-            yield index, candle.identity(names.VENUE, category, symbol, row["@timestamp"]), source
+            yield index, candle.identity(names.VENUE, market_type, symbol, row["@timestamp"]), source
 
 
 def _by_symbol(trades: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for one in trades:
-        found[one["category"], one["symbol"]].append(one)
+        found[one["market_type"], one["symbol"]].append(one)
     return found
 
 
@@ -201,7 +201,7 @@ def _deviation(closes: list[float]) -> float:
 
 def score_documents(trades: list[dict[str, Any]], now_ms: int) -> Iterator[Document]:
     """Yield how each symbol's predictions of a minute turned out, against the next different price."""
-    for (category, symbol), own in _by_symbol(trades).items():
+    for (market_type, symbol), own in _by_symbol(trades).items():
         own.sort(key=lambda row: row["traded_at"])
         following: float | None = None
         sums: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_score_fields(), 0))
@@ -212,8 +212,8 @@ def score_documents(trades: list[dict[str, Any]], now_ms: int) -> Iterator[Docum
             if one["prediction_state"] == "ok":
                 _score(sums[one["traded_at"] // MINUTE_MS * MINUTE_MS], one, following)
         for minute, totals in sums.items():
-            fixed = {"venue": names.VENUE, "category": category, "symbol": symbol, "model_digest": DIGEST}
-            identity = score.identity(names.VENUE, category, symbol, minute, DIGEST)
+            fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "model_digest": DIGEST}
+            identity = score.identity(names.VENUE, market_type, symbol, minute, DIGEST)
             index = names.monthly_index(names.INDEX_SCORES_PREFIX, minute)
             yield index, identity, {"@timestamp": minute, **fixed, **totals, "updated_at": now_ms}
 
@@ -243,23 +243,35 @@ def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | 
     """Yield the books of each symbol and minute; they balance, but in the minute `incomplete`, if any."""
     counts: dict[tuple[str, str, int], int] = defaultdict(int)
     for one in trades:
-        counts[one["category"], one["symbol"], one["traded_at"] // MINUTE_MS * MINUTE_MS] += 1
-    for (category, symbol, minute), count in counts.items():
+        counts[one["market_type"], one["symbol"], one["traded_at"] // MINUTE_MS * MINUTE_MS] += 1
+    for (market_type, symbol, minute), count in counts.items():
         state = "open" if minute + 2 * MINUTE_MS > now_ms else "incomplete" if minute == incomplete else "complete"
         source = {
-            **{"@timestamp": minute, "venue": names.VENUE, "category": category, "symbol": symbol, "state": state},
+            **{
+                "@timestamp": minute,
+                "venue": names.VENUE,
+                "market_type": market_type,
+                "symbol": symbol,
+                "state": state,
+            },
             **dict.fromkeys(("received", "produced", "logged", "distinct"), count),
             "indexed": count - (state == "incomplete"),
             **{"rejected": 0, "gaps": 0, "updated_at": now_ms},
         }
-        index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute)
-        yield index, reconciliation.identity(names.VENUE, category, symbol, minute), source
+        index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute)
+        yield index, reconciliation.identity(names.VENUE, market_type, symbol, minute), source
 
 
 def gap_document(from_ms: int, to_ms: int, symbol: str = "BTCUSDT") -> Document:
     ends = {"from_trade_id": "1", "to_trade_id": "2", "from_traded_at": from_ms, "to_traded_at": to_ms}
-    gap = books.Gap(
-        venue=names.VENUE, category="spot", symbol=symbol, reason="reconnect", detected_at=to_ms, backfilled=0, **ends
+    gap = Gap(
+        venue=names.VENUE,
+        market_type="spot",
+        symbol=symbol,
+        reason="reconnect",
+        detected_at=to_ms,
+        backfilled=0,
+        **ends,
     )
     return names.INDEX_GAPS, gap.identity(), {"@timestamp": gap.detected_at, **gap.model_dump()}
 
@@ -269,7 +281,7 @@ def alert_document(at_ms: int, symbol: str = "SOLUSDT") -> Document:
         **{"alert_id": f"fast|{symbol}|{at_ms}", "rule": "fast", "kind": "price_move", "severity": "warning"},
         **{
             "venue": names.VENUE,
-            "category": "spot",
+            "market_type": "spot",
             "symbol": symbol,
             "value": 214.0,
             "threshold": 150.0,

@@ -27,7 +27,7 @@ KAFKA: Final[dict[str, list[dict[str, Any]]]] = {
         _topic(names.TOPIC_COUNTS, "Describe", "Write"),
         _group(names.GROUP_RESUME),
         # With PRODUCER_GROUP only: replicas share the symbols.
-        _topic(names.TOPIC_ASSIGNMENTS, "Describe", "Read"),
+        _topic(names.TOPIC_SHARDS, "Describe", "Read"),
         _group(names.GROUP_PRODUCER),
     ],
     "tapeline-spark": [
@@ -37,7 +37,7 @@ KAFKA: Final[dict[str, list[dict[str, Any]]]] = {
         _topic(names.TOPIC_COUNTS, "Describe", "Read"),
         _topic(names.TOPIC_ALERTS, "Describe", "Write"),
         _group(names.GROUP_STREAM_PREFIX, "prefix"),
-        _group(names.GROUP_TAILS),
+        _group(names.GROUP_LOOKBACK),
     ],
     "tapeline-notifier": [
         _topic(names.TOPIC_ALERTS, "Describe", "Read"),
@@ -64,13 +64,13 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
                 "names": [
                     f"{names.INDEX_CANDLES_PREFIX}*",
                     f"{names.INDEX_SCORES_PREFIX}*",
-                    f"{names.INDEX_COMPLETENESS_PREFIX}*",
+                    f"{names.INDEX_RECONCILIATION_PREFIX}*",
                 ],
                 "privileges": ["index", "create_index", "view_index_metadata"],
             },
             # A model's record, and books that a hole touches after they were closed.
             {
-                "names": [f"{names.INDEX_SCORES_PREFIX}*", f"{names.INDEX_COMPLETENESS_PREFIX}*"],
+                "names": [f"{names.INDEX_SCORES_PREFIX}*", f"{names.INDEX_RECONCILIATION_PREFIX}*"],
                 "privileges": ["read"],
             },
             # Which prior a model was judged against.
@@ -101,7 +101,7 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
                 "names": [
                     f"{names.INDEX_CANDLES_PREFIX}*",
                     f"{names.INDEX_SCORES_PREFIX}*",
-                    f"{names.INDEX_COMPLETENESS_PREFIX}*",
+                    f"{names.INDEX_RECONCILIATION_PREFIX}*",
                 ],
                 "privileges": ["read"],
             },

@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from support import eventually
 from tapeline import names
-from tapeline.service.connection import ElasticAccess, KafkaAccess
+from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
 from tapeline_local.stack import processes
 from tapeline_local.stack.options import StackOptions
@@ -164,7 +164,7 @@ class Secured:
         processes.sweep(str(self.state.root))
         self.state.remove()
 
-    def kafka(self, user: str, **changes: Any) -> KafkaAccess:
+    def kafka(self, user: str, **changes: Any) -> KafkaConnection:
         """Return how a user reaches Kafka."""
         fields = {
             "kafka_bootstrap": f"{HOST}:{self.ports['kafka']}",
@@ -173,9 +173,9 @@ class Secured:
             "kafka_password_file": self.passwords.file(user),
             "kafka_ca_file": self.authority.file,
         }
-        return KafkaAccess(**(fields | changes))
+        return KafkaConnection(**(fields | changes))
 
-    def elastic(self, user: str, **changes: Any) -> ElasticAccess:
+    def elastic(self, user: str, **changes: Any) -> ElasticsearchConnection:
         """Return how a user reaches Elasticsearch."""
         fields = {
             "elasticsearch_url": f"https://{HOST}:{self.ports['elasticsearch']}",
@@ -183,7 +183,7 @@ class Secured:
             "elasticsearch_password_file": self.passwords.file(user),
             "elasticsearch_ca_file": self.authority.file,
         }
-        return ElasticAccess(**(fields | changes))
+        return ElasticsearchConnection(**(fields | changes))
 
     def kafka_admin(self) -> AdminClient:
         """Return an administrator's client."""
@@ -259,7 +259,7 @@ class Secured:
         """Make the topics, the users, and the rights that rights.py names."""
         admin = self.kafka_admin()
         books = (names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS)
-        topics = (names.TOPIC_TRADES, *books, names.TOPIC_ASSIGNMENTS)
+        topics = (names.TOPIC_TRADES, *books, names.TOPIC_SHARDS)
         made = admin.create_topics([NewTopic(topic, 2, 1) for topic in topics])
         for user in rights.KAFKA:
             self.set_kafka_password(user)

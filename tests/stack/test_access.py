@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
 from tapeline.records.alert import Alert
-from tapeline.service.connection import ElasticAccess, KafkaAccess
+from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import Books, reconcile
@@ -86,7 +86,7 @@ def bootstrap(secured: Secured, user: str = "tapeline-es-bootstrap", **more: str
     return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=120)
 
 
-def sink(access: ElasticAccess) -> ElasticSink:
+def sink(access: ElasticsearchConnection) -> ElasticSink:
     return ElasticSink(access, 1.0, 100, lambda reason: None)
 
 
@@ -105,7 +105,7 @@ def archive(secured: Secured) -> Iterator[Elasticsearch]:
     assert bootstrap(secured).returncode == 0
     with secured.elastic_admin() as admin:
         yield admin
-        derived = (names.INDEX_CANDLES_PREFIX, names.INDEX_SCORES_PREFIX, names.INDEX_COMPLETENESS_PREFIX)
+        derived = (names.INDEX_CANDLES_PREFIX, names.INDEX_SCORES_PREFIX, names.INDEX_RECONCILIATION_PREFIX)
         for index in (TRADES, *(f"{prefix}*" for prefix in derived), names.INDEX_GAPS, names.INDEX_MODELS):
             found = list(admin.indices.get(index=index, ignore_unavailable=True).body)
             if found:
@@ -115,7 +115,7 @@ def archive(secured: Secured) -> Iterator[Elasticsearch]:
 # Kafka
 
 
-def refusal(access: KafkaAccess) -> str:
+def refusal(access: KafkaConnection) -> str:
     """Return the first reason why the stream waits for its topics, empty where it waits for nothing."""
     stopping, reasons = threading.Event(), []
 
@@ -126,7 +126,7 @@ def refusal(access: KafkaAccess) -> str:
     return "" if wait_for_topics.wait_for(access, TOPICS, stopping, tell) else reasons[0]
 
 
-def is_refused(access: KafkaAccess, reason: str) -> None:
+def is_refused(access: KafkaConnection, reason: str) -> None:
     """Wait until a reason is given: users and rights reach the broker a moment after the answer that they are made."""
     eventually(lambda: reason in refusal(access), reason)
 
@@ -143,7 +143,7 @@ def test_wrong_password_is_named_as_the_reason(secured: Secured, tmp_path: Path)
 
 
 def test_plain_connection_is_refused_and_the_protocol_named(secured: Secured) -> None:
-    plain = KafkaAccess(kafka_bootstrap=secured.kafka("tapeline-spark").kafka_bootstrap)
+    plain = KafkaConnection(kafka_bootstrap=secured.kafka("tapeline-spark").kafka_bootstrap)
     is_refused(plain, "does not answer over PLAINTEXT")
 
 
@@ -401,13 +401,13 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
     keeping = reconciler.Books(writer, 30, 60)
     # One minute that is over, and a hole in one that was settled long before.
     gap = followed.hole(minute - 7_200_000, minute - 7_199_000)
-    candles = {(trade.category, trade.symbol): {minute: followed.candle(minute, 1)}}
+    candles = {(trade.market_type, trade.symbol): {minute: followed.candle(minute, 1)}}
     keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
     for later_ms in (0, 5_000):
         keeping.tick(clock_ms() + later_ms)
     archive.indices.refresh(index="tapeline-*")
-    found = archive.search(index="tapeline-completeness-*,tapeline-scores-*", size=100)["hits"]["hits"]
-    assert {hit["_index"].rpartition("-")[0] for hit in found} == {"tapeline-completeness", "tapeline-scores"}
+    found = archive.search(index="tapeline-reconciliation-*,tapeline-scores-*", size=100)["hits"]["hits"]
+    assert {hit["_index"].rpartition("-")[0] for hit in found} == {"tapeline-reconciliation", "tapeline-scores"}
 
 
 def test_writer_writes_over_what_is_made_of_trades_and_cannot_remove_it(

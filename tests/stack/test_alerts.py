@@ -13,8 +13,9 @@ from confluent_kafka import Producer
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
-from tapeline.records import books, score
-from tapeline.service.connection import ElasticAccess
+from tapeline.records import score
+from tapeline.records.gap import Gap
+from tapeline.service.connection import ElasticsearchConnection
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
@@ -28,7 +29,7 @@ from stack.closing import unless_made
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
     {"name": "silent", "kind": "silent_symbol", "after_s": 120},
-    {"name": "hole", "kind": "feed_hole"},
+    {"name": "hole", "kind": "feed_gap"},
     # None of these has a reason to ring.
     {"name": "far", "kind": "price_move", "window": "5m", "threshold_bp": 300},
     {"name": "burst", "kind": "volume_burst", "ratio": 10},
@@ -89,7 +90,7 @@ class Feed:
         self._number += 1
         fields: dict[str, Any] = {
             "venue": names.VENUE,
-            "category": "spot",
+            "market_type": "spot",
             "symbol": symbol,
             "trade_id": f"t{self._number}",
             "traded_at": at_ms,
@@ -106,7 +107,7 @@ class Feed:
         }
         self._producer.produce(names.TOPIC_TRADES, json.dumps(fields).encode(), symbol)
 
-    def gap(self, gap: books.Gap) -> None:
+    def gap(self, gap: Gap) -> None:
         self._producer.produce(names.TOPIC_GAPS, gap.model_dump_json().encode(), gap.symbol)
 
     def flush(self) -> None:
@@ -132,7 +133,7 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
     start_ms = 1_925_000_000_000 - 1_925_000_000_000 % 3_600_000
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, start_ms)
     client = Elasticsearch(elasticsearch_url, request_timeout=60)
-    sink = ElasticSink(ElasticAccess(elasticsearch_url=elasticsearch_url), 30.0, 100, lambda reason: None)
+    sink = ElasticSink(ElasticsearchConnection(elasticsearch_url=elasticsearch_url), 30.0, 100, lambda reason: None)
     models = Models(sink, "http://127.0.0.1:1")
     client.indices.create(index=index, mappings=score.MAPPING)
     try:
@@ -161,9 +162,9 @@ def test_a_move_a_silence_and_a_hole_arrive_once_over_a_killed_notifier(stack, f
         for symbol in (MOVER, SILENT, HOLED, CALM):
             if symbol != SILENT or ago > 4:
                 feed.trade(symbol, 100.0, end_ms - ago * MINUTE_MS)
-    hole = books.Gap(
+    hole = Gap(
         venue=names.VENUE,
-        category="spot",
+        market_type="spot",
         symbol=HOLED,
         reason="restart",
         detected_at=end_ms,

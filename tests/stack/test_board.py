@@ -80,7 +80,7 @@ def new_stream() -> Iterator[Callable[..., Stream]]:
 def by_market(trades: list[Document]) -> dict[tuple[str, str], list[Document]]:
     found: dict[tuple[str, str], list[Document]] = defaultdict(list)
     for one in trades:
-        found[one["category"], one["symbol"]].append(one)
+        found[one["market_type"], one["symbol"]].append(one)
     return found
 
 
@@ -124,10 +124,10 @@ def check_market(told: Document, trades: list[Document]) -> None:
     assert told["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
     assert told["sell_trades"] == told["trades"] - told["buy_trades"]
     assert told["is_cut"] is (len(markets) > 12)
-    assert [(row["category"], row["symbol"]) for row in told["totals"]] == busiest
-    assert [(row["category"], row["symbol"]) for row in told["series"]] == busiest
+    assert [(row["market_type"], row["symbol"]) for row in told["totals"]] == busiest
+    assert [(row["market_type"], row["symbol"]) for row in told["series"]] == busiest
     for row, series in zip(told["totals"], told["series"], strict=True):
-        own = markets[row["category"], row["symbol"]]
+        own = markets[row["market_type"], row["symbol"]]
         check_series(series, own, told["interval_ms"])
         check_total(row, own)
 
@@ -154,18 +154,18 @@ def test_the_six_views_are_right_for_every_symbol_and_bucket(filled: Filled, boa
 
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
     "one symbol of both markets": ({"symbol": "BTCUSDT"}, lambda one: one["symbol"] == "BTCUSDT"),
-    "a market": ({"category": "spot"}, lambda one: one["category"] == "spot"),
+    "a market": ({"market_type": "spot"}, lambda one: one["market_type"] == "spot"),
     "two symbols": (
-        {"symbol": ["C00USDT", "C12USDT"], "category": "linear"},
+        {"symbol": ["C00USDT", "C12USDT"], "market_type": "linear"},
         lambda one: one["symbol"] in ("C00USDT", "C12USDT"),
     ),
     "a side": ({"side": "Sell"}, lambda one: one["side"] == "Sell"),
     "a prediction": ({"prediction": 0}, lambda one: one["prediction"] == 0),
     "a state": ({"state": "warming_up"}, lambda one: one["prediction_state"] == "warming_up"),
     "all of it": (
-        {"symbol": "BTCUSDT", "category": "linear", "side": "Buy", "prediction": 1, "state": "ok"},
+        {"symbol": "BTCUSDT", "market_type": "linear", "side": "Buy", "prediction": 1, "state": "ok"},
         lambda one: (
-            (one["category"], one["symbol"]) == ("linear", "BTCUSDT")
+            (one["market_type"], one["symbol"]) == ("linear", "BTCUSDT")
             and one["side"] == "Buy"
             and one["prediction"] == 1
         ),
@@ -198,7 +198,17 @@ def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Fil
     told = board.get("tape", symbol="BTCUSDT", side="Buy", limit=50)
     fits = [one for one in filled.trades if one["symbol"] == "BTCUSDT" and one["side"] == "Buy"]
     wanted = newest(fits)[:50]
-    names_ = ("category", "symbol", "trade_id", "traded_at", "price", "quantity", "side", "probability", "prediction")
+    names_ = (
+        "market_type",
+        "symbol",
+        "trade_id",
+        "traded_at",
+        "price",
+        "quantity",
+        "side",
+        "probability",
+        "prediction",
+    )
     assert [[row[name] for name in names_] for row in told["trades"]] == [
         [one[name] for name in names_] for one in wanted
     ]
@@ -209,11 +219,11 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
     filled: Filled, board: Board
 ) -> None:
     told = board.get("symbols")
-    assert (told["symbols"][0]["category"], told["symbols"][0]["trades"]) == ("linear", 9_999)
-    row = next(each for each in told["symbols"] if each["category"] == "spot")
+    assert (told["symbols"][0]["market_type"], told["symbols"][0]["trades"]) == ("linear", 9_999)
+    row = next(each for each in told["symbols"] if each["market_type"] == "spot")
     hour = [one for one in filled.candles if told["from_at"] <= one["@timestamp"] < told["to_at"]]
     assert len(hour) == min(60, (filled.to_ms - told["from_at"]) // MINUTE_MS) > 30
-    last = newest([one for one in filled.trades if (one["category"], one["symbol"]) == ("spot", "BTCUSDT")])[0]
+    last = newest([one for one in filled.trades if (one["market_type"], one["symbol"]) == ("spot", "BTCUSDT")])[0]
     assert row["trades"] == sum(one["trades"] for one in hour)
     assert row["notional"] == pytest.approx(400.0 * len(hour))
     assert row["buy_share"] == pytest.approx(0.75)
@@ -226,7 +236,7 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
 
 def test_candles_are_told_as_they_are_stored_with_the_windows_of_the_newest(filled: Filled, board: Board) -> None:
     from_ms = filled.to_ms - 30 * MINUTE_MS
-    told = board.get("candles", category="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
+    told = board.get("candles", market_type="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
     wanted = sorted((one for one in filled.candles if one["@timestamp"] >= from_ms), key=lambda one: one["@timestamp"])
     assert len(told["candles"]) == 30
     for row, one in zip(told["candles"], wanted, strict=True):
@@ -240,12 +250,12 @@ def test_candles_are_told_as_they_are_stored_with_the_windows_of_the_newest(fill
 
 
 def test_markers_say_what_was_predicted_in_each_minute_and_how_it_turned_out(filled: Filled, board: Board) -> None:
-    told = board.get("markers", category="spot", symbol="BTCUSDT", **filled.span)
+    told = board.get("markers", market_type="spot", symbol="BTCUSDT", **filled.span)
     minutes: dict[int, list[Document]] = defaultdict(list)
     for one in filled.trades:
-        if (one["category"], one["symbol"], one["prediction_state"]) == ("spot", "BTCUSDT", "ok"):
+        if (one["market_type"], one["symbol"], one["prediction_state"]) == ("spot", "BTCUSDT", "ok"):
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
-    outcomes = {one["@timestamp"]: one for one in filled.scores if one["category"] == "spot"}
+    outcomes = {one["@timestamp"]: one for one in filled.scores if one["market_type"] == "spot"}
     assert [row["at"] for row in told["markers"]] == sorted(minutes)
     for row in told["markers"]:
         own, outcome = minutes[row["at"]], outcomes.get(row["at"], {"predictions": 0, "hits": 0})
@@ -267,7 +277,7 @@ def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, bo
     assert total["base_rate"] == pytest.approx(sums["ups"] / sums["predictions"])
     assert (total["brier"], total["prior_brier"], total["rule_hit_rate"]) == pytest.approx((0.2, 0.25, 0.5))
     assert total["skill"] == pytest.approx(0.2)
-    assert [(row["category"], row["symbol"], row["predictions"]) for row in scores["symbols"]] == [
+    assert [(row["market_type"], row["symbol"], row["predictions"]) for row in scores["symbols"]] == [
         ("spot", "BTCUSDT", sums["predictions"] - 7),
         ("linear", "C00USDT", 7),
     ]
@@ -300,7 +310,7 @@ def test_the_books_are_green_when_all_but_the_newest_minute_is_complete(filled: 
 
 def test_one_bad_minute_of_one_symbol_turns_the_books(filled: Filled, board: Board) -> None:
     minute_ms = filled.to_ms - 6 * MINUTE_MS
-    bad = made.books_of(minute_ms, "incomplete", symbol="C00USDT", category="linear", indexed=9)
+    bad = made.books_of(minute_ms, "incomplete", symbol="C00USDT", market_type="linear", indexed=9)
     filled.put_books(bad)
     try:
         told = board.get("completeness", **filled.span)
@@ -309,7 +319,7 @@ def test_one_bad_minute_of_one_symbol_turns_the_books(filled: Filled, board: Boa
         assert (row["state"], row["symbols"], row["indexed"]) == ("incomplete", 2, 15 + 9)
         assert told["symbols"][0]["symbol"] == "C00USDT"
     finally:
-        index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms)
+        index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
         filled.client.delete(index=index, id=key(bad), refresh=True)
 
 
@@ -371,7 +381,7 @@ def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]
         known = {} if event["is_whole"] else known
         for series in event["series"]:
             columns = {name: values for name, values in series.items() if isinstance(values, list)}
-            rows = known.setdefault((series["category"], series["symbol"]), {})
+            rows = known.setdefault((series["market_type"], series["symbol"]), {})
             rows |= {row[0]: row for row in zip(*columns.values(), strict=True)}
         known = {
             market: {at: row for at, row in rows.items() if at >= event["from_at"]} for market, rows in known.items()
@@ -380,7 +390,7 @@ def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]
 
 
 def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: Callable[..., Stream]) -> None:
-    stream = new_stream(board, chart_category="spot", chart_symbol="BTCUSDT", window_ms=1_800_000)
+    stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", window_ms=1_800_000)
     for name in ("status", "symbols", "tape", "candle", "market", "model", "completeness", "alerts"):
         stream.wait(name)
     assert stream.events[0][0] == "status"
@@ -413,7 +423,7 @@ def test_news_are_told_alone_and_make_the_same_as_asking_anew(
 def test_a_candle_that_is_written_again_is_told_again_and_no_other(
     filled: Filled, board: Board, new_stream: Callable[..., Stream]
 ) -> None:
-    stream = new_stream(board, chart_category="spot", chart_symbol="BTCUSDT", events=["candle"])
+    stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", events=["candle"])
     stream.wait("candle")
     old = filled.to_ms - 30 * MINUTE_MS
     index = next(n for n, one in enumerate(filled.candles) if one["@timestamp"] == old)
@@ -593,8 +603,8 @@ def test_an_empty_elasticsearch_is_answered_with_nothing_and_is_not_green(
         assert board.get("symbols")["symbols"] == []
         assert board.get("tape")["trades"] == []
         assert board.get("market")["series"] == []
-        assert board.get("candles", category="spot", symbol="BTCUSDT")["candles"] == []
-        assert board.get("markers", category="spot", symbol="BTCUSDT")["markers"] == []
+        assert board.get("candles", market_type="spot", symbol="BTCUSDT")["candles"] == []
+        assert board.get("markers", market_type="spot", symbol="BTCUSDT")["markers"] == []
         assert (board.get("gaps")["gaps"], board.get("alerts")["alerts"]) == ([], [])
         assert (board.get("model")["scores"], board.get("model")["verdicts"]) == ([], [])
         told = board.get("completeness")
@@ -609,8 +619,8 @@ HOSTILE = {
     "an end before the start": "market?from=1700000060000&to=1700000000000",
     "ten years": "market?from=1400000000000&to=1700000000000",
     "a limit of a million": "tape?limit=1000000",
-    "no symbol": "candles?category=spot",
-    "another category": "candles?category=option&symbol=BTCUSDT",
+    "no symbol": "candles?market_type=spot",
+    "another market_type": "candles?market_type=option&symbol=BTCUSDT",
     "a window of a week": "stream?window_ms=604800000",
     "an unknown event": "stream?events=canary",
 }

@@ -61,7 +61,7 @@ def market(stack: Stack) -> MadeMarket:
     trades = [
         one
         for one in market.between(begun, now_ms)
-        if not (one["symbol"] == "BTCUSDT" and one["category"] == "spot" and one["traded_at"] in lost)
+        if not (one["symbol"] == "BTCUSDT" and one["market_type"] == "spot" and one["traded_at"] in lost)
     ]
     candles = [
         document
@@ -105,7 +105,7 @@ PART = {"all": {"match_all": {}}, "buy": {"term": {"side": "Buy"}}, "sell": {"te
 
 
 def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucket_ms: int = 1) -> dict[str, dict]:
-    """Return what Elasticsearch itself counts, by `category:symbol`: of the hour, and medians of its last bucket."""
+    """Return what Elasticsearch itself counts, by `market_type:symbol`: of the hour, and medians of its last bucket."""
 
     def within(begin: int) -> dict:
         return {"range": {"@timestamp": {"gte": begin, "lt": past[1], "format": "epoch_millis"}}}
@@ -121,7 +121,7 @@ def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucke
         query={"bool": {"filter": [within(past[0]), *clauses]}},
         aggs={
             "markets": {
-                "terms": {"field": "category"},
+                "terms": {"field": "market_type"},
                 "aggs": {"symbols": {"terms": {"field": "symbol"}, "aggs": aggs}},
             }
         },

@@ -52,7 +52,7 @@ class Bench:
             "model_digest": None if probability is None else MODEL,
         }
         return {
-            "@timestamp": at_ms, "venue": "bybit", "category": "spot", "symbol": self.symbol,
+            "@timestamp": at_ms, "venue": "bybit", "market_type": "spot", "symbol": self.symbol,
             "trade_id": f"t{self.ids}", "traded_at": at_ms, "price": price, "quantity": "1", "side": "Buy",
             "sequence": self.ids, "frame_index": 0, "received_at": at_ms, "produced_at": at_ms, "source": "stream",
             "is_buy": True, "indexed_at": at_ms, "feature_version": "1", **said, **changes,
@@ -82,7 +82,7 @@ class Bench:
         return Candle(minute_ms, 1, 1, 1, 1, 1, 1, 1, 1, trades, 0, 0, trades, not trades, True, 5)
 
     def completeness(self, minute_ms: int = START) -> dict[str, Any]:
-        index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms)
+        index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
         identity = reconciliation.identity("bybit", "spot", self.symbol, minute_ms)
         return dict(self.client.get(index=index, id=identity)["_source"])
 
@@ -92,7 +92,7 @@ class Bench:
 
     def gap(self, from_ms: int, to_ms: int) -> LogRow:
         ends = {"from_traded_at": from_ms, "from_trade_id": "a", "to_traded_at": to_ms, "to_trade_id": "b"}
-        what = {"venue": "bybit", "category": "spot", "symbol": self.symbol, "reason": "restart", "backfilled": 0}
+        what = {"venue": "bybit", "market_type": "spot", "symbol": self.symbol, "reason": "restart", "backfilled": 0}
         value = json.dumps({**what, **ends, "detected_at": to_ms}).encode()
         return LogRow(names.TOPIC_GAPS, 0, 0, self.symbol, value, to_ms)
 

@@ -27,7 +27,7 @@ RATE_PER_S = 60.0
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 # A spot symbol's trades in this time are more than the 60 that REST gives back.
 OUTAGE_S = 15.0
-EVERY_MARKET = {(category, symbol) for category in names.CATEGORIES for symbol in SYMBOLS}
+EVERY_MARKET = {(market_type, symbol) for market_type in names.MARKET_TYPES for symbol in SYMBOLS}
 HANDS = ("received", "produced", "logged", "distinct", "indexed")
 
 
@@ -64,7 +64,7 @@ def documents(client: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
 
 
 def minutes(client: Elasticsearch) -> list[dict[str, Any]]:
-    return list(documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*").values())
+    return list(documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*").values())
 
 
 def closed(client: Elasticsearch) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def closed(client: Elasticsearch) -> list[dict[str, Any]]:
 
 
 def markets(found: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    return {(one["category"], one["symbol"]) for one in found}
+    return {(one["market_type"], one["symbol"]) for one in found}
 
 
 def two_minutes_are_closed(client: Elasticsearch) -> None:
@@ -93,7 +93,7 @@ def trades(client: Elasticsearch) -> pd.DataFrame:
         page = client.search(
             index=f"{names.INDEX_TRADES_PREFIX}*",
             size=10_000,
-            sort=["traded_at", "sequence", "frame_index", "category", "symbol"],
+            sort=["traded_at", "sequence", "frame_index", "market_type", "symbol"],
             **({} if after is None else {"search_after": after}),
         )["hits"]["hits"]
         if not page:
@@ -103,17 +103,17 @@ def trades(client: Elasticsearch) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["minute"] = table["traded_at"] - table["traded_at"] % MINUTE_MS
     table["price"] = table["price"].astype(float)
-    return table.sort_values(["category", "symbol", "traded_at", "sequence", "frame_index"], ignore_index=True)
+    return table.sort_values(["market_type", "symbol", "traded_at", "sequence", "frame_index"], ignore_index=True)
 
 
 def with_outcomes(table: pd.DataFrame, gaps: list[dict[str, Any]]) -> pd.DataFrame:
     """Add what followed each trade: the next different price of its symbol, nan where none is known."""
     parts = []
-    for (category, symbol), part in table.groupby(["category", "symbol"]):
+    for (market_type, symbol), part in table.groupby(["market_type", "symbol"]):
         cuts = pd.Series(False, index=part.index)
         before = part["traded_at"].shift()
         for gap in gaps:
-            if (gap["category"], gap["symbol"]) == (category, symbol):
+            if (gap["market_type"], gap["symbol"]) == (market_type, symbol):
                 cuts |= (before < gap["to_traded_at"]) & (part["traded_at"] > gap["from_traded_at"])
         run = ((part["price"] != part["price"].shift()) | cuts).cumsum()
         runs = part.assign(cut=cuts).groupby(run).agg(price=("price", "first"), cut=("cut", "first"))
@@ -132,9 +132,11 @@ def expected_scores(client: Elasticsearch) -> dict[str, dict[str, float]]:
     said["loss"] = (said["probability"] - said["up"]) ** 2
     said["rule"] = (said["is_buy"].astype(float) == said["up"]).where(said["up"].notna())
     found = {}
-    for (category, symbol, minute, digest), part in said.groupby(["category", "symbol", "minute", "model_digest"]):
+    for (market_type, symbol, minute, digest), part in said.groupby(
+        ["market_type", "symbol", "minute", "model_digest"]
+    ):
         answered = part[part["up"].notna()]
-        found[score.identity("bybit", category, symbol, int(minute), digest)] = {
+        found[score.identity("bybit", market_type, symbol, int(minute), digest)] = {
             "predictions": len(answered),
             "pending": len(part) - len(answered),
             "hits": answered["hit"].sum(),
@@ -165,8 +167,8 @@ def test_every_closed_minute_is_complete_when_nothing_happened(stack: Stack, cli
 
     def uneven() -> list[dict[str, Any]]:
         found = closed(client)
-        table = trades(client).groupby(["category", "symbol", "minute"]).size()
-        counted = [int(table.get((one["category"], one["symbol"], one["@timestamp"]), 0)) for one in found]
+        table = trades(client).groupby(["market_type", "symbol", "minute"]).size()
+        counted = [int(table.get((one["market_type"], one["symbol"], one["@timestamp"]), 0)) for one in found]
         told = [[one[hand] for hand in HANDS] for one in found]
         return [one for one, hands, count in zip(found, told, counted, strict=True) if hands != [count] * 5]
 
@@ -191,7 +193,7 @@ def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, 
     def are_told() -> bool:
         gaps = list(documents(client, names.INDEX_GAPS).values())
         touched = touched_by(gaps)
-        found = documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*")
+        found = documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*")
         counted = {identity: one["gaps"] for identity, one in found.items() if one["state"] == "gap"}
         others = {one["state"] for identity, one in found.items() if identity not in touched}
         is_of_the_outage = any(gap["to_traded_at"] >= stopped_ms for gap in gaps)
@@ -206,20 +208,20 @@ def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
     for gap in gaps:
         first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
         for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
-            touched[reconciliation.identity("bybit", gap["category"], gap["symbol"], minute)] += 1
+            touched[reconciliation.identity("bybit", gap["market_type"], gap["symbol"], minute)] += 1
     return dict(touched)
 
 
 def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, client: Elasticsearch) -> None:
     two_minutes_are_closed(client)
     victim = trades(client).iloc[0]
-    identity = names.identity("bybit", victim["category"], victim["symbol"], victim["trade_id"])
-    place = reconciliation.identity("bybit", victim["category"], victim["symbol"], int(victim["minute"]))
+    identity = names.identity("bybit", victim["market_type"], victim["symbol"], victim["trade_id"])
+    place = reconciliation.identity("bybit", victim["market_type"], victim["symbol"], int(victim["minute"]))
     index = names.index_for_trade(int(victim["traded_at"]))
     body = client.get(index=index, id=identity)["_source"]
 
     def state() -> str:
-        return str(documents(client, f"{names.INDEX_COMPLETENESS_PREFIX}*")[place]["state"])
+        return str(documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*")[place]["state"])
 
     assert state() == "complete"
     client.delete(index=index, id=identity)

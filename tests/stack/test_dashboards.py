@@ -124,7 +124,7 @@ def test_a_panel_shows_only_the_first_of_many_markets_and_those_first(fill):
     panel = panel_of(BOARDS["tapeline-market"], "most-active")
     view = VIEWS["trades"]
     found = queries.rows(panel, view, fill({"trades": made})("trades", queries.request(panel, view, SPAN)))
-    market = made[0]["category"]
+    market = made[0]["market_type"]
     assert found == [{"Market": f"COIN{n:02} › {market}", "Trades": n + 1} for n in range(19, 7, -1)]
 
 
@@ -139,10 +139,10 @@ def test_a_list_shows_its_columns_newest_first(board, identity, ask, content):
 def test_the_six_views_on_trades_that_can_be_counted_on_fingers(fill):
     """Three trades in one market, one in the other market of the same symbol; every number below is written by hand."""
 
-    def trade(number: int, category: str, price: str, quantity: str, side: str, chance: float | None) -> Document:
+    def trade(number: int, market_type: str, price: str, quantity: str, side: str, chance: float | None) -> Document:
         return {
             **documents.trades(1)[0],
-            **{"trade_id": str(number), "category": category, "symbol": "BTCUSDT"},
+            **{"trade_id": str(number), "market_type": market_type, "symbol": "BTCUSDT"},
             **{"price": price, "quantity": quantity, "side": side, "probability": chance},
             "prediction": None if chance is None else int(chance > 0.5),
             "prediction_state": "late" if chance is None else "ok",
@@ -206,7 +206,7 @@ def test_candles_are_drawn_of_one_market_with_its_own_numbers(draw, content):
     drawing = draw("candles", "candles")
     wanted = truth.busiest(content["candles"])
     found = drawing.data["candles"]
-    assert {row["market"] for row in found} == {f"{wanted[0]['symbol']} ({wanted[0]['category']})"}
+    assert {row["market"] for row in found} == {f"{wanted[0]['symbol']} ({wanted[0]['market_type']})"}
     fields = {
         **{name: name for name in ("open", "high", "low", "close", "volume", "macd")},
         **{"rsi": "rsi_14", "upper": "bollinger_upper", "middle": "bollinger_middle", "lower": "bollinger_lower"},
@@ -236,7 +236,7 @@ def test_several_minutes_make_one_candle_where_the_time_is_long(draw, content):
 
 def test_predictions_are_drawn_on_the_price_they_were_said_at(draw, content):
     found = draw("predictions", "points", "said").data
-    spot = truth.of(content["trades"], symbol="BTCUSDT", category="spot")
+    spot = truth.of(content["trades"], symbol="BTCUSDT", market_type="spot")
     same(
         [{"Time": row["time"], "price": row["price"], "up": row["up"], "down": row["down"]} for row in found["points"]],
         truth.over_time(

@@ -82,9 +82,9 @@ def test_recorded_frames_arrive_whole_with_their_digits_and_in_their_order():
 def read_capture(path: Path):
     for line in path.read_text().splitlines():
         row = json.loads(line)
-        category = row["addr"].rsplit("/", 1)[1]
+        market_type = row["addr"].rsplit("/", 1)[1]
         for trade in row["frame"]["data"]:
-            market = f"{category}|{trade['s']}"
+            market = f"{market_type}|{trade['s']}"
             yield market, f"bybit|{market}|{trade['i']}", trade["p"], trade["v"], trade["S"]
 
 

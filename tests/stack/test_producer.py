@@ -25,7 +25,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually
 from tapeline import names
-from tapeline.records.books import Gap, Reject
+from tapeline.records.gap import Gap
+from tapeline.records.reject import Reject
 from tapeline.trade import WireTrade
 
 START_MS = 1_790_000_000_000
@@ -48,13 +49,13 @@ class Exchange:
         self.stays_silent_on_subscribe = False
         self._numbers = itertools.count(1)
         self._topics: dict[web.WebSocketResponse, set[str]] = {}
-        self._category: dict[web.WebSocketResponse, str] = {}
+        self._market_type: dict[web.WebSocketResponse, str] = {}
         self.port = 0
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         app = web.Application()
-        app.router.add_get("/v5/public/{category}", self._socket)
+        app.router.add_get("/v5/public/{market_type}", self._socket)
         app.router.add_get("/v5/market/{what}", self._rest)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -76,34 +77,34 @@ class Exchange:
         self._topics.clear()
 
     async def trade(
-        self, symbol: str, count: int = 1, category: str = "spot", *, sweep: bool = False, frame: int = 1024
+        self, symbol: str, count: int = 1, market_type: str = "spot", *, sweep: bool = False, frame: int = 1024
     ) -> list[str]:
         """Make trades, keep them, and send them to whoever listens; return their ids in order."""
         fresh = []
         for place in range(count):
             if not (sweep and place):
                 number = next(self._numbers)
-            trade_id = f"{category}-{symbol}-{number}-{place}"
+            trade_id = f"{market_type}-{symbol}-{number}-{place}"
             data = {"T": START_MS + number * 7, "s": symbol, "S": "Buy", "v": "0.010", "p": f"6500{number % 10}.10"}
             fresh.append({**data, "i": trade_id, "BT": False, "RPI": False, "seq": 1000 + number})
-        self.made.setdefault((category, symbol), []).extend(fresh)
+        self.made.setdefault((market_type, symbol), []).extend(fresh)
         for start in range(0, count, frame):
             part = fresh[start : start + frame]
             message = {"topic": f"publicTrade.{symbol}", "type": "snapshot", "ts": part[0]["T"], "data": part}
-            await self.send(category, f"publicTrade.{symbol}", json.dumps(message))
+            await self.send(market_type, f"publicTrade.{symbol}", json.dumps(message))
         return [str(one["i"]) for one in fresh]
 
-    async def send(self, category: str, topic: str, text: str) -> None:
+    async def send(self, market_type: str, topic: str, text: str) -> None:
         if self.is_mute:
             return
         for socket, topics in list(self._topics.items()):
-            if self._category[socket] == category and topic in topics:
+            if self._market_type[socket] == market_type and topic in topics:
                 # A killed client is still listed until its reader has seen the end of its connection.
                 with contextlib.suppress(ConnectionError):
                     await socket.send_str(text)
 
-    def listeners(self, topic: str, category: str = "spot") -> int:
-        return sum(self._category[s] == category and topic in topics for s, topics in self._topics.items())
+    def listeners(self, topic: str, market_type: str = "spot") -> int:
+        return sum(self._market_type[s] == market_type and topic in topics for s, topics in self._topics.items())
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self.connects += 1
@@ -112,7 +113,7 @@ class Exchange:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._topics[socket] = set()
-        self._category[socket] = request.match_info["category"]
+        self._market_type[socket] = request.match_info["market_type"]
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -129,9 +130,9 @@ class Exchange:
         self.requests.append(message["args"])
         if self.stays_silent_on_subscribe:
             return
-        category = self._category[socket]
+        market_type = self._market_type[socket]
         text = "subscribe"
-        if category == "spot" and len(message["args"]) > 10:
+        if market_type == "spot" and len(message["args"]) > 10:
             text = "args size >10"
         for topic in message["args"]:
             if topic.removeprefix("publicTrade.") in self.refused:
@@ -143,17 +144,17 @@ class Exchange:
         await socket.send_json(ack)
 
     async def _rest(self, request: web.Request) -> web.Response:
-        what, category = request.match_info["what"], request.query.get("category", "spot")
+        what, market_type = request.match_info["what"], request.query.get("category", "spot")
         if what == "recent-trade" and self.rest_status != 200:
             return web.Response(status=self.rest_status)
         items: list[dict[str, Any]] = []
         if what == "instruments-info":
-            items = [{"symbol": s, "quoteCoin": "USDT", "status": "Trading"} for s in self.listed[category]]
+            items = [{"symbol": s, "quoteCoin": "USDT", "status": "Trading"} for s in self.listed[market_type]]
         elif what == "tickers":
-            items = [{"symbol": s, "turnover24h": "1.5"} for s in self.listed[category]]
+            items = [{"symbol": s, "turnover24h": "1.5"} for s in self.listed[market_type]]
         elif what == "recent-trade":
             limit = self.rest_limit or int(request.query["limit"])
-            made = self.made.get((category, request.query["symbol"]), [])
+            made = self.made.get((market_type, request.query["symbol"]), [])
             items = [_as_rest(one) for one in reversed(made[-limit:])]
             if self.rest_limit is not None:
                 asked = int(request.query["limit"])
@@ -288,7 +289,7 @@ def start(exchange: Exchange, books: Books, tmp_path: Path) -> Iterator[Start]:
     def one(**settings: object) -> Process:
         given = {
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
-            "exchange": "simulator", "categories": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0,
+            "exchange": "simulator", "market_types": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0,
             "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
             "reconnect_min_s": 0.2, "reconnect_max_s": 0.4, "settle_s": 0.05, "hold_s": 10, "kafka_check_s": 0.5,
             **settings,
@@ -317,22 +318,22 @@ async def gaps(books: Books) -> list[Gap]:
     return await aeventually(lambda: asyncio.to_thread(books.read_gaps), "a gap")
 
 
-async def listening(exchange: Exchange, symbol: str = "BTCUSDT", category: str = "spot") -> None:
+async def listening(exchange: Exchange, symbol: str = "BTCUSDT", market_type: str = "spot") -> None:
     topic = f"publicTrade.{symbol}"
-    await aeventually(lambda: exchange.listeners(topic, category) == 1, f"{category} {symbol} is subscribed")
+    await aeventually(lambda: exchange.listeners(topic, market_type) == 1, f"{market_type} {symbol} is subscribed")
 
 
 async def test_trades_of_both_markets_arrive_once_with_every_digit_and_in_order(
     exchange: Exchange, books: Books, start: Start
 ) -> None:
-    await start(categories="spot,linear").ready()
+    await start(market_types="spot,linear").ready()
     sent = []
     for _ in range(20):
         sent += await exchange.trade("BTCUSDT", 3, sweep=True)
         sent += await exchange.trade("ETHUSDT")
-        sent += await exchange.trade("BTCUSDT", 2, category="linear")
+        sent += await exchange.trade("BTCUSDT", 2, market_type="linear")
     assert sorted(await stored(books, len(sent))) == sorted(sent)
-    trades = [t for t in books.read_trades() if (t.category, t.symbol) == ("spot", "BTCUSDT")]
+    trades = [t for t in books.read_trades() if (t.market_type, t.symbol) == ("spot", "BTCUSDT")]
     assert [(t.trade_id, t.price, t.quantity, t.sequence) for t in trades] == [
         (m["i"], m["p"], m["v"], m["seq"]) for m in exchange.made["spot", "BTCUSDT"]
     ]
@@ -486,7 +487,7 @@ async def test_sigterm_flushes_what_was_read_and_exits_with_zero(
     await process.ready()
     sent = await exchange.trade("BTCUSDT", 500)
     await aeventually(
-        lambda: process.metric('tapeline_trades_received_total{category="spot"}') == 500, "all trades are read"
+        lambda: process.metric('tapeline_trades_received_total{market_type="spot"}') == 500, "all trades are read"
     )
     assert await process.end(signal.SIGTERM) == 0
     assert books.ids() == sent
@@ -518,7 +519,7 @@ async def test_refused_topic_is_named_and_its_neighbours_are_served(
     await process.ready()
     detail = json.loads(process.get("/health/ready")[1])
     assert detail["refused"] == {"spot S7USDT": "Invalid symbol :[publicTrade.S7USDT]"}
-    assert process.metric('tapeline_refused_topics{category="spot"}') == 1
+    assert process.metric('tapeline_refused_topics{market_type="spot"}') == 1
     assert max(map(len, exchange.requests)) == 10
     assert sum(exchange.listeners(f"publicTrade.S{n}USDT") for n in range(25)) == 24
     exchange.refused.clear()
@@ -587,7 +588,7 @@ async def test_full_buffer_drops_the_newest_and_reports_one_gap_a_symbol(
     await stored(own, 10)
     await asyncio.to_thread(stack.stop, "kafka")
     sent += await exchange.trade("BTCUSDT", 500)
-    dropped = 'tapeline_trades_dropped_total{category="spot"}'
+    dropped = 'tapeline_trades_dropped_total{market_type="spot"}'
     await aeventually(lambda: process.metric(dropped) > 0, "trades are dropped")
     assert process.get("/health/live")[0] == 200
     await aeventually(lambda: process.get("/health/ready")[0] == 503, "it is not ready without Kafka")

@@ -31,12 +31,12 @@ def topic(books: Books) -> str:  # noqa: F811
 
 
 def told(books: Books, topic: str) -> tuple[Totals, set[str]]:  # noqa: F811
-    """Return received, duplicates and produced by category, symbol and minute, and who told of them."""
+    """Return received, duplicates and produced by market_type, symbol and minute, and who told of them."""
     newest: dict[Any, Count] = {}
     for message in books._read(topic):
         count = Count.model_validate_json(message.value())
         assert message.key().decode() == count.symbol
-        newest[count.producer, count.category, count.symbol, count.minute] = count
+        newest[count.producer, count.market_type, count.symbol, count.minute] = count
     totals: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
     for (_, *place), count in newest.items():
         into = totals[tuple(place)]
@@ -50,11 +50,11 @@ def duplicates_told(books: Books, topic: str) -> int:  # noqa: F811
 
 
 def made(exchange: Exchange) -> dict[tuple[str, str, int], int]:  # noqa: F811
-    """Return the trades that the exchange made, by category, symbol and minute."""
+    """Return the trades that the exchange made, by market_type, symbol and minute."""
     counts: dict[tuple[str, str, int], int] = defaultdict(int)
-    for (category, symbol), trades in exchange.made.items():
+    for (market_type, symbol), trades in exchange.made.items():
         for trade in trades:
-            counts[category, symbol, trade["T"] - trade["T"] % MINUTE_MS] += 1
+            counts[market_type, symbol, trade["T"] - trade["T"] % MINUTE_MS] += 1
     return dict(counts)
 
 
@@ -81,12 +81,12 @@ async def test_totals_of_each_symbol_and_minute_are_told_while_it_runs(
     start: Start,  # noqa: F811
     topic: str,
 ) -> None:
-    await start(categories="spot,linear", topic_counts=topic, counts_interval_s=0.3).ready()
+    await start(market_types="spot,linear", topic_counts=topic, counts_interval_s=0.3).ready()
     # 7 ms a trade: several minutes.
     for _ in range(3):
         await exchange.trade("BTCUSDT", 9_000)
         await exchange.trade("ETHUSDT", 40)
-        await exchange.trade("BTCUSDT", 30, category="linear")
+        await exchange.trade("BTCUSDT", 30, market_type="linear")
     await agree(books, topic, exchange)
     assert len({minute for _, _, minute in made(exchange)}) > 3
 

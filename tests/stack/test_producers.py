@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually, eventually
 from tapeline import names
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 from tapeline.trade import WireTrade
 from tapeline_local import paths
 from tapeline_local.demo import readers
@@ -74,7 +74,7 @@ class Run:
         start = self.end()
         time.sleep(2)
         rows = self.rows(start)
-        return {row["sockets"] for row in rows} == {1} and len({(r["category"], r["symbol"]) for r in rows}) > 12
+        return {row["sockets"] for row in rows} == {1} and len({(r["market_type"], r["symbol"]) for r in rows}) > 12
 
     def settled(self, *parts: str) -> dict[str, set[int]]:
         """Wait until these replicas own about as much each and each symbol is read once; return what each owns."""
@@ -182,7 +182,7 @@ def test_after_all_that_every_trade_is_in_kafka_or_inside_an_honest_gap(run):
 def test_trades_are_doubled_around_hand_overs_only(run):
     seen: Counter[tuple[str, str, str, int]] = Counter()
     for trade in read_trades(run):
-        seen[trade.category, trade.symbol, trade.trade_id, trade.traded_at] += 1
+        seen[trade.market_type, trade.symbol, trade.trade_id, trade.traded_at] += 1
     first = min(begun for begun, _ in run.moves)
     doubled = [key[3] for key, count in seen.items() if count > 1 and key[3] > first]
     inside = [when for when in doubled if any(begun - 5_000 < when < ended for begun, ended in run.moves)]
@@ -250,14 +250,14 @@ def compare(run: Run) -> tuple[Books, list[Gap]]:
     """Compare the ledger with Kafka's records, of each identity the first one, as the stream does."""
     stored: dict[str, Stored] = {}
     for trade in read_trades(run):
-        identity = names.identity(trade.venue, trade.category, trade.symbol, trade.trade_id)
+        identity = names.identity(trade.venue, trade.market_type, trade.symbol, trade.trade_id)
         order = trade.traded_at, trade.sequence or 0, trade.frame_index
         fields = trade.price, trade.quantity, trade.side, "warming_up", None, None
-        stored.setdefault(identity, Stored(identity, f"{trade.category}|{trade.symbol}", order, *fields))
+        stored.setdefault(identity, Stored(identity, f"{trade.market_type}|{trade.symbol}", order, *fields))
     holes = []
     gaps = [Gap.model_validate_json(value) for value in read_topic(run, names.TOPIC_GAPS)]
     for gap in gaps:
-        market = f"{gap.category}|{gap.symbol}"
+        market = f"{gap.market_type}|{gap.symbol}"
         ends = [None if i is None else f"{gap.venue}|{market}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
         holes.append(Hole(market, ends[0], gap.from_traded_at, str(ends[1])))
     return reconcile(readers.read_ledger(Path(run.ledger)), stored.values(), holes), gaps
@@ -297,7 +297,7 @@ def start(exchange: Leavable, books: KafkaBooks, tmp_path: Path) -> Iterator[Cal
     def one(**settings: object) -> Process:
         given = {
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
-            "categories": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0, "group": books.trades,
+            "market_types": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0, "group": books.trades,
             "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
             "topic_assignments": shares_of(books), "settle_s": 0.05, "hold_s": 10, "kafka_check_s": 0.5, **settings,
         }  # fmt: skip
@@ -340,7 +340,7 @@ async def test_symbols_chosen_anew_are_followed_and_those_no_longer_chosen_are_l
     sent += await exchange.trade("ETHUSDT", 2) + await exchange.trade("SOLUSDT", 2)
     assert sorted(await stored(books, len(sent))) == sorted(sent)
     assert (exchange.connects, books.read_gaps(), books.read_rejects()) == (1, [], [])
-    assert process.metric('tapeline_owned_symbols{category="spot"}') == 2
+    assert process.metric('tapeline_owned_symbols{market_type="spot"}') == 2
 
 
 async def test_symbol_chosen_again_says_what_was_missed_meanwhile(

@@ -66,16 +66,16 @@ class Running:
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
         self.clients: list[Client] = []
 
-    async def client(self, category: str = "spot", **options: Any) -> Client:
-        connection = await connect(f"{self._url}/v5/public/{category}", proxy=None, **options)
+    async def client(self, market_type: str = "spot", **options: Any) -> Client:
+        connection = await connect(f"{self._url}/v5/public/{market_type}", proxy=None, **options)
         self.clients.append(Client(connection))
         return self.clients[-1]
 
     async def status(self) -> dict[str, Any]:
         return dict((await self.http.get("/simulator/status")).json())
 
-    async def recent(self, category: str, symbol: str, limit: int = 1000) -> list[dict[str, Any]]:
-        parameters = {"category": category, "symbol": symbol, "limit": str(limit)}
+    async def recent(self, market_type: str, symbol: str, limit: int = 1000) -> list[dict[str, Any]]:
+        parameters = {"category": market_type, "symbol": symbol, "limit": str(limit)}
         answer = (await self.http.get("/v5/market/recent-trade", params=parameters)).json()
         return list(answer["result"]["list"])
 
@@ -125,7 +125,7 @@ async def test_client_receives_exactly_what_the_ledger_says_in_its_order(ledger)
         rows = simulator.rows()
         await aeventually(lambda: len(client.ids) == len(rows), "every written trade arrives")
         assert client.ids == [row["trade_id"] for row in rows]
-        assert {(row["category"], row["symbol"]) for row in rows} == {("spot", "BTCUSDT"), ("spot", "ETHUSDT")}
+        assert {(row["market_type"], row["symbol"]) for row in rows} == {("spot", "BTCUSDT"), ("spot", "ETHUSDT")}
         assert {row["sockets"] for row in rows} == {1}
 
 
@@ -138,7 +138,7 @@ async def test_nothing_trades_before_the_first_subscription(ledger):
         assert (await simulator.http.get("/health/ready")).status_code == 200
 
 
-async def test_category_is_told_apart_by_the_path_alone(ledger):
+async def test_market_type_is_told_apart_by_the_path_alone(ledger):
     async with running(ledger, rate_per_s=3000) as simulator:
         spot, linear = await simulator.client("spot"), await simulator.client("linear")
         await spot.subscribe("BTCUSDT")
@@ -327,7 +327,7 @@ async def test_killed_process_has_written_all_it_sent_and_goes_on_with_new_ids(l
     whole = ledger.read_bytes().rpartition(b"\n")[0].splitlines()
     assert first == [json.loads(line)["trade_id"] for line in whole][: len(first)]
     with ledger.open("ab") as file:
-        file.write(b'{"category":"linear","symbol":"BTC')
+        file.write(b'{"market_type":"linear","symbol":"BTC')
     second, code = await _listen_and_end(ledger, signal.SIGTERM)
     rows = [json.loads(line) for line in ledger.read_bytes().splitlines()]
     assert code == 0 and len({row["trade_id"] for row in rows}) == len(rows)

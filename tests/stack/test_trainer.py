@@ -15,7 +15,8 @@ import pytest
 from elasticsearch import Elasticsearch, helpers
 from tapeline import names, trade
 from tapeline.model import bundle
-from tapeline.records import books
+from tapeline.records import gap
+from tapeline.records.gap import Gap
 from tapeline_trainer.data import export, source
 from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
 from tapeline_trainer.errors import BadTrades, ElasticsearchFailed, ExportIncomplete, NothingStored
@@ -38,7 +39,7 @@ def prefix() -> str:
 
 
 def identity(row: dict[str, Any]) -> str:
-    return names.identity(*(row[name] for name in ("venue", "category", "symbol", "trade_id")))
+    return names.identity(*(row[name] for name in ("venue", "market_type", "symbol", "trade_id")))
 
 
 def store(client: Elasticsearch, prefix: str, documents: list[dict[str, Any]]) -> None:
@@ -61,11 +62,11 @@ def store(client: Elasticsearch, prefix: str, documents: list[dict[str, Any]]) -
     client.indices.refresh(index=f"{prefix}*")
 
 
-def store_gaps(client: Elasticsearch, index: str, *gaps: books.Gap) -> None:
-    client.indices.create(index=index, mappings=books.GAP_MAPPING)
-    for gap in gaps:
-        document = {**gap.model_dump(), "@timestamp": gap.detected_at}
-        client.index(index=index, id=gap.identity(), document=document, refresh="wait_for")
+def store_gaps(client: Elasticsearch, index: str, *gaps: Gap) -> None:
+    client.indices.create(index=index, mappings=gap.MAPPING)
+    for one in gaps:
+        document = {**one.model_dump(), "@timestamp": one.detected_at}
+        client.index(index=index, id=one.identity(), document=document, refresh="wait_for")
 
 
 def exported(url: str, prefix: str, path: Path, **changes: Any) -> int:
@@ -75,7 +76,7 @@ def exported(url: str, prefix: str, path: Path, **changes: Any) -> int:
 
 def test_export_over_two_days_is_complete_and_keeps_every_digit(client, elasticsearch_url, prefix, tmp_path) -> None:
     documents = made.market(15_000, 1, start_ms=MIDNIGHT_MS - 2_000_000)
-    documents += made.market(10_000, 2, start_ms=MIDNIGHT_MS - 2_000_000, symbol="ETHUSDT", category="linear")
+    documents += made.market(10_000, 2, start_ms=MIDNIGHT_MS - 2_000_000, symbol="ETHUSDT", market_type="linear")
     documents[7]["price"] = "0.00000010"
     store(client, prefix, documents)
     assert len(client.indices.get(index=f"{prefix}*")) == 2

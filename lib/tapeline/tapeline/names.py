@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 VENUE: Final = "bybit"
-CATEGORIES: Final = ("spot", "linear")
+MARKET_TYPES: Final = ("spot", "linear")
 
 TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
@@ -19,13 +19,13 @@ TOPIC_ALERTS: Final = "trade-alerts"
 # What each producer counted, by symbol and minute; the other side of the books.
 TOPIC_COUNTS: Final = "trade-counts"
 # Empty: its partitions stand for shares of the symbols, which the producers' group deals out among its members.
-TOPIC_ASSIGNMENTS: Final = "producer-symbols"
+TOPIC_SHARDS: Final = "producer-shards"
 
 # Consumer groups; the names are what a broker's access rules are written for. Only the producers' own group
 # commits anything, and no offsets: a note at each partition of the assignments, of who has taken it over.
 GROUP_PRODUCER: Final = "tapeline-producer"
 GROUP_RESUME: Final = "tapeline-producer-resume"
-GROUP_TAILS: Final = "tapeline-tails"
+GROUP_LOOKBACK: Final = "tapeline-lookback"
 GROUP_NOTIFIER: Final = "tapeline-notifier"
 # Spark makes a group of its own for every query, behind this prefix.
 GROUP_STREAM_PREFIX: Final = "spark-kafka-source"
@@ -39,7 +39,7 @@ INDEX_REJECTS: Final = "tapeline-rejects"
 INDEX_MODELS: Final = "tapeline-models"
 INDEX_CANDLES_PREFIX: Final = "tapeline-candles-1m-"
 INDEX_SCORES_PREFIX: Final = "tapeline-scores-"
-INDEX_COMPLETENESS_PREFIX: Final = "tapeline-completeness-"
+INDEX_RECONCILIATION_PREFIX: Final = "tapeline-reconciliation-"
 INDEX_ALERTS: Final = "tapeline-alerts"
 LIFECYCLE_TRADES: Final = "tapeline-trades"
 
@@ -68,16 +68,16 @@ _IDENTITY = re.compile(rf"{_PLAIN}\|{_PLAIN}\|{_PLAIN}\|{_PLAIN}")
 _DAY_S: Final = 86_400
 
 
-def identity(venue: str, category: str, symbol: str, trade_id: str) -> str:
-    """Return the one identity of a trade, `venue|category|symbol|trade_id`.
+def identity(venue: str, market_type: str, symbol: str, trade_id: str) -> str:
+    """Return the one identity of a trade, `venue|market_type|symbol|trade_id`.
 
     Raises:
         ValueError: a part is empty or holds `|`, white space or a control character.
     """
-    text = f"{venue}|{category}|{symbol}|{trade_id}"
+    text = f"{venue}|{market_type}|{symbol}|{trade_id}"
     if not _IDENTITY.fullmatch(text):
         raise ValueError(
-            f"parts of a trade identity were {(venue, category, symbol, trade_id)}; each must be non-empty "
+            f"parts of a trade identity were {(venue, market_type, symbol, trade_id)}; each must be non-empty "
             "and free of '|', white space and control characters"
         )
     return text

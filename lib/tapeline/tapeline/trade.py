@@ -62,7 +62,7 @@ EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
 DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
 SIDE = Kind(Literal["Buy", "Sell"], "string", _KEYWORD, {})
-CATEGORY = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
+MARKET_TYPE = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
 SOURCE = Kind(Literal["stream", "backfill"], "string", _KEYWORD, {})
 LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
 INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
@@ -90,7 +90,7 @@ class Column:
 
 COLUMNS: Final = (
     Column("venue", VENUE, Stage.WIRE, False, "exchange, `bybit`"),
-    Column("category", CATEGORY, Stage.WIRE, False, "market, from the URL: the frame does not say"),
+    Column("market_type", MARKET_TYPE, Stage.WIRE, False, "market, from the URL: the frame does not say"),
     Column("symbol", SYMBOL, Stage.WIRE, False, "`s`"),
     Column("trade_id", TRADE_ID, Stage.WIRE, False, "`i`, kept as text"),
     Column("traded_at", EPOCH_MS, Stage.WIRE, False, "`T`, ms UTC; the document's @timestamp"),
@@ -149,4 +149,4 @@ def elastic_mapping() -> dict[str, Any]:
 
 def identity_of(record: Any) -> str:
     """Return the identity of anything with the attributes of a trade."""
-    return names.identity(record.venue, record.category, record.symbol, record.trade_id)
+    return names.identity(record.venue, record.market_type, record.symbol, record.trade_id)

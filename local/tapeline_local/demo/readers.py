@@ -25,9 +25,9 @@ def read_ledger(path: Path) -> Iterator[Sent]:
             if not line.endswith(b"\n"):
                 return
             row = json.loads(line)
-            market = f"{row['category']}|{row['symbol']}"
+            market = f"{row['market_type']}|{row['symbol']}"
             yield Sent(
-                names.identity(names.VENUE, row["category"], row["symbol"], row["trade_id"]),
+                names.identity(names.VENUE, row["market_type"], row["symbol"], row["trade_id"]),
                 market,
                 row["traded_at"],
                 row["price"],
@@ -42,7 +42,7 @@ def read_trades(client: Elasticsearch) -> Iterator[Stored]:
         source = hit["_source"]
         yield Stored(
             hit["_id"],
-            f"{source['category']}|{source['symbol']}",
+            f"{source['market_type']}|{source['symbol']}",
             (source["traded_at"], source["sequence"] or 0, source["frame_index"]),
             source["price"],
             source["quantity"],
@@ -57,7 +57,7 @@ def read_gaps(client: Elasticsearch) -> Iterator[Hole]:
     """Yield every gap document."""
     for hit in _every(client, names.INDEX_GAPS):
         source = hit["_source"]
-        market = f"{source['category']}|{source['symbol']}"
+        market = f"{source['market_type']}|{source['symbol']}"
         start, stop = source["from_trade_id"], source["to_trade_id"]
         prefix = f"{source['venue']}|{market}|"
         first = None if start is None else prefix + start

@@ -184,12 +184,12 @@ class Gatherer:
             "terms": {"field": "symbol", "size": _SYMBOLS},
             "aggs": {"newest": {"top_hits": newest}},
         }
-        per_category = {"terms": {"field": "category"}, "aggs": {"symbols": per_symbol}}
+        per_market_type = {"terms": {"field": "market_type"}, "aggs": {"symbols": per_symbol}}
         answer = self.elastic.search(
             index=trades,
             size=0,
             track_total_hits=True,
-            aggs={"states": {"terms": {"field": "prediction_state"}}, "categories": per_category},
+            aggs={"states": {"terms": {"field": "prediction_state"}}, "market_types": per_market_type},
             allow_no_indices=True,
             ignore_unavailable=True,
         )
@@ -197,16 +197,16 @@ class Gatherer:
         found = answer.body.get("aggregations")
         if found:
             figures.by_state = {b["key"]: b["doc_count"] for b in found["states"]["buckets"]}
-            found = [_symbol(c["key"], s) for c in found["categories"]["buckets"] for s in c["symbols"]["buckets"]]
+            found = [_symbol(c["key"], s) for c in found["market_types"]["buckets"] for s in c["symbols"]["buckets"]]
             figures.symbols = sorted(found, key=lambda row: -row.trades)[:_SYMBOLS]
         figures.gaps = readers.count(self.elastic, names.INDEX_GAPS)
         figures.rejected = readers.count(self.elastic, names.INDEX_REJECTS)
 
 
-def _symbol(category: str, bucket: dict[str, Any]) -> SymbolFigures:
+def _symbol(market_type: str, bucket: dict[str, Any]) -> SymbolFigures:
     source = bucket["newest"]["hits"]["hits"][0]["_source"]
     return SymbolFigures(
-        f"{category} {bucket['key']}",
+        f"{market_type} {bucket['key']}",
         bucket["doc_count"],
         source["price"],
         source["prediction_state"],

@@ -99,7 +99,7 @@ def create_topics(ports: dict[str, int], partitions: int) -> list[str]:
         names.TOPIC_REJECTS: 1,
         names.TOPIC_COUNTS: 1,
         names.TOPIC_ALERTS: 1,
-        names.TOPIC_ASSIGNMENTS: SHARES,
+        names.TOPIC_SHARDS: SHARES,
     }
     present = admin.list_topics(timeout=_TOPIC_TIMEOUT_S).topics
     absent = [topic for topic in wanted if topic not in present]

@@ -34,7 +34,7 @@ class Board:
         """Prepare; nothing is asked yet.
 
         Raises:
-            AccessRefused: password or authorities of Elasticsearch cannot be read.
+            InvalidConnection: password or authorities of Elasticsearch cannot be read.
         """
         self.settings = settings
         self.health = Health((LOOKED,), SILENCE_MAX_S)

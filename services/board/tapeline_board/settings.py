@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.service.connection import ElasticAccess
+from tapeline.service.connection import ElasticsearchConnection
 
 _Seconds = Annotated[float, Field(gt=0)]
 _STATIC = Path(__file__).parent / "static"
 
 
-class Settings(ElasticAccess, BaseSettings):
+class Settings(ElasticsearchConnection, BaseSettings):
     """Settings of the board."""
 
     model_config = SettingsConfigDict(env_prefix="BOARD_", frozen=True)

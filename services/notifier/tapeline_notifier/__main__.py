@@ -11,7 +11,7 @@ import sys
 
 from tapeline.service import health as healths
 from tapeline.service import logging as json_log
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_notifier import service, targets
 from tapeline_notifier.errors import NotifierError
@@ -40,7 +40,7 @@ async def run(settings: Settings, told: tuple[Telegram | Webhook, ...]) -> int:
     try:
         await work.run()
         log.info("stopped by a signal")
-    except* (NotifierError, AccessRefused) as errors:
+    except* (NotifierError, InvalidConnection) as errors:
         code = 1
         for error in errors.exceptions:
             log.error("%s", error)
@@ -65,7 +65,7 @@ def main() -> int:
             log.info("the file of targets is right", extra={"targets": [target.name for target in told]})
             return 0
         return asyncio.run(run(settings, told))
-    except (NotifierError, AccessRefused) as error:
+    except (NotifierError, InvalidConnection) as error:
         log.error("%s", error)
         return 1
 

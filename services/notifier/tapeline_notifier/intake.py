@@ -37,7 +37,7 @@ class Intake:
         """Make the client; it connects by itself.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         self._settings = settings
         self._heard = ""
@@ -65,7 +65,7 @@ class Intake:
         Raises:
             KafkaUnreachable: no broker answered, or none took us for who we say we are.
             TopicMissing: the topic does not exist.
-            AccessRefused: the password cannot be read any more.
+            InvalidConnection: the password cannot be read any more.
         """
         topic = self._settings.topic_alerts
         try:

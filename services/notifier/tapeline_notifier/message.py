@@ -65,12 +65,12 @@ def body(message: Message) -> bytes:
 
 def subject(alert: Alert) -> str:
     """Return what a cool-down is about: a rule and whom it found."""
-    return "|".join((alert.rule, alert.category or "", alert.symbol or alert.model_digest or ""))
+    return "|".join((alert.rule, alert.market_type or "", alert.symbol or alert.model_digest or ""))
 
 
 def _line(alert: Alert) -> str:
     when = datetime.fromtimestamp(alert.began_at / 1000, tz=UTC)
-    about = " ".join(part for part in (alert.category, alert.symbol) if part) or "model"
+    about = " ".join(part for part in (alert.market_type, alert.symbol) if part) or "model"
     said = " ".join(alert.message.split())
     return f"[{_MARKS[alert.severity]}] {when:%Y-%m-%d %H:%M} UTC  {about}  {alert.rule}: {said}"
 

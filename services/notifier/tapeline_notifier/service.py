@@ -42,7 +42,7 @@ class Service:
 
         Raises:
             StateInUse, SentLogUnusable: see sent.py.
-            AccessRefused: password or authorities of Kafka cannot be read.
+            InvalidConnection: password or authorities of Kafka cannot be read.
         """
         self._settings, self._metrics, self._health = settings, metrics, health
         self._sent = SentLog(None if settings.dry_run else settings.state)
@@ -61,7 +61,7 @@ class Service:
         """Work until `stop`.
 
         Raises:
-            ExceptionGroup: of SentLogUnusable or AccessRefused.
+            ExceptionGroup: of SentLogUnusable or InvalidConnection.
         """
         try:
             async with asyncio.TaskGroup() as group:

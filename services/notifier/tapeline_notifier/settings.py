@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline import names
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 
 
-class Settings(KafkaAccess, BaseSettings):
+class Settings(KafkaConnection, BaseSettings):
     """The notifier's settings, each as NOTIFIER_<NAME>; those of Kafka's security: tapeline.access."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", frozen=True, extra="ignore")

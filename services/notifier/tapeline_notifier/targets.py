@@ -26,7 +26,7 @@ from tapeline_notifier.errors import SecretUnusable, TargetsUnusable
 
 SEVERITIES: Final = ("info", "warning", "critical")
 
-_Kind = Literal["price_move", "volume_burst", "silent_symbol", "feed_hole", "model_below_prior", "model_expired"]
+_Kind = Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
 
 
 class _Target(BaseModel):

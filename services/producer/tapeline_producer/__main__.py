@@ -12,7 +12,7 @@ import threading
 
 from tapeline.service import health
 from tapeline.service import logging as json_log
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
@@ -60,7 +60,7 @@ async def run(settings: Settings) -> int:
     except asyncio.CancelledError:
         log.info("stopped by a signal")
         return 0
-    except (ProducerError, AccessRefused) as error:
+    except (ProducerError, InvalidConnection) as error:
         log.error("%s", error)
         return 1
     finally:

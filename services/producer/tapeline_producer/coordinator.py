@@ -62,10 +62,10 @@ class Roster:
         """Called with shares of ours all of whose symbols are followed from now on."""
 
     def select(self, selections: Mapping[str, Selection]) -> None:
-        """Take a selection, by category, in place of the one before."""
+        """Take a selection, by market_type, in place of the one before."""
         self._selected = {
-            (category, symbol): reason
-            for category, selection in selections.items()
+            (market_type, symbol): reason
+            for market_type, selection in selections.items()
             for symbols, reason in ((selection.listed, None), (selection.unlisted, _UNLISTED))
             for symbol in symbols
         }
@@ -140,29 +140,29 @@ class Roster:
         return [key for key in self._selected if key not in self._followed and self._shares.reports(*key)]
 
     def _let_go(self, keys: Iterable[Key]) -> None:
-        for category, symbols in _by_category(keys).items():
-            self._pool.remove(category, symbols)
+        for market_type, symbols in _by_market_type(keys).items():
+            self._pool.remove(market_type, symbols)
             for symbol in symbols:
-                self._intake.forget(category, symbol)
-                del self._followed[category, symbol]
+                self._intake.forget(market_type, symbol)
+                del self._followed[market_type, symbol]
 
     def _take_up(self, keys: Iterable[Key], reading: Reading) -> None:
-        for category, symbols in _by_category(keys).items():
-            self._intake.adopt(reading.histories.of(category, symbol) for symbol in symbols)
+        for market_type, symbols in _by_market_type(keys).items():
+            self._intake.adopt(reading.histories.of(market_type, symbol) for symbol in symbols)
             if self.witness is not None:
-                self.witness.expect([(category, symbol) for symbol in symbols], reading.ends)
-            reasons = {symbol: self._selected[category, symbol] for symbol in symbols}
+                self.witness.expect([(market_type, symbol) for symbol in symbols], reading.ends)
+            reasons = {symbol: self._selected[market_type, symbol] for symbol in symbols}
             listed = [symbol for symbol, reason in reasons.items() if reason is None]
-            self._pool.add(category, listed, {symbol: reason for symbol, reason in reasons.items() if reason})
-            self._followed.update(dict.fromkeys((category, symbol) for symbol in symbols))
+            self._pool.add(market_type, listed, {symbol: reason for symbol, reason in reasons.items() if reason})
+            self._followed.update(dict.fromkeys((market_type, symbol) for symbol in symbols))
 
     def _tell(self) -> None:
         own = [key for key in self._followed if self._shares.reports(*key)]
         self._metrics.owned_partitions.set(len(self._shares.own))
         self._metrics.leaving_symbols.set(len(self._followed) - len(own))
-        counts = Counter(category for category, _ in own)
-        for category in {category for category, _ in self._selected}:
-            self._metrics.owned_symbols.labels(category).set(counts[category])
+        counts = Counter(market_type for market_type, _ in own)
+        for market_type in {market_type for market_type, _ in self._selected}:
+            self._metrics.owned_symbols.labels(market_type).set(counts[market_type])
         self._status.own(self._shares.own, len(own))
         self._status.expect_symbols(len(self._fresh()))
 
@@ -180,8 +180,8 @@ class Roster:
         return key in self._followed and self._pool.is_answered(*key) and not self._intake.is_holding(*key)
 
 
-def _by_category(keys: Iterable[Key]) -> dict[str, list[str]]:
+def _by_market_type(keys: Iterable[Key]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for category, symbol in keys:
-        found.setdefault(category, []).append(symbol)
+    for market_type, symbol in keys:
+        found.setdefault(market_type, []).append(symbol)
     return found

@@ -16,9 +16,9 @@ class RetryableError(ProducerError):
 class NothingSelectedError(ProducerError):
     """The settings select no symbol at all."""
 
-    def __init__(self, categories: tuple[str, ...], quote: str) -> None:
+    def __init__(self, market_types: tuple[str, ...], quote: str) -> None:
         super().__init__(
-            f"no symbol was selected in {', '.join(categories)} with quote coin {quote!r}; at least one is needed: "
+            f"no symbol was selected in {', '.join(market_types)} with quote coin {quote!r}; at least one is needed: "
             "name existing ones in PRODUCER_SYMBOLS, or check PRODUCER_QUOTE and PRODUCER_TOP"
         )
 

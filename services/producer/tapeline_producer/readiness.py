@@ -35,11 +35,11 @@ class Status(Health):
         self._metrics = metrics
         self._waiting: dict[str, str | None] = {}
         self._refused: dict[str, dict[str, str]] = {}
-        self._categories: dict[str, str] = {}
+        self._market_types: dict[str, str] = {}
 
-    def expect(self, feed: str, category: str) -> None:
+    def expect(self, feed: str, market_type: str) -> None:
         """Make a connection part of readiness."""
-        self._categories[feed] = category
+        self._market_types[feed] = market_type
         self.report(feed, "not connected yet", {})
 
     def dismiss(self, feed: str) -> None:
@@ -63,7 +63,7 @@ class Status(Health):
         self._waiting[feed] = waiting
         if self._refused.get(feed) != refused:
             self._refused = {**self._refused, feed: dict(refused)}
-            self._count(self._categories[feed])
+            self._count(self._market_types[feed])
         self.settle()
 
     def expect_symbols(self, count: int) -> None:
@@ -79,18 +79,18 @@ class Status(Health):
         else:
             self.hold(EXCHANGE)
 
-    def _count(self, category: str) -> None:
-        names = {(self._categories[feed], symbol) for feed, symbols in self._refused.items() for symbol in symbols}
+    def _count(self, market_type: str) -> None:
+        names = {(self._market_types[feed], symbol) for feed, symbols in self._refused.items() for symbol in symbols}
         self._metrics.refused_topic.clear()
         for name in names:
             self._metrics.refused_topic.labels(*name).set(1)
-        self._metrics.refused_topics.labels(category).set(sum(name[0] == category for name in names))
+        self._metrics.refused_topics.labels(market_type).set(sum(name[0] == market_type for name in names))
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Return what Health says, and the refused topics by name."""
         holds, detail = super().ready()
         refused = {
-            f"{self._categories[feed]} {symbol}": reason
+            f"{self._market_types[feed]} {symbol}": reason
             for feed, symbols in self._refused.items()
             for symbol, reason in symbols.items()
         }

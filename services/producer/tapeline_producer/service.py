@@ -59,7 +59,7 @@ async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping:
 
     Raises:
         ProducerError: the service cannot go on.
-        AccessRefused: password or authorities cannot be read.
+        InvalidConnection: password or authorities cannot be read.
     """
     publisher = Publisher(settings, metrics, clock_ms)
     teller = Teller(settings, publisher.counts, metrics, clock_ms)
@@ -102,7 +102,7 @@ class _Service:
         self._roster.witness = witness
         if not settings.group:
             shares.assigned([0], time.monotonic())
-        publisher.is_mute = lambda category, symbol: not shares.reports(category, symbol)
+        publisher.is_mute = lambda market_type, symbol: not shares.reports(market_type, symbol)
 
     async def serve(self) -> None:
         """Run until cancelled or until a part of it ends."""
@@ -167,20 +167,20 @@ class _Service:
     async def _select(self) -> None:
         settings = self._settings
         found = {}
-        for category in settings.categories:
-            found[category] = await self._insist(lambda name=category: self._choose(name), EXCHANGE)  # type: ignore[misc]
+        for market_type in settings.market_types:
+            found[market_type] = await self._insist(lambda name=market_type: self._choose(name), EXCHANGE)  # type: ignore[misc]
         if not any(selection.listed for selection in found.values()):
-            raise NothingSelectedError(settings.categories, settings.quote)
+            raise NothingSelectedError(settings.market_types, settings.quote)
         self._roster.select(found)
 
-    async def _choose(self, category: str) -> Selection:
+    async def _choose(self, market_type: str) -> Selection:
         settings, rest = self._settings, self._rest
-        instruments = await rest.instruments(category, _SELECT_PATIENCE_S)
-        tickers = [] if settings.symbols else await rest.tickers(category, _SELECT_PATIENCE_S)
+        instruments = await rest.instruments(market_type, _SELECT_PATIENCE_S)
+        tickers = [] if settings.symbols else await rest.tickers(market_type, _SELECT_PATIENCE_S)
         selection = select(settings.symbols, instruments, tickers, settings.quote, settings.top)
-        log.info("symbols selected", extra={"category": category, "symbols": list(selection.listed)})
+        log.info("symbols selected", extra={"market_type": market_type, "symbols": list(selection.listed)})
         for symbol in selection.unlisted:
-            what = {"category": category, "symbol": symbol}
+            what = {"market_type": market_type, "symbol": symbol}
             log.error("a symbol named in PRODUCER_SYMBOLS does not trade there; name another", extra=what)
         return selection
 
@@ -192,7 +192,7 @@ class _Service:
                 await asyncio.Event().wait()
             await asyncio.sleep(interval_s - time.time() % interval_s)
             try:
-                found = {category: await self._choose(category) for category in self._settings.categories}
+                found = {market_type: await self._choose(market_type) for market_type in self._settings.market_types}
             except ProducerError as error:
                 log.warning("the symbols stay as they are: %s", error)
             else:

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tapeline import names
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 
 _List = Annotated[tuple[str, ...], NoDecode]
 
 
-class Settings(KafkaAccess, BaseSettings):
+class Settings(KafkaConnection, BaseSettings):
     """The producer's settings, each as PRODUCER_<NAME>; those of Kafka's security: tapeline.access."""
 
     model_config = SettingsConfigDict(env_prefix="PRODUCER_", frozen=True, extra="ignore")
@@ -18,15 +18,15 @@ class Settings(KafkaAccess, BaseSettings):
     exchange: Literal["bybit", "simulator"] = "bybit"
     """Which exchange this is, for messages only."""
     websocket_url: str = "wss://stream.bybit.com"
-    """Base of the public streams; `/v5/public/<category>` is added."""
+    """Base of the public streams; `/v5/public/<market_type>` is added."""
     rest_url: str = "https://api.bybit.com"
     """Base of the REST interface; `/v5/market/...` is added."""
-    categories: _List = names.CATEGORIES
+    market_types: _List = names.MARKET_TYPES
     """Markets to follow, comma separated."""
     symbols: _List = ()
-    """Symbols to follow in every category, comma separated; empty: chosen by turnover."""
+    """Symbols to follow in every market_type, comma separated; empty: chosen by turnover."""
     top: int = Field(default=20, ge=1, le=2000)
-    """Symbols a category, by turnover of 24 h, when none are named."""
+    """Symbols a market_type, by turnover of 24 h, when none are named."""
     quote: str = "USDT"
     """Quote coin of the symbols chosen by turnover."""
     reselect_s: float = Field(default=3600.0, ge=0)
@@ -49,7 +49,7 @@ class Settings(KafkaAccess, BaseSettings):
     """Topic of what could not be read."""
     topic_counts: str = names.TOPIC_COUNTS
     """Topic of what was counted, by symbol and minute."""
-    topic_assignments: str = names.TOPIC_ASSIGNMENTS
+    topic_assignments: str = names.TOPIC_SHARDS
     """Empty topic whose partitions are the shares that the replicas of a group deal out; without a group unused."""
     kafka_linger_ms: int = Field(default=10, ge=0, le=1000)
     """How long a record waits for company in a batch."""
@@ -99,20 +99,21 @@ class Settings(KafkaAccess, BaseSettings):
     log_level: str = "INFO"
     """Least level of the log lines written."""
 
-    @field_validator("categories", "symbols", mode="before")
+    @field_validator("market_types", "symbols", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
         return value
 
-    @field_validator("categories")
+    @field_validator("market_types")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [category for category in value if category not in names.CATEGORIES]
+        unknown = [market_type for market_type in value if market_type not in names.MARKET_TYPES]
         if unknown or not value:
             raise ValueError(
-                f"categories was {value}; each must be one of {names.CATEGORIES}, at least one: set PRODUCER_CATEGORIES"
+                f"market_types was {value}; each must be one of {names.MARKET_TYPES}, at least one: "
+                "set PRODUCER_MARKET_TYPES"
             )
         return value
 

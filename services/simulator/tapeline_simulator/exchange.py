@@ -133,12 +133,12 @@ class Exchange:
 
     def _send(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
-            category = frame.key[0]
+            market_type = frame.key[0]
             self._recent.setdefault(frame.key, deque(maxlen=TAIL_ROWS)).extend(frame.trades)
             subscribers = tuple(self._subscribers.get(frame.key, ()))
             for subscriber in subscribers:
                 self._wire.carry(frame, subscriber)
-            self._metrics.sent(category, len(frame.trades), len(subscribers))
+            self._metrics.sent(market_type, len(frame.trades), len(subscribers))
 
     def pause(self) -> None:
         """Make no more trades; sockets stay and are answered."""

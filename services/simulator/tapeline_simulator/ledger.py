@@ -19,7 +19,7 @@ from tapeline_simulator.sources.source import Row
 
 TAIL_ROWS: Final = 1000
 """Rows of each symbol kept in memory: as many as REST shows at most."""
-_START: Final = b'{"category":"'
+_START: Final = b'{"market_type":"'
 _BEHIND_SYMBOL: Final = b'","trade_id":"'
 _BLOCK: Final = 1 << 20
 
@@ -28,7 +28,7 @@ def encode(key: Key, trade: Trade, sent_at_ns: int, sockets: int) -> bytes:
     """Return the line of a trade, with its line feed."""
     return orjson.dumps(
         {
-            "category": key[0],
+            "market_type": key[0],
             "symbol": key[1],
             "trade_id": trade.trade_id,
             "traded_at": trade.traded_at,
@@ -114,7 +114,7 @@ class Ledger:
                     tail = lines[last[:end]] = deque(maxlen=TAIL_ROWS)
                 tail.append(last)
         tails = [[self._parse(line) for line in tail] for tail in lines.values()]
-        self.tails = {(rows[0]["category"], rows[0]["symbol"]): rows for rows in tails}
+        self.tails = {(rows[0]["market_type"], rows[0]["symbol"]): rows for rows in tails}
         self.last = self._parse(last) if last else None
 
     def _parse(self, line: bytes) -> Row:

@@ -9,15 +9,15 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._trades = Counter(
-            "tapeline_simulator_trades_total", "Trades made or replayed", ["category"], registry=self._registry
+            "tapeline_simulator_trades_total", "Trades made or replayed", ["market_type"], registry=self._registry
         )
         self._frames = Counter(
             "tapeline_simulator_frames_total",
             "Frames handed to sockets, one for each socket",
-            ["category"],
+            ["market_type"],
             registry=self._registry,
         )
-        self._sockets = Gauge("tapeline_simulator_sockets", "Open WebSockets", ["category"], registry=self._registry)
+        self._sockets = Gauge("tapeline_simulator_sockets", "Open WebSockets", ["market_type"], registry=self._registry)
         self._dropped = Counter(
             "tapeline_simulator_dropped_sockets_total",
             "Sockets that were cut off",
@@ -31,18 +31,18 @@ class Metrics:
             registry=self._registry,
         )
 
-    def sent(self, category: str, trades: int, sockets: int) -> None:
+    def sent(self, market_type: str, trades: int, sockets: int) -> None:
         """Count a frame, the trades in it and the sockets it went to."""
-        self._trades.labels(category).inc(trades)
-        self._frames.labels(category).inc(sockets)
+        self._trades.labels(market_type).inc(trades)
+        self._frames.labels(market_type).inc(sockets)
 
-    def opened(self, category: str) -> None:
+    def opened(self, market_type: str) -> None:
         """Count a socket in."""
-        self._sockets.labels(category).inc()
+        self._sockets.labels(market_type).inc()
 
-    def closed(self, category: str) -> None:
+    def closed(self, market_type: str) -> None:
         """Count a socket out."""
-        self._sockets.labels(category).dec()
+        self._sockets.labels(market_type).dec()
 
     def dropped(self, reason: str) -> None:
         """Count a socket that was cut off: `slow` or `idle`."""

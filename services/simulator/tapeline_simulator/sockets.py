@@ -101,41 +101,41 @@ class Sockets:
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
-        category = request.match_info["category"]
+        market_type = request.match_info["category"]
         websocket = web.WebSocketResponse(compress=False, max_msg_size=LARGEST_MESSAGE_BYTES)
         await websocket.prepare(request)
-        symbols = [key[1] for key in self._exchange.instruments if key[0] == category]
-        session = Session(category, symbols, connection_id())
+        symbols = [key[1] for key in self._exchange.instruments if key[0] == market_type]
+        session = Session(market_type, symbols, connection_id())
         socket = Socket(websocket, request.transport, self._queue_frames, session.conn_id, self._metrics)
         self._open.add(socket)
-        self._metrics.opened(category)
-        log.info("socket opened", extra={"conn_id": socket.conn_id, "category": category})
+        self._metrics.opened(market_type)
+        log.info("socket opened", extra={"conn_id": socket.conn_id, "market_type": market_type})
         writer = asyncio.create_task(socket.write())
         try:
-            await self._converse(category, websocket, session, socket)
+            await self._converse(market_type, websocket, session, socket)
         finally:
             self._exchange.leave(socket)
             self._open.discard(socket)
             writer.cancel()
-            self._metrics.closed(category)
+            self._metrics.closed(market_type)
             log.info("socket closed", extra={"conn_id": socket.conn_id, "code": websocket.close_code})
         return websocket
 
     async def _converse(
-        self, category: str, websocket: web.WebSocketResponse, session: Session, socket: Socket
+        self, market_type: str, websocket: web.WebSocketResponse, session: Session, socket: Socket
     ) -> None:
         async for message in websocket:
             socket.last_message_s = time.monotonic()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._apply(category, session.answer(message.data), socket)
+                self._apply(market_type, session.answer(message.data), socket)
 
-    def _apply(self, category: str, answer: Answer, socket: Socket) -> None:
+    def _apply(self, market_type: str, answer: Answer, socket: Socket) -> None:
         # The reply goes first: no frame of a topic comes before its acknowledgement.
         socket.push(answer.text)
         for symbol in answer.subscribed:
-            self._exchange.subscribe((category, symbol), socket, time.time_ns() // 1_000_000)
+            self._exchange.subscribe((market_type, symbol), socket, time.time_ns() // 1_000_000)
         for symbol in answer.unsubscribed:
-            self._exchange.unsubscribe((category, symbol), socket)
+            self._exchange.unsubscribe((market_type, symbol), socket)
 
     def cut_idle(self) -> None:
         """Cut off the sockets that have been silent for too long."""

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from tapeline.model import bundle as model_bundle
 from tapeline.model.bundle import BundleRefused
 from tapeline.service import logging as json_logging
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_trainer.data import dataset, export, source
 from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainerError as error:
         _LOG.error(str(error), extra={"error": type(error).__name__})
         return error.exit_code
-    except (ValidationError, AccessRefused, BundleRefused, OSError) as error:
+    except (ValidationError, InvalidConnection, BundleRefused, OSError) as error:
         _LOG.error(f"run failed: {error}", extra={"error": type(error).__name__})
         return 1
     return 0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tapeline.service.connection import ElasticAccess
+from tapeline.service.connection import ElasticsearchConnection
 
 from tapeline_trainer.rollout.settings import RolloutSettings
 
@@ -13,7 +13,7 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class Settings(ElasticAccess, RolloutSettings, BaseSettings):
+class Settings(ElasticsearchConnection, RolloutSettings, BaseSettings):
     """What a run reads, where it writes, and how hard it works; those of security: tapeline.access."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tapeline import names
-from tapeline.records import books, candle
+from tapeline.records import candle
+from tapeline.records.gap import Gap
 
 from tapeline_spark import metrics
 from tapeline_spark.alerts import rule_config, rules
@@ -114,12 +115,12 @@ class Alerts:
 
     def _of_gap(self, value: bytes | None) -> Iterator[tuple[Finding, int]]:
         try:
-            gap = books.Gap.model_validate_json(value or b"")
+            gap = Gap.model_validate_json(value or b"")
         except ValueError:
             # The trades query makes a reject of it.
             return
         for rule in self._rules:
-            if isinstance(rule, FeedHole) and rule.is_about(gap.category, gap.symbol):
+            if isinstance(rule, FeedHole) and rule.is_about(gap.market_type, gap.symbol):
                 finding = rules.hole(rule, gap)
                 if finding:
                     yield finding, gap.detected_at

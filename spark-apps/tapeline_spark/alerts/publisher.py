@@ -12,7 +12,7 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapeline import names
 from tapeline.records.alert import Alert
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from tapeline_spark.elastic.documents import Operation
@@ -56,7 +56,7 @@ def record(alert: Alert) -> tuple[bytes, bytes]:
 class KafkaBell:
     """Rings on the topic of alerts."""
 
-    def __init__(self, access: KafkaAccess, topic: str, hold_s: float) -> None:
+    def __init__(self, access: KafkaConnection, topic: str, hold_s: float) -> None:
         """Prepare; the client is made, and the password read, at the first alert.
 
         Args:
@@ -73,7 +73,7 @@ class KafkaBell:
 
         Raises:
             OutageTooLong: it did not take them within the hold.
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         left = list(alerts)
 

@@ -32,13 +32,13 @@ class _Rule(BaseModel):
 class _SymbolRule(_Rule):
     """A rule about symbols."""
 
-    categories: tuple[Literal["spot", "linear"], ...] = names.CATEGORIES
+    market_types: tuple[Literal["spot", "linear"], ...] = names.MARKET_TYPES
     symbols: tuple[_Symbol, ...] = ()
     """Empty: all."""
 
-    def is_about(self, category: str, symbol: str) -> bool:
+    def is_about(self, market_type: str, symbol: str) -> bool:
         """Return whether a symbol is one of the rule's."""
-        return category in self.categories and (not self.symbols or symbol in self.symbols)
+        return market_type in self.market_types and (not self.symbols or symbol in self.symbols)
 
 
 class PriceMove(_SymbolRule):
@@ -85,7 +85,7 @@ class SilentSymbol(_SymbolRule):
 class FeedHole(_SymbolRule):
     """A producer reports that trades may be missing."""
 
-    kind: Literal["feed_hole"]
+    kind: Literal["feed_gap"]
     least_s: Annotated[float, Field(ge=0)] = 0.0
     """Shorter holes are not told of."""
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from tapeline import names
-from tapeline.records import books, candle
+from tapeline.records import candle
 from tapeline.records.alert import Alert
+from tapeline.records.gap import Gap
 
 from tapeline_spark.alerts.rule_config import (
     FeedHole,
@@ -41,7 +42,7 @@ class Finding:
         threshold: what the rule allows.
         unit: of both, see tapeline.alert.
         message: a sentence for a person.
-        key: category and symbol, None where it is about neither.
+        key: market_type and symbol, None where it is about neither.
         model_digest: None where it is not about a model.
     """
 
@@ -62,14 +63,14 @@ class Finding:
 
     def alert(self, raised_at_ms: int) -> Alert:
         """Return the alert of this finding."""
-        category, symbol = self.key or (None, None)
+        market_type, symbol = self.key or (None, None)
         fields = {
             "alert_id": self.alert_id,
             "rule": self.rule.name,
             "kind": self.rule.kind,
             "severity": self.rule.severity,
             "venue": names.VENUE,
-            "category": category,
+            "market_type": market_type,
             "symbol": symbol,
             "model_digest": self.model_digest,
             "value": self.value,
@@ -125,7 +126,7 @@ def silence(rule: SilentSymbol, key: Key, last_ms: int, newest_ms: int, trades_a
 
     Args:
         rule: which.
-        key: category and symbol.
+        key: market_type and symbol.
         last_ms: its newest trade, ms UTC.
         newest_ms: the newest trade of any symbol.
         trades_an_hour: how much it traded before.
@@ -152,7 +153,7 @@ def feed_silence(rule: SilentSymbol, newest_ms: int, silent_ms: int) -> Finding 
     return Finding(rule, f"{names.VENUE}|feed", newest_ms, silent_s, rule.after_s, "s", said)
 
 
-def hole(rule: FeedHole, gap: books.Gap) -> Finding | None:
+def hole(rule: FeedHole, gap: Gap) -> Finding | None:
     """Return a hole in the feed, if it is long enough to be told."""
     length_s = (gap.to_traded_at - gap.from_traded_at) / 1000
     if length_s < rule.least_s:
@@ -161,7 +162,7 @@ def hole(rule: FeedHole, gap: books.Gap) -> Finding | None:
         f"trades of {gap.symbol} between {_clock(gap.from_traded_at)} and {_clock(gap.to_traded_at)} may be missing "
         f"({gap.reason}; {gap.backfilled} of the same outage were fetched afterwards)"
     )
-    key = (gap.category, gap.symbol)
+    key = (gap.market_type, gap.symbol)
     # Two holes can begin at one time; their ends are what tells them apart.
     return Finding(rule, gap.identity(), gap.from_traded_at, length_s, rule.least_s, "s", said, key)
 

@@ -24,11 +24,11 @@ def version_of(item: Candle) -> int:
 
 def candle_operation(key: Key, item: Candle, now_ms: int) -> Operation:
     """Return the writing of a candle."""
-    category, symbol = key
+    market_type, symbol = key
     document: dict[str, Any] = {
         "@timestamp": item.minute_ms,
         "venue": names.VENUE,
-        "category": category,
+        "market_type": market_type,
         "symbol": symbol,
         "interval": candle.INTERVAL,
         **{name: getattr(item, name) for name in candle.PRICES},

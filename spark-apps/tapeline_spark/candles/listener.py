@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 Key = tuple[str, str]
-"""(category, symbol); the venue is names.VENUE."""
+"""(market_type, symbol); the venue is names.VENUE."""
 
 
 class LogRow(NamedTuple):

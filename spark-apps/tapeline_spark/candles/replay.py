@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import LogRow
@@ -29,7 +29,7 @@ class Stretch(NamedTuple):
 class Rereader:
     """Finds out what a book lacks where a batch begins, and reads it."""
 
-    def __init__(self, access: KafkaAccess, topic_trades: str, piece: int) -> None:
+    def __init__(self, access: KafkaConnection, topic_trades: str, piece: int) -> None:
         """Prepare; a consumer is made, and its password read, when it is needed.
 
         Args:
@@ -48,7 +48,7 @@ class Rereader:
 
         Raises:
             LogTruncated: the log no longer holds what is between.
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         behind = {place: stop for place, stop in first.items() if book.next_offset.get(place) != stop}
         if not behind:

@@ -147,7 +147,7 @@ class Book:
         if minute < self._whole_from(record):
             return "cut"
         self.clock[partition] = max(self.clock.get(partition, 0), trade.traded_at)
-        key, order = (trade.category, trade.symbol), order_of(trade)
+        key, order = (trade.market_type, trade.symbol), order_of(trade)
         series = self.series.get(key)
         if series is None:
             series = self.series[key] = Series(partition, minute, minute - MINUTE_MS, order, Past(minute))

@@ -10,7 +10,7 @@ import logging
 import sys
 
 from tapeline.service import logging as logs
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import StreamError
@@ -27,7 +27,7 @@ def main() -> int:
     try:
         sink = ElasticSink(settings, settings.hold_s, 1, lambda reason: None)
         sink.prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
-    except (StreamError, AccessRefused) as error:
+    except (StreamError, InvalidConnection) as error:
         log.error(str(error), extra={"error": type(error).__name__})
         return 1
     log.info("index templates are in place", extra={"retention_days": settings.retention_days})

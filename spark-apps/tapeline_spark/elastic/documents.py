@@ -6,7 +6,8 @@ import msgspec
 import orjson
 from tapeline import names, trade
 from tapeline.model import features
-from tapeline.records import books
+from tapeline.records.gap import Gap
+from tapeline.records.reject import Reject
 
 from tapeline_spark.kafka.decode import Record, Unreadable, object_body
 
@@ -67,37 +68,37 @@ def trade_operation(record: Record, verdict: Verdict, indexed_at_ms: int, topic:
 
 def unreadable_operation(item: Unreadable, rejected_at_ms: int, topic: str) -> Operation:
     """Return the creation of a reject for a value of the log that is no trade."""
-    reject = books.Reject.of("spark", item.reason, item.value, rejected_at_ms)
+    reject = Reject.of("spark", item.reason, item.value, rejected_at_ms)
     return _reject_operation(reject, topic, item.partition, item.offset)
 
 
 def refused_operation(refused: Operation, reason: str, rejected_at_ms: int) -> Operation:
     """Return the creation of a reject for a document that Elasticsearch would not take."""
-    reject = books.Reject.of("elasticsearch", reason, refused.source, rejected_at_ms)
+    reject = Reject.of("elasticsearch", reason, refused.source, rejected_at_ms)
     return _reject_operation(reject, refused.topic, refused.partition, refused.offset)
 
 
 def reject_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
     """Return the creation of a reject that the producer reported, or of its unreadable report."""
     try:
-        reject = books.Reject.model_validate_json(value)
+        reject = Reject.model_validate_json(value)
     except ValueError as error:
-        reject = books.Reject.of("spark", f"unreadable reject: {error}", value, now_ms)
+        reject = Reject.of("spark", f"unreadable reject: {error}", value, now_ms)
     return _reject_operation(reject, topic, partition, offset)
 
 
 def gap_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
     """Return the creation of a gap that the producer reported, or of a reject where it is unreadable."""
     try:
-        gap = books.Gap.model_validate_json(value)
+        gap = Gap.model_validate_json(value)
     except ValueError as error:
-        reject = books.Reject.of("spark", f"unreadable gap: {error}", value, now_ms)
+        reject = Reject.of("spark", f"unreadable gap: {error}", value, now_ms)
         return _reject_operation(reject, topic, partition, offset)
     source = orjson.dumps({"@timestamp": gap.detected_at, **gap.model_dump()})
     return Operation(names.INDEX_GAPS, gap.identity(), source, topic, partition, offset)
 
 
-def _reject_operation(reject: books.Reject, topic: str, partition: int, offset: int) -> Operation:
+def _reject_operation(reject: Reject, topic: str, partition: int, offset: int) -> Operation:
     place = {"topic": topic, "partition": partition, "offset": offset}
     source = orjson.dumps({"@timestamp": reject.rejected_at, **reject.model_dump(), **place})
     identity = f"{topic}|{partition}|{offset}"

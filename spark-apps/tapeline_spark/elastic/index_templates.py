@@ -5,9 +5,10 @@ from typing import Any, Final
 from tapeline import names, trade
 from tapeline.records import (
     alert,
-    books,
     candle,
+    gap,
     reconciliation,
+    reject,
     score,
 )
 
@@ -36,11 +37,11 @@ def templates(replicas: int, refresh_interval: str, with_retention: bool = False
     retention = {"lifecycle": {"name": names.LIFECYCLE_TRADES}} if with_retention else {}
     return {
         "tapeline-trades": template(f"{names.INDEX_TRADES_PREFIX}*", trade.elastic_mapping(), **retention),
-        names.INDEX_GAPS: template(names.INDEX_GAPS, books.GAP_MAPPING),
-        names.INDEX_REJECTS: template(names.INDEX_REJECTS, books.REJECT_MAPPING),
+        names.INDEX_GAPS: template(names.INDEX_GAPS, gap.MAPPING),
+        names.INDEX_REJECTS: template(names.INDEX_REJECTS, reject.MAPPING),
         "tapeline-candles": template(f"{names.INDEX_CANDLES_PREFIX}*", candle.MAPPING),
         "tapeline-scores": template(f"{names.INDEX_SCORES_PREFIX}*", score.MAPPING),
-        "tapeline-completeness": template(f"{names.INDEX_COMPLETENESS_PREFIX}*", reconciliation.MAPPING),
+        "tapeline-reconciliation": template(f"{names.INDEX_RECONCILIATION_PREFIX}*", reconciliation.MAPPING),
         names.INDEX_ALERTS: template(names.INDEX_ALERTS, alert.MAPPING),
     }
 

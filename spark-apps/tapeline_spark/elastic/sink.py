@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 from elasticsearch import ApiError, ConflictError, Elasticsearch, OrjsonSerializer, TransportError
 from tapeline import names
-from tapeline.service.connection import ElasticAccess
+from tapeline.service.connection import ElasticsearchConnection
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -57,7 +57,7 @@ class ElasticSink:
     """Writes documents and does not return before their fate is known; nothing is sent twice without need."""
 
     def __init__(
-        self, access: ElasticAccess, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
+        self, access: ElasticsearchConnection, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
     ) -> None:
         """Prepare; the password is read, nothing is sent yet.
 
@@ -68,7 +68,7 @@ class ElasticSink:
             on_state: told why Elasticsearch is away, or None when it answers again.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         # The hold below is the only retry: two layers would multiply.
         patience: dict[str, Any] = {"request_timeout": 30, "max_retries": 0, "retry_on_timeout": False}

@@ -107,7 +107,7 @@ class Scoring:
                 self._forget(key, minute_ms, reading)
 
     def _changed(self, body: dict[str, Any], now_ms: int) -> Iterator[Operation]:
-        place = body["venue"], body["category"], body["symbol"], body["@timestamp"], body["model_digest"]
+        place = body["venue"], body["market_type"], body["symbol"], body["@timestamp"], body["model_digest"]
         identity = score.identity(*place)
         if self._written.get(identity) != body:
             self._written[identity] = body

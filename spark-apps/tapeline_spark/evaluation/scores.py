@@ -184,7 +184,7 @@ def document(
     """Return the document of one model's predictions of one minute, without `updated_at`.
 
     Args:
-        key: category and symbol.
+        key: market_type and symbol.
         minute_ms: start of the minute, ms UTC.
         digest: of the model.
         told: what its predictions have come to.
@@ -196,11 +196,11 @@ def document(
         sums = sums + (told.if_up if followed.up else told.if_down)
     numbers = {name: int(value) if name in _WHOLE else float(value) for name, value in zip(_FIELDS, sums, strict=True)}
     predictions, ups = numbers["predictions"], numbers["ups"]
-    category, symbol = key
+    market_type, symbol = key
     return {
         "@timestamp": minute_ms,
         "venue": names.VENUE,
-        "category": category,
+        "market_type": market_type,
         "symbol": symbol,
         "model_digest": digest,
         **numbers,

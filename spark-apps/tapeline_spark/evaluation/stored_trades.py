@@ -18,7 +18,7 @@ from tapeline_spark.evaluation.scores import Rows
 class Columns(msgspec.Struct, gc=False):
     """What is asked for of one trade; absent is what is null."""
 
-    category: tuple[str]
+    market_type: tuple[str]
     symbol: tuple[str]
     traded_at: tuple[str]
     """ms UTC; an answer writes dates as text."""
@@ -33,8 +33,8 @@ class Columns(msgspec.Struct, gc=False):
 
     @property
     def key(self) -> Key:
-        """Return category and symbol."""
-        return self.category[0], self.symbol[0]
+        """Return market_type and symbol."""
+        return self.market_type[0], self.symbol[0]
 
 
 class Hit(msgspec.Struct, gc=False):

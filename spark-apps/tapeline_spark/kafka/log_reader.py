@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from tapeline import names
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.errors import OutageTooLong
 
@@ -19,13 +19,13 @@ _TIMEOUT_S: Final = 30.0
 class KafkaLog:
     """A consumer for the length of a `with`; it commits nothing."""
 
-    def __init__(self, access: KafkaAccess) -> None:
+    def __init__(self, access: KafkaConnection) -> None:
         """Make the consumer.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
-        own = {"group.id": names.GROUP_TAILS, "enable.auto.commit": False, "auto.offset.reset": "error"}
+        own = {"group.id": names.GROUP_LOOKBACK, "enable.auto.commit": False, "auto.offset.reset": "error"}
         self._consumer = Consumer({**access.librdkafka(), **own})
 
     def __enter__(self) -> Self:

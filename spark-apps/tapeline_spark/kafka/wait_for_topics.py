@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -23,7 +23,7 @@ class _Missing(Exception):
 
 
 def wait_for(
-    access: KafkaAccess, topics: Sequence[str], stopping: threading.Event, tell: Callable[[str], None]
+    access: KafkaConnection, topics: Sequence[str], stopping: threading.Event, tell: Callable[[str], None]
 ) -> bool:
     """Wait until every topic exists; whoever runs the broker creates them, never a reader.
 
@@ -37,7 +37,7 @@ def wait_for(
         Whether they are there; False only after `stopping`.
 
     Raises:
-        AccessRefused: password or authorities cannot be read.
+        InvalidConnection: password or authorities cannot be read.
     """
     told = ""
 
@@ -64,7 +64,7 @@ def wait_for(
     return True
 
 
-def _lacking(access: KafkaAccess, topics: Sequence[str]) -> str | None:
+def _lacking(access: KafkaConnection, topics: Sequence[str]) -> str | None:
     """Return why the topics cannot be read, None if they can; a client each time, for the password may change."""
     heard: list[str] = []
 

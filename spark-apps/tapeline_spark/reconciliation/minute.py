@@ -58,7 +58,7 @@ class Hole(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """All open books; symbols are written `category|symbol`."""
+    """All open books; symbols are written `market_type|symbol`."""
 
     newest_ms: int = 0
     is_caught_up: bool = False

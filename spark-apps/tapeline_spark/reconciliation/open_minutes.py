@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 from tapeline import names
-from tapeline.records import books, candle, reconciliation
+from tapeline.records import candle, reconciliation
+from tapeline.records.gap import Gap
 
 from tapeline_spark.candles.listener import Changes, Key, LogRow
 from tapeline_spark.reconciliation import reject_attribution
@@ -29,8 +30,8 @@ def _text(key: Key) -> str:
 
 
 def _key(text: str) -> Key:
-    category, symbol = text.split("|")
-    return category, symbol
+    market_type, symbol = text.split("|")
+    return market_type, symbol
 
 
 class Ledger:
@@ -123,7 +124,7 @@ class Ledger:
             return
         process = count.producer.partition(".")[0]
         self._state.heard_ms[process] = max(self._state.heard_ms.get(process, 0), count.counted_at)
-        key = count.category, count.symbol
+        key = count.market_type, count.symbol
         if self._is_settled(key, count.minute):
             self.strays += 1
             return
@@ -134,11 +135,11 @@ class Ledger:
 
     def _hole(self, row: LogRow) -> None:
         try:
-            gap = books.Gap.model_validate_json(row.value or b"")
+            gap = Gap.model_validate_json(row.value or b"")
         except ValueError:
             self._reject(*reject_attribution.place(row.value or b"", row.timestamp_ms, symbol=row.key))
             return
-        key = gap.category, gap.symbol
+        key = gap.market_type, gap.symbol
         holes = self._state.holes.setdefault(_text(key), [])
         if any(hole.identity == gap.identity() for hole in holes):
             return
@@ -168,7 +169,7 @@ class Ledger:
         """Return what is known of a minute.
 
         Args:
-            key: category and symbol.
+            key: market_type and symbol.
             minute_ms: start of the minute, ms UTC.
             indexed: documents of it in Elasticsearch.
         """

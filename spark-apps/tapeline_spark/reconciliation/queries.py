@@ -45,10 +45,10 @@ class Reader:
         for start in range(0, len(ordered), _MINUTES_AT_ONCE):
             part = ordered[start : start + _MINUTES_AT_ONCE]
             answer = self._sink.ask(partial(_count, part))
-            for category in answer.get("aggregations", {}).get("categories", {}).get("buckets", []):
-                for symbol in category["symbols"]["buckets"]:
+            for market_type in answer.get("aggregations", {}).get("market_types", {}).get("buckets", []):
+                for symbol in market_type["symbols"]["buckets"]:
                     for minute in symbol["minutes"]["buckets"]:
-                        place = (category["key"], symbol["key"]), int(minute["key"])
+                        place = (market_type["key"], symbol["key"]), int(minute["key"])
                         found[place] = int(minute["doc_count"])
         return found
 
@@ -70,7 +70,7 @@ class Reader:
 
         Args:
             minute_ms: start of the minute, ms UTC.
-            keys: category and symbol of each.
+            keys: market_type and symbol of each.
 
         Raises:
             StreamError: Elasticsearch does not answer, or refuses.
@@ -120,7 +120,7 @@ class Reader:
             return {}
         wanted = [
             {
-                "_index": names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms),
+                "_index": names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms),
                 "_id": reconciliation.identity(names.VENUE, *key, minute_ms),
             }
             for key, minute_ms in places
@@ -152,10 +152,10 @@ def _within(minute_ms: int) -> dict[str, Any]:
 def _count(minutes: Sequence[int], client: Elasticsearch) -> Any:
     per_minute = {"date_histogram": {"field": "traded_at", "fixed_interval": "1m", "min_doc_count": 1}}
     per_symbol = {"terms": {"field": "symbol", "size": _SYMBOLS}, "aggs": {"minutes": per_minute}}
-    per_category = {"terms": {"field": "category"}, "aggs": {"symbols": per_symbol}}
+    per_market_type = {"terms": {"field": "market_type"}, "aggs": {"symbols": per_symbol}}
     indices = sorted({names.index_for_trade(minute_ms) for minute_ms in minutes})
     query = {"bool": {"should": [_within(minute_ms) for minute_ms in minutes], "minimum_should_match": 1}}
-    return _search(client, indices, size=0, query=query, aggs={"categories": per_category})
+    return _search(client, indices, size=0, query=query, aggs={"market_types": per_market_type})
 
 
 def _search(client: Elasticsearch, indices: Sequence[str], **request: Any) -> Any:

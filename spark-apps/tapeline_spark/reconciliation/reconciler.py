@@ -144,6 +144,6 @@ class Books:
 
 
 def _operation(key: Key, minute_ms: int, body: dict[str, Any], now_ms: int) -> Operation:
-    index = names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, minute_ms)
+    index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
     identity = reconciliation.identity(names.VENUE, *key, minute_ms)
     return Operation(index, identity, orjson.dumps({**body, "updated_at": now_ms}), kind="index")

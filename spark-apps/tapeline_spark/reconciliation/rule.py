@@ -96,14 +96,14 @@ def document(key: tuple[str, str], minute_ms: int, hands: Hands, state: str) -> 
     """Return the document of one symbol and minute, without `updated_at`.
 
     Args:
-        key: category and symbol.
+        key: market_type and symbol.
         minute_ms: start of the minute, ms UTC.
         hands: what was counted.
         state: what `judge` said.
     """
-    category, symbol = key
+    market_type, symbol = key
     numbers = {name: value for name, value in asdict(hands).items() if name != "missed"}
-    where = {"venue": names.VENUE, "category": category, "symbol": symbol}
+    where = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol}
     return {"@timestamp": minute_ms, **where, "state": state, **numbers}
 
 
@@ -111,7 +111,7 @@ def amended(key: tuple[str, str], minute_ms: int, stands: dict[str, Any] | None,
     """Return the document of a minute that was settled before one heard of a hole in it.
 
     Args:
-        key: category and symbol.
+        key: market_type and symbol.
         minute_ms: start of the minute, ms UTC.
         stands: the document as it stands; None where there is none.
         gaps: holes known now to touch the minute.

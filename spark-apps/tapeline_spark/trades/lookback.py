@@ -93,7 +93,7 @@ class Book:
         duplicates = 0
         for record in records:
             trade = record.trade
-            key = (trade.category, trade.symbol)
+            key = (trade.market_type, trade.symbol)
             tail = self.tails.get(key)
             if tail is None:
                 tail = self.tails[key] = Tail()

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 from tapeline.model import features
-from tapeline.service.connection import KafkaAccess
+from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.errors import LogTruncated
 from tapeline_spark.kafka.decode import Record, read
@@ -86,7 +86,7 @@ def load(path: Path) -> Book | None:
 class LogReader:
     """Reads a stretch of the log again, outside of Spark's own reading."""
 
-    def __init__(self, access: KafkaAccess, topic: str) -> None:
+    def __init__(self, access: KafkaConnection, topic: str) -> None:
         """Prepare; a consumer is made, and its password read, when it is needed."""
         self._access, self._topic = access, topic
 
@@ -101,7 +101,7 @@ class LogReader:
             How many records were read again.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         behind = {p: offset for p, offset in first.items() if book.next_offset.get(p) != offset}
         if not behind:

@@ -24,8 +24,8 @@ def trades(count: int = 900) -> list[Document]:
     chance, prices = random.Random(11), {market[:2]: market[2] for market in MARKETS}
     made = []
     for number in range(count):
-        symbol, category, start = chance.choices(MARKETS, (5, 3, 2))[0]
-        price = prices[symbol, category] = prices[symbol, category] * (1 + chance.gauss(0, 0.0004))
+        symbol, market_type, start = chance.choices(MARKETS, (5, 3, 2))[0]
+        price = prices[symbol, market_type] = prices[symbol, market_type] * (1 + chance.gauss(0, 0.0004))
         at = START_MS + number * (END_MS - START_MS) // count
         state, side = chance.choice(STATES), chance.choice(("Buy", "Sell"))
         probability = round(chance.uniform(0.2, 0.8), 4) if state == "ok" else None
@@ -35,7 +35,7 @@ def trades(count: int = 900) -> list[Document]:
             {
                 "@timestamp": at,
                 "venue": "bybit",
-                "category": category,
+                "market_type": market_type,
                 "symbol": symbol,
                 "trade_id": str(number),
                 "traded_at": at,
@@ -63,17 +63,19 @@ def trades(count: int = 900) -> list[Document]:
 
 def candles() -> list[Document]:
     chance, made = random.Random(12), []
-    for symbol, category, start in MARKETS:
+    for symbol, market_type, start in MARKETS:
         close, closes = start, []
         for number in range(-40, MINUTES):
             opened, close = close, close * (1 + chance.gauss(0, 0.0008))
             closes.append(close)
             if number >= 0:
-                made.append(_candle(chance, symbol, category, number, opened, closes))
+                made.append(_candle(chance, symbol, market_type, number, opened, closes))
     return made
 
 
-def _candle(chance: random.Random, symbol: str, category: str, number: int, opened: float, closes: list[float]) -> Any:
+def _candle(
+    chance: random.Random, symbol: str, market_type: str, number: int, opened: float, closes: list[float]
+) -> Any:
     close, volume, share = closes[-1], chance.uniform(1, 60), chance.random()
     last = closes[-20:]
     middle = sum(last) / len(last)
@@ -88,7 +90,7 @@ def _candle(chance: random.Random, symbol: str, category: str, number: int, open
     return {
         "@timestamp": START_MS + number * 60_000,
         "venue": "bybit",
-        "category": category,
+        "market_type": market_type,
         "symbol": symbol,
         "interval": "1m",
         "open": opened,
@@ -117,7 +119,7 @@ def _candle(chance: random.Random, symbol: str, category: str, number: int, open
 
 def scores() -> list[Document]:
     chance, made = random.Random(13), []
-    for symbol, category, _ in MARKETS:
+    for symbol, market_type, _ in MARKETS:
         for number in range(MINUTES):
             bins: dict[str, float] = {}
             for each in range(10):
@@ -130,7 +132,7 @@ def scores() -> list[Document]:
                 {
                     "@timestamp": START_MS + number * 60_000,
                     "venue": "bybit",
-                    "category": category,
+                    "market_type": market_type,
                     "symbol": symbol,
                     "model_digest": DIGESTS[number > MINUTES // 2],
                     "predictions": count,
@@ -148,9 +150,9 @@ def scores() -> list[Document]:
     return made
 
 
-def completeness() -> list[Document]:
+def reconciliation() -> list[Document]:
     chance, made = random.Random(14), []
-    for symbol, category, _ in MARKETS:
+    for symbol, market_type, _ in MARKETS:
         for number in range(MINUTES):
             state = chance.choices(("complete", "gap", "incomplete", "open"), (20, 2, 1, 1))[0]
             count = chance.randrange(50, 500)
@@ -158,7 +160,7 @@ def completeness() -> list[Document]:
                 {
                     "@timestamp": START_MS + number * 60_000,
                     "venue": "bybit",
-                    "category": category,
+                    "market_type": market_type,
                     "symbol": symbol,
                     "state": state,
                     "received": count,
@@ -179,7 +181,7 @@ def gaps() -> list[Document]:
         {
             "@timestamp": START_MS + number * 300_000,
             "venue": "bybit",
-            "category": "spot",
+            "market_type": "spot",
             "symbol": "BTCUSDT",
             "reason": ("reconnect", "restart")[number % 2],
             "detected_at": START_MS + number * 300_000,
@@ -210,7 +212,7 @@ def alerts() -> list[Document]:
             "kind": "price_move",
             "severity": ("warning", "critical")[number % 2],
             "venue": "bybit",
-            "category": "spot",
+            "market_type": "spot",
             "symbol": "BTCUSDT",
             "value": 210.0,
             "threshold": 200.0,
@@ -248,5 +250,5 @@ def verdicts() -> list[Document]:
 
 def every() -> dict[str, list[Document]]:
     """Return all documents by view."""
-    makers = (trades, candles, scores, completeness, gaps, rejects, alerts, verdicts)
+    makers = (trades, candles, scores, reconciliation, gaps, rejects, alerts, verdicts)
     return {maker.__name__: maker() for maker in makers}

@@ -55,7 +55,7 @@ def newest(documents: list[Document]) -> float | None:
 
 
 def market_of(document: Document) -> str:
-    return f"{document['symbol']} › {document['category']}"
+    return f"{document['symbol']} › {document['market_type']}"
 
 
 def hour_of(document: Document) -> int:
@@ -220,13 +220,13 @@ MODEL: dict[str, Callable[[Documents], list[Row]]] = {
 }
 COMPLETENESS: dict[str, Callable[[Documents], list[Row]]] = {
     "balanced": lambda d: [
-        {"Minutes that balance": len(of(d["completeness"], state="complete")) / len(d["completeness"])}
+        {"Minutes that balance": len(of(d["reconciliation"], state="complete")) / len(d["reconciliation"])}
     ],
-    "received": lambda d: [{"Received": total(d["completeness"], "received")}],
-    "indexed": lambda d: [{"Indexed": total(d["completeness"], "indexed")}],
+    "received": lambda d: [{"Received": total(d["reconciliation"], "received")}],
+    "indexed": lambda d: [{"Indexed": total(d["reconciliation"], "indexed")}],
     "delay": lambda d: [{"95th percentile": below(d["trades"], "traded_at", "indexed_at", 95)}],
     "states": lambda d: over_time(
-        d["completeness"],
+        d["reconciliation"],
         lambda c: {
             "Complete": len(of(c, state="complete")),
             "Hole in the feed": len(of(c, state="gap")),
@@ -235,7 +235,7 @@ COMPLETENESS: dict[str, Callable[[Documents], list[Row]]] = {
         },
     ),
     "ledger": lambda d: over_time(
-        d["completeness"],
+        d["reconciliation"],
         lambda c: {
             "Read from the exchange": total(c, "received"),
             "Taken by Kafka": total(c, "produced"),
@@ -244,14 +244,14 @@ COMPLETENESS: dict[str, Callable[[Documents], list[Row]]] = {
         },
     ),
     "lag": lambda d: over_time(
-        d["completeness"],
+        d["reconciliation"],
         lambda c: {
             "Read and not in Kafka": total(c, "received") - total(c, "produced"),
             "In Kafka and not in Elasticsearch": total(c, "distinct") - total(c, "indexed"),
         },
     ),
     "markets": lambda d: by_market(
-        d["completeness"],
+        d["reconciliation"],
         lambda c: {
             "Incomplete minutes": len(of(c, state="incomplete")),
             "Read from the exchange": total(c, "received"),
@@ -291,5 +291,5 @@ TRUTH = {
     "tapeline-market": MARKET,
     "tapeline-symbol": SYMBOL,
     "tapeline-model": MODEL,
-    "tapeline-completeness": COMPLETENESS,
+    "tapeline-reconciliation": COMPLETENESS,
 }

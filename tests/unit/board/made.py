@@ -15,7 +15,7 @@ DIGEST = "d" * 64
 def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, **more: Any) -> Document:
     """Return a stored trade: a buy without a prediction, unless told otherwise."""
     document: Document = {
-        **{"venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
+        **{"venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
         **{"@timestamp": at_ms, "traded_at": at_ms, "price": f"{price:.2f}", "quantity": f"{quantity:.3f}"},
         **{"side": "Buy", "sequence": number, "frame_index": 0, "is_block_trade": False, "is_rpi": False},
         **{"received_at": at_ms + 20, "produced_at": at_ms + 21, "source": "stream", "indexed_at": at_ms + 400},
@@ -36,7 +36,7 @@ def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, s
     found = []
     for number in range(count):
         place = dice.choices(range(len(markets)), weights)[0]
-        category, symbol = markets[place]
+        market_type, symbol = markets[place]
         said = dice.random() < 0.8
         found.append(
             trade(
@@ -44,7 +44,7 @@ def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, s
                 dice.randrange(from_ms, to_ms),
                 100.0 * (place + 1) + dice.randrange(-500, 500) / 100,
                 dice.randrange(1, 5_000) / 1000,
-                category=category,
+                market_type=market_type,
                 symbol=symbol,
                 side=dice.choice(("Buy", "Sell")),
                 probability=dice.random() if said else None,
@@ -57,7 +57,7 @@ def candle_of(minute_ms: int, close: float, trades: int = 10, updated_at: int | 
     """Return the candle of one minute; its prices lie around `close`."""
     indicators = {name: close + number for number, name in enumerate(candle.INDICATORS)}
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "interval": "1m"},
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "interval": "1m"},
         **{"open": close - 1, "high": close + 2, "low": close - 2, "close": close, "vwap": close - 0.5},
         **{"volume": 4.0, "notional": 400.0, "buy_volume": 3.0, "buy_share": 0.75},
         **{"trades": trades, "late_trades": 1, "missed_trades": 0, "is_quiet": False, "is_closed": True},
@@ -73,7 +73,7 @@ def score_of(minute_ms: int, predictions: int, hits: int, ups: int, **more: Any)
     bins = dict.fromkeys(score.bin_fields(), 0) | {"bin_6_predictions": predictions, "bin_6_ups": ups}
     sums = {f"bin_{number}_probability_sum": 0.0 for number in range(score.BINS)}
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT"},
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT"},
         **{"model_digest": DIGEST, "predictions": predictions, "hits": hits, "ups": ups, "pending": 1},
         **{"brier_sum": 0.2 * predictions, "prior_brier_sum": 0.25 * predictions, "rule_hits": 0.5 * predictions},
         "probability_sum": 0.65 * predictions,
@@ -89,7 +89,7 @@ def books_of(minute_ms: int, state: str, count: int = 10, **more: Any) -> Docume
     """Return the books of one minute, in which every hand counted the same."""
     hands = ("received", "produced", "logged", "distinct", "indexed")
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "state": state},
+        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "state": state},
         **dict.fromkeys(hands, count),
         **{"rejected": 0, "gaps": 0, "updated_at": minute_ms + 70_000},
         **more,
@@ -99,7 +99,13 @@ def books_of(minute_ms: int, state: str, count: int = 10, **more: Any) -> Docume
 def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
     """Return a hole in the feed."""
     return {
-        **{"@timestamp": to_ms, "venue": names.VENUE, "category": "spot", "symbol": "BTCUSDT", "reason": "reconnect"},
+        **{
+            "@timestamp": to_ms,
+            "venue": names.VENUE,
+            "market_type": "spot",
+            "symbol": "BTCUSDT",
+            "reason": "reconnect",
+        },
         **{"detected_at": to_ms + 5, "from_traded_at": from_ms, "from_trade_id": "1", "to_traded_at": to_ms},
         **{"to_trade_id": "2", "backfilled": 3},
         **more,
@@ -110,7 +116,7 @@ def alert_of(began_ms: int, number: int = 0, **more: Any) -> Document:
     """Return a finding of a rule."""
     return {
         **{"@timestamp": began_ms, "alert_id": f"move|spot|BTCUSDT|{began_ms}|{number}", "rule": "move"},
-        **{"kind": "price_move", "severity": "warning", "venue": names.VENUE, "category": "spot"},
+        **{"kind": "price_move", "severity": "warning", "venue": names.VENUE, "market_type": "spot"},
         **{"symbol": "BTCUSDT", "model_digest": None, "value": 210.0, "threshold": 200.0, "unit": "bp"},
         **{"message": "BTCUSDT moved", "began_at": began_ms, "raised_at": began_ms + 900},
         **more,

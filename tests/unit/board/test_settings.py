@@ -1,6 +1,6 @@
 import pytest
 from pydantic import ValidationError
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_board.settings import Settings
 
 
@@ -13,7 +13,7 @@ def test_only_the_address_of_elasticsearch_must_be_given(monkeypatch):
 
 
 def test_a_password_travels_encrypted_or_not_at_all():
-    with pytest.raises(AccessRefused, match="BOARD_ELASTICSEARCH_USERNAME"):
+    with pytest.raises(InvalidConnection, match="BOARD_ELASTICSEARCH_USERNAME"):
         Settings(elasticsearch_url="http://h:9200", elasticsearch_username="u", elasticsearch_password_file="/p")
 
 

@@ -32,7 +32,7 @@ def test_other_charts_draw_what_they_have():
     donut = visualization("tapeline-market", "long-and-short")
     assert (donut["type"], donut["shape"]) == ("lnsPie", "donut")
     assert visualization("tapeline-market", "trades")["metricAccessor"] == "value-0"
-    table = visualization("tapeline-completeness", "rejects")
+    table = visualization("tapeline-reconciliation", "rejects")
     assert [each["columnId"] for each in table["columns"]] == ["bucket-0", "bucket-1", "value-0", "value-1"]
     assert [each["isMetric"] for each in table["columns"]] == [False, False, True, True]
 

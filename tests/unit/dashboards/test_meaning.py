@@ -101,7 +101,7 @@ def test_two_panels_of_one_id_are_found():
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda url: url["body"]["aggs"]["category"].update(terms={"field": "kategory"}), "candles has no kategory"),
+        (lambda url: url["body"]["aggs"]["market_type"].update(terms={"field": "kategory"}), "candles has no kategory"),
         (lambda url: url.update(index="other-*"), "its indices belong to none"),
         (lambda url: url.pop("%context%"), "data candles does not"),
         (lambda url: url.update({"%timefield%": "updated_at"}), "data candles does not"),
@@ -116,4 +116,4 @@ def test_what_is_wrong_with_a_drawings_request_is_found(change, what):
 
 def test_every_field_that_a_drawing_asks_for_is_looked_at():
     _, body = next(meaning.requests(reader.drawing("candles")))
-    assert {"category", "symbol", "trades", "open", "close", "macd_signal", "@timestamp"} <= set(meaning.named(body))
+    assert {"market_type", "symbol", "trades", "open", "close", "macd_signal", "@timestamp"} <= set(meaning.named(body))

@@ -53,7 +53,7 @@ def test_the_market_can_be_chosen_by_symbol_kind_side_prediction_and_state():
     controls = json.loads(board["attributes"]["controlGroupInput"]["panelsJSON"])
     ordered = sorted(controls.values(), key=lambda each: each["order"])
     fields = [each["explicitInput"]["fieldName"] for each in ordered]
-    assert fields == ["symbol", "category", "side", "prediction", "prediction_state"]
+    assert fields == ["symbol", "market_type", "side", "prediction", "prediction_state"]
     assert all(not each["explicitInput"]["selectedOptions"] for each in ordered)
 
 
@@ -69,7 +69,7 @@ def test_drawings_and_lists_are_objects_of_their_own():
     state = json.loads(made.one(made_now, "tapeline-candles", "visualization")["attributes"]["visState"])
     assert state["type"] == "vega"
     assert json.loads(state["params"]["spec"]) == reader.drawing("candles")
-    listed = made.one(made_now, "tapeline-completeness-holes", "search")
+    listed = made.one(made_now, "tapeline-reconciliation-holes", "search")
     source = json.loads(listed["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
     assert source["indexRefName"] == listed["references"][0]["name"]
     assert listed["references"][0]["id"] == "tapeline-gaps"

@@ -20,9 +20,9 @@ def panel_of(board: int, identity: str) -> object:
 def test_a_market_is_asked_for_field_by_field_inside_which_the_time_runs():
     body = queries.request(panel_of(0, "price"), VIEWS["trades"], SPAN)
     symbol = body["aggs"]["bucket-0.0"]
-    category = symbol["aggs"]["bucket-0.1"]
-    time = category["aggs"]["bucket-1"]
-    assert (symbol["terms"]["field"], category["terms"]["field"]) == ("symbol", "category")
+    market_type = symbol["aggs"]["bucket-0.1"]
+    time = market_type["aggs"]["bucket-1"]
+    assert (symbol["terms"]["field"], market_type["terms"]["field"]) == ("symbol", "market_type")
     assert time["date_histogram"] == {"field": "@timestamp", "fixed_interval": "5m", "min_doc_count": 1}
     assert time["aggs"]["value-0.0"]["aggs"]["value"] == {"percentiles": {"field": "price", "percents": [50]}}
     assert body["size"] == 0
@@ -53,7 +53,7 @@ def test_kibanas_words_in_a_drawing_are_replaced():
     (source,) = [each for each in reader.drawing("candles")["data"] if "url" in each]
     found = queries.drawn(source["url"]["body"], SPAN)
     assert "%" not in str(found)
-    inside = found["aggs"]["category"]["aggs"]["symbol"]["aggs"]["moments"]["date_histogram"]
+    inside = found["aggs"]["market_type"]["aggs"]["symbol"]["aggs"]["moments"]["date_histogram"]
     assert inside["fixed_interval"] == "5m"
     assert found["query"]["bool"]["filter"] == [SPAN.filter()]
 
@@ -115,7 +115,7 @@ def test_what_lens_keeps_and_what_is_asked_are_the_same_numbers_in_the_same_buck
 def test_a_quotient_of_nothing_is_nothing():
     panel = panel_of(3, "balanced")
     empty = {"aggregations": {"value-0.0": {"doc_count": 0}, "value-0.1": {"doc_count": 0}}}
-    assert queries.rows(panel, VIEWS["completeness"], empty) == [{"Minutes that balance": None}]
+    assert queries.rows(panel, VIEWS["reconciliation"], empty) == [{"Minutes that balance": None}]
 
 
 def test_equal_markets_come_in_the_order_of_their_names():

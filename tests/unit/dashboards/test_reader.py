@@ -18,7 +18,7 @@ panels:
 
 def test_the_four_dashboards_come_in_the_order_of_use():
     assert [board.id for board in reader.dashboards()] == [
-        *("tapeline-market", "tapeline-symbol", "tapeline-model", "tapeline-completeness"),
+        *("tapeline-market", "tapeline-symbol", "tapeline-model", "tapeline-reconciliation"),
     ]
 
 

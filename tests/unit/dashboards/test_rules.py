@@ -176,10 +176,10 @@ def test_a_control_or_a_list_of_a_field_that_is_not_there_is_found(objects, mark
     controls = json.loads(market["attributes"]["controlGroupInput"]["panelsJSON"])
     controls["side"]["explicitInput"]["fieldName"] = "sides"
     market["attributes"]["controlGroupInput"]["panelsJSON"] = json.dumps(controls)
-    made.one(objects, "tapeline-completeness-holes", "search")["attributes"]["columns"].append("why")
+    made.one(objects, "tapeline-reconciliation-holes", "search")["attributes"]["columns"].append("why")
     assert sorted(made.findings(objects)) == [
         "dashboard tapeline-market, control side: there is no sides (a field is in the mapping)",
-        "search tapeline-completeness-holes: gaps has no why (a field is in the mapping)",
+        "search tapeline-reconciliation-holes: gaps has no why (a field is in the mapping)",
     ]
 
 

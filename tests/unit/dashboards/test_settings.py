@@ -1,7 +1,7 @@
 """Which settings go together."""
 
 import pytest
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_dashboards.settings import Settings
 
 
@@ -16,7 +16,7 @@ from tapeline_dashboards.settings import Settings
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_a_way_out(given, word):
-    with pytest.raises(AccessRefused, match=word) as refused:
+    with pytest.raises(InvalidConnection, match=word) as refused:
         Settings(**given)
     assert "secret" not in str(refused.value)
 

@@ -35,7 +35,7 @@ def alert(number: int = 1, **changed: Any) -> Alert:
         "kind": "price_move",
         "severity": "warning",
         "venue": "bybit",
-        "category": "spot",
+        "market_type": "spot",
         "symbol": symbol,
         "value": 210.5,
         "threshold": 200.0,

@@ -27,7 +27,7 @@ def test_a_line_break_in_an_alert_starts_no_line():
 
 
 def test_about_a_model_there_is_no_symbol():
-    about = alert(1, category=None, symbol=None, model_digest="ab" * 32, kind="model_expired", rule="expiry")
+    about = alert(1, market_type=None, symbol=None, model_digest="ab" * 32, kind="model_expired", rule="expiry")
     assert "model  expiry:" in text(Message.of("phone", [about]))
     assert subject(about) == f"expiry||{'ab' * 32}"
 

@@ -1,6 +1,6 @@
 import pytest
 from pydantic import ValidationError
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_notifier.settings import Settings
 
 
@@ -20,5 +20,5 @@ def test_without_one_of_them_it_does_not_start(monkeypatch, absent):
 
 
 def test_kafkas_security_is_said_in_its_own_words():
-    with pytest.raises(AccessRefused, match="NOTIFIER_KAFKA_USERNAME"):
+    with pytest.raises(InvalidConnection, match="NOTIFIER_KAFKA_USERNAME"):
         Settings(targets="t", state="s", kafka_security_protocol="SASL_SSL")

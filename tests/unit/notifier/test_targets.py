@@ -62,9 +62,9 @@ def test_yaml_that_would_make_objects_is_refused(tmp_path):
 
 
 def test_a_target_wants_its_kinds_from_its_severity_on(tmp_path):
-    (phone,) = written(tmp_path, telegram(tmp_path, API, kinds=["price_move", "feed_hole"], least_severity="warning"))
+    (phone,) = written(tmp_path, telegram(tmp_path, API, kinds=["price_move", "feed_gap"], least_severity="warning"))
     assert phone.wants(alert(severity="critical"))
-    assert phone.wants(alert(severity="warning", kind="feed_hole"))
+    assert phone.wants(alert(severity="warning", kind="feed_gap"))
     assert not phone.wants(alert(severity="info"))
     assert not phone.wants(alert(severity="critical", kind="silent_symbol"))
 

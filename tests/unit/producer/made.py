@@ -22,7 +22,7 @@ def frame(*fills: dict[str, Any], topic: str = "publicTrade.BTCUSDT") -> bytes:
 def trade(number: int, source: str = "stream", **changes: Any) -> Trade:
     """Return a trade whose id, time and sequence grow with `number`."""
     fields = {
-        "venue": "bybit", "category": "spot", "symbol": "BTCUSDT", "trade_id": f"t{number}",
+        "venue": "bybit", "market_type": "spot", "symbol": "BTCUSDT", "trade_id": f"t{number}",
         "traded_at": START_MS + number, "price": "1.0", "quantity": "2", "side": "Buy", "sequence": 100 + number,
         "frame_index": 0, "is_block_trade": False, "is_rpi": None, "received_at": START_MS, "produced_at": START_MS,
         "source": source,

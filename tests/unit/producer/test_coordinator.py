@@ -25,22 +25,22 @@ class Connections:
         self.forgotten: list[str] = []
         self.adopted: set[str] = set()
 
-    def add(self, category: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
+    def add(self, market_type: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
         self.followed.update(symbols, unlisted)
 
-    def remove(self, category: str, symbols: Iterable[str]) -> None:
+    def remove(self, market_type: str, symbols: Iterable[str]) -> None:
         self.followed.difference_update(symbols)
 
-    def is_answered(self, category: str, symbol: str) -> bool:
+    def is_answered(self, market_type: str, symbol: str) -> bool:
         return symbol in self.followed
 
     def adopt(self, histories: Iterable[History]) -> None:
         self.adopted.update(history.symbol for history in histories)
 
-    def forget(self, category: str, symbol: str) -> None:
+    def forget(self, market_type: str, symbol: str) -> None:
         self.forgotten.append(symbol)
 
-    def is_holding(self, category: str, symbol: str) -> bool:
+    def is_holding(self, market_type: str, symbol: str) -> bool:
         return symbol in self.unproven
 
 

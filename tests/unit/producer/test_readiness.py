@@ -28,7 +28,7 @@ def test_refused_topics_stand_by_name_in_the_answer_and_in_the_metrics() -> None
     one.report("spot-1", None, {"NOPE": "Invalid symbol"})
     one.report("linear-1", None, {})
     assert one.ready() == (True, {"ready": True, "waiting_for": {}, "refused": {"spot NOPE": "Invalid symbol"}})
-    assert b'tapeline_refused_topic_info{category="spot",symbol="NOPE"} 1.0' in metrics.page()[0]
+    assert b'tapeline_refused_topic_info{market_type="spot",symbol="NOPE"} 1.0' in metrics.page()[0]
     one.report("spot-1", None, {})
     assert b"NOPE" not in metrics.page()[0]
 

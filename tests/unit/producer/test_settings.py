@@ -2,28 +2,28 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_producer.kafka.trade_writer import client_configuration
 from tapeline_producer.settings import Settings
 
 
 def test_lists_are_comma_separated_and_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRODUCER_CATEGORIES", "linear, spot,")
+    monkeypatch.setenv("PRODUCER_MARKET_TYPES", "linear, spot,")
     monkeypatch.setenv("PRODUCER_SYMBOLS", "BTCUSDT, ETHUSDT,BTCUSDT")
     settings = Settings()
-    assert (settings.categories, settings.symbols) == (("linear", "spot"), ("BTCUSDT", "ETHUSDT"))
+    assert (settings.market_types, settings.symbols) == (("linear", "spot"), ("BTCUSDT", "ETHUSDT"))
 
 
 def test_defaults_are_the_real_exchange_and_selection_by_turnover() -> None:
     settings = Settings()
     assert (settings.websocket_url, settings.rest_url) == ("wss://stream.bybit.com", "https://api.bybit.com")
-    assert (settings.categories, settings.symbols) == (("spot", "linear"), ())
+    assert (settings.market_types, settings.symbols) == (("spot", "linear"), ())
 
 
 @pytest.mark.parametrize("value", ["option", "", "spot,forex"])
-def test_unknown_category_is_refused_with_the_known_ones(value: str) -> None:
+def test_unknown_market_type_is_refused_with_the_known_ones(value: str) -> None:
     with pytest.raises(ValidationError, match="spot"):
-        Settings(categories=value)  # type: ignore[arg-type]
+        Settings(market_types=value)  # type: ignore[arg-type]
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -48,5 +48,5 @@ def test_secured_kafka_is_reached_with_the_password_of_the_file(
 def test_user_without_a_password_file_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODUCER_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("PRODUCER_KAFKA_USERNAME", "tapeline-producer")
-    with pytest.raises(AccessRefused, match="PRODUCER_KAFKA_PASSWORD_FILE was not set"):
+    with pytest.raises(InvalidConnection, match="PRODUCER_KAFKA_PASSWORD_FILE was not set"):
         Settings()

@@ -29,7 +29,7 @@ def test_row_has_the_agreed_keys_and_values():
     line = encode(BTC, trade(1, frame_index=4), 1790000000000000001, 2)
     assert line.endswith(b"\n")
     assert list(json.loads(line).items()) == [
-        ("category", "spot"),
+        ("market_type", "spot"),
         ("symbol", "BTCUSDT"),
         ("trade_id", "2290000000000000001"),
         ("traded_at", 1790000000001),
@@ -86,7 +86,7 @@ def test_second_writer_is_refused(tmp_path):
     ledger.close()
 
 
-@pytest.mark.parametrize("line", [b"hello\n", b'{"category":"spot","symbol":"X","trade_id":"1"\n'])
+@pytest.mark.parametrize("line", [b"hello\n", b'{"market_type":"spot","symbol":"X","trade_id":"1"\n'])
 def test_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path, line):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(line)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tapeline import names
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.evaluation.scores import Rows
 
@@ -88,14 +88,14 @@ def row(topic: str, value: bytes) -> LogRow:
 
 
 def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0", at_ms: int = START) -> LogRow:
-    fields = {"producer": producer, "venue": "bybit", "category": KEY[0], "symbol": KEY[1], "minute": minute_ms}
+    fields = {"producer": producer, "venue": "bybit", "market_type": KEY[0], "symbol": KEY[1], "minute": minute_ms}
     numbers = {"received": received, "duplicates": 0, "produced": produced, "counted_at": at_ms}
     return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
 
 
 def hole(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
     gap = Gap(
-        venue="bybit", category="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
+        venue="bybit", market_type="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
         from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
     )  # fmt: skip
     return row(names.TOPIC_GAPS, gap.model_dump_json().encode())

@@ -14,7 +14,7 @@ def value(**changes: object) -> bytes:
     number = next(_numbers)
     trade = {
         "venue": "bybit",
-        "category": "spot",
+        "market_type": "spot",
         "symbol": "BTCUSDT",
         "trade_id": f"t{number}",
         "traded_at": START_MS + number,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_spark.settings import BootstrapSettings, Settings
 
 REQUIRED = {
@@ -47,7 +47,7 @@ def test_wrong_combination_in_the_environment_names_the_variable(
     password: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STREAM_KAFKA_PASSWORD_FILE")
-    with pytest.raises(AccessRefused, match=r"STREAM_KAFKA_PASSWORD_FILE was not set; .*SASL_SSL needs it"):
+    with pytest.raises(InvalidConnection, match=r"STREAM_KAFKA_PASSWORD_FILE was not set; .*SASL_SSL needs it"):
         Settings()  # type: ignore[call-arg]
 
 

@@ -2,7 +2,7 @@ import pytest
 from tapeline import names
 
 
-def test_an_identity_names_venue_category_symbol_and_id():
+def test_an_identity_names_venue_market_type_symbol_and_id():
     assert names.identity("bybit", "spot", "BTCUSDT", "229") == "bybit|spot|BTCUSDT|229"
 
 

@@ -6,7 +6,7 @@ from tapeline.trade import COLUMNS, WIRE_COLUMNS, StoredTrade, WireTrade, elasti
 
 WIRE = {
     "venue": "bybit",
-    "category": "linear",
+    "market_type": "linear",
     "symbol": "1000PEPEUSDT",
     "trade_id": "68bc1c35-dcc0-58e8-a4c5-f59a6b790814",
     "traded_at": 1_791_365_008_334,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 from tapeline.trade import StoredTrade
 from tapeline_trainer.data import trade_table
 from tapeline_trainer.data.dataset import Dataset
@@ -20,7 +20,7 @@ def document(**changes: Any) -> dict[str, Any]:
     number = next(_numbers)
     fields = {
         "venue": "bybit",
-        "category": "spot",
+        "market_type": "spot",
         "symbol": "BTCUSDT",
         "trade_id": f"t{number}",
         "traded_at": START_MS + number,
@@ -73,7 +73,7 @@ def market(count: int, seed: int, *, start_ms: int = START_MS, **changes: Any) -
 def gap(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Gap:
     """A hole between two trades of one symbol."""
     fields = {
-        **{name: after[name] for name in ("venue", "category", "symbol")},
+        **{name: after[name] for name in ("venue", "market_type", "symbol")},
         "reason": "reconnect",
         "detected_at": START_MS,
         "from_traded_at": before["traded_at"],

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 from tapeline_trainer.__main__ import main
 from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings
@@ -25,7 +25,7 @@ def test_missing_password_is_named_before_anything_is_sent(tmp_path: Path) -> No
     gone = tmp_path / "gone"
     address = "https://127.0.0.1:9"
     settings = Settings(elasticsearch_url=address, elasticsearch_username="me", elasticsearch_password_file=gone)
-    with pytest.raises(AccessRefused, match=f"TRAINER_ELASTICSEARCH_PASSWORD_FILE was {gone}"):
+    with pytest.raises(InvalidConnection, match=f"TRAINER_ELASTICSEARCH_PASSWORD_FILE was {gone}"):
         Store(address, settings)
 
 
@@ -36,4 +36,4 @@ def test_run_with_settings_that_do_not_fit_ends_with_1_and_one_line_that_says_wh
     monkeypatch.setenv("TRAINER_ELASTICSEARCH_CA_FILE", "/ca.crt")
     assert main([]) == 1
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert said["error"] == "AccessRefused" and "TRAINER_ELASTICSEARCH_CA_FILE was /ca.crt" in said["message"]
+    assert said["error"] == "InvalidConnection" and "TRAINER_ELASTICSEARCH_CA_FILE was /ca.crt" in said["message"]

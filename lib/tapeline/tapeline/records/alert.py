@@ -8,7 +8,7 @@ from tapeline import trade
 
 KINDS: Final = (
     *("price_move", "volume_burst", "silent_symbol"),
-    *("feed_hole", "model_below_prior", "model_expired"),
+    *("feed_gap", "model_below_prior", "model_expired"),
 )
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
@@ -25,10 +25,10 @@ class Alert(BaseModel):
     """`rule|subject|began_at`: the same finding always has the same, so that it is stored and sent once."""
     rule: Annotated[str, Field(min_length=1, max_length=64)]
     """Its name in the configuration."""
-    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_hole", "model_below_prior", "model_expired"]
+    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
     severity: Literal["info", "warning", "critical"]
     venue: str
-    category: Literal["spot", "linear"] | None = None
+    market_type: Literal["spot", "linear"] | None = None
     symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)] | None = None
     """None where it is about a model."""
     model_digest: str | None = None
@@ -50,7 +50,7 @@ MAPPING: Final[dict[str, Any]] = {
     "properties": {
         # began_at
         "@timestamp": _DATE,
-        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "venue", "category", "symbol"), _KEYWORD),
+        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "venue", "market_type", "symbol"), _KEYWORD),
         **dict.fromkeys(("model_digest", "unit"), _KEYWORD),
         **dict.fromkeys(("value", "threshold"), _DOUBLE),
         "message": {"type": "keyword", "ignore_above": 1024},

@@ -41,7 +41,7 @@ MAPPING: Final[dict[str, Any]] = {
     "properties": {
         # Start of the minute.
         "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "category", "symbol", "interval"), _KEYWORD),
+        **dict.fromkeys(("venue", "market_type", "symbol", "interval"), _KEYWORD),
         **dict.fromkeys(PRICES, _DOUBLE),
         # Base, quote, base bought by takers, and the latter's share, null without trades.
         **dict.fromkeys(("volume", "notional", "buy_volume", "buy_share"), _DOUBLE),
@@ -58,12 +58,12 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, category: str, symbol: str, minute_ms: int) -> str:
+def identity(venue: str, market_type: str, symbol: str, minute_ms: int) -> str:
     """Return the document id: one per symbol and minute, so that a replay writes over it.
 
     Args:
         venue: exchange.
-        category: market.
+        market_type: market.
         symbol: as the exchange spells it.
         minute_ms: start of the minute, ms UTC.
 
@@ -72,4 +72,4 @@ def identity(venue: str, category: str, symbol: str, minute_ms: int) -> str:
     """
     if minute_ms % MINUTE_MS:
         raise ValueError(f"minute of a candle was {minute_ms}; it must be a multiple of {MINUTE_MS} ms")
-    return f"{venue}|{category}|{symbol}|{minute_ms}"
+    return f"{venue}|{market_type}|{symbol}|{minute_ms}"

@@ -33,7 +33,7 @@ class Count(BaseModel):
     producer: Annotated[str, Field(min_length=1, max_length=64)]
     """Of one process: another one starts from zero under another name."""
     venue: str
-    category: Literal["spot", "linear"]
+    market_type: Literal["spot", "linear"]
     symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
     minute: _EpochMs
     """Start of the minute of the trades' own time."""
@@ -51,7 +51,7 @@ MAPPING: Final[dict[str, Any]] = {
     "properties": {
         # Start of the minute.
         "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "category", "symbol", "state"), _KEYWORD),
+        **dict.fromkeys(("venue", "market_type", "symbol", "state"), _KEYWORD),
         # Of all producers: read from the exchange, taken by Kafka.
         **dict.fromkeys(("received", "produced"), _LONG),
         # Records in Kafka's log; distinct trades among them; documents in Elasticsearch.
@@ -63,6 +63,6 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, category: str, symbol: str, minute_ms: int) -> str:
+def identity(venue: str, market_type: str, symbol: str, minute_ms: int) -> str:
     """Return the document id: one per symbol and minute."""
-    return f"{venue}|{category}|{symbol}|{minute_ms}"
+    return f"{venue}|{market_type}|{symbol}|{minute_ms}"

@@ -25,7 +25,7 @@ MAPPING: Final[dict[str, Any]] = {
     "properties": {
         # Start of the minute of the trades that were predicted for.
         "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "category", "symbol", "model_digest"), _KEYWORD),
+        **dict.fromkeys(("venue", "market_type", "symbol", "model_digest"), _KEYWORD),
         # Scored; of them right; of them followed by a higher price.
         **dict.fromkeys(("predictions", "hits", "ups"), _LONG),
         # Not scored: no different price has followed yet, or a hole lies before it.
@@ -40,6 +40,6 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, category: str, symbol: str, minute_ms: int, model_digest: str) -> str:
+def identity(venue: str, market_type: str, symbol: str, minute_ms: int, model_digest: str) -> str:
     """Return the document id: one per model, symbol and minute."""
-    return f"{venue}|{category}|{symbol}|{minute_ms}|{model_digest}"
+    return f"{venue}|{market_type}|{symbol}|{minute_ms}|{model_digest}"

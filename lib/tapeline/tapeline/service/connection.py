@@ -20,7 +20,7 @@ _LOGIN_MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 
 
-class AccessRefused(Exception):
+class InvalidConnection(Exception):
     """A setting cannot work, alone or beside another.
 
     No ValueError: pydantic would wrap it and show all that it was given, an address with a password included.
@@ -41,7 +41,7 @@ def _text(path: Path, setting: str, what: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise AccessRefused(
+        raise InvalidConnection(
             setting, f"{path} ({reason})", f"it must be a readable file with {what}", "mount it there, or name another"
         ) from None
 
@@ -53,18 +53,18 @@ def _password(path: Path, setting: str) -> str:
     if not password or any(unicodedata.category(sign) == "Cc" for sign in password):
         held = "nothing" if not password else "more than one line, or control characters"
         way_out = "write the password alone into it"
-        raise AccessRefused(setting, f"{path}, which held {held}", "one line is needed", way_out)
+        raise InvalidConnection(setting, f"{path}, which held {held}", "one line is needed", way_out)
     return password
 
 
 def _authorities(path: Path, setting: str) -> str:
     if _CERTIFICATE not in _text(path, setting, "certificates in PEM form"):
         way_out = "mount the authority's ca.crt there, or name another"
-        raise AccessRefused(setting, f"{path}, which held no certificate", "PEM is needed", way_out)
+        raise InvalidConnection(setting, f"{path}, which held no certificate", "PEM is needed", way_out)
     return str(path)
 
 
-class KafkaAccess(BaseModel):
+class KafkaConnection(BaseModel):
     """How a client reaches Kafka; a base of settings classes."""
 
     kafka_bootstrap: str
@@ -85,20 +85,22 @@ class KafkaAccess(BaseModel):
         for field in ("kafka_username", "kafka_password_file"):
             value, name = getattr(self, field), _variable(self, field)
             if protocol.startswith("SASL") and not value:
-                raise AccessRefused(name, "not set", f"{setting}={protocol} needs it", "set it, or another protocol")
+                raise InvalidConnection(
+                    name, "not set", f"{setting}={protocol} needs it", "set it, or another protocol"
+                )
             if not protocol.startswith("SASL") and value:
                 rule = f"{setting}={protocol} would never use it"
-                raise AccessRefused(name, value, rule, f"set {setting}=SASL_SSL, or leave it out")
+                raise InvalidConnection(name, value, rule, f"set {setting}=SASL_SSL, or leave it out")
         if self.kafka_ca_file is not None and not protocol.endswith("SSL"):
             name, rule = _variable(self, "kafka_ca_file"), f"{setting}={protocol} would never use it"
-            raise AccessRefused(name, self.kafka_ca_file, rule, f"set {setting}=SASL_SSL, or leave it out")
+            raise InvalidConnection(name, self.kafka_ca_file, rule, f"set {setting}=SASL_SSL, or leave it out")
         return self
 
     def librdkafka(self) -> dict[str, str]:
         """Return what confluent-kafka needs to connect; the password is read now.
 
         Raises:
-            AccessRefused: the password or the authorities cannot be read.
+            InvalidConnection: the password or the authorities cannot be read.
         """
         options = {"bootstrap.servers": self.kafka_bootstrap, "security.protocol": self.kafka_security_protocol}
         if self.kafka_ca_file is not None:
@@ -114,7 +116,7 @@ class KafkaAccess(BaseModel):
         The authorities travel as a path: driver and executors must see the file in the same place.
 
         Raises:
-            AccessRefused: the password or the authorities cannot be read.
+            InvalidConnection: the password or the authorities cannot be read.
         """
         options = {
             "kafka.bootstrap.servers": self.kafka_bootstrap,
@@ -136,7 +138,7 @@ class KafkaAccess(BaseModel):
         """Return user name and password as the file holds it now, None where the protocol knows no user.
 
         Raises:
-            AccessRefused: the password cannot be read.
+            InvalidConnection: the password cannot be read.
         """
         if self.kafka_username is None or self.kafka_password_file is None:
             return None
@@ -149,7 +151,7 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-class ElasticAccess(BaseModel):
+class ElasticsearchConnection(BaseModel):
     """How a client reaches Elasticsearch; a base of settings classes."""
 
     elasticsearch_url: str | None = None
@@ -167,27 +169,29 @@ class ElasticAccess(BaseModel):
         setting = _variable(self, "elasticsearch_url")
         if parts.username or parts.password:
             way_out = f"use {_variable(self, 'elasticsearch_username')} and a file for the password"
-            raise AccessRefused(setting, "an address with a user in it", "such an address ends in logs", way_out)
+            raise InvalidConnection(setting, "an address with a user in it", "such an address ends in logs", way_out)
         if self.elasticsearch_url is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
             rule = "http or https and a host are needed"
-            raise AccessRefused(setting, repr(self.elasticsearch_url), rule, "write https://host:port")
+            raise InvalidConnection(setting, repr(self.elasticsearch_url), rule, "write https://host:port")
         pair = ("elasticsearch_username", "elasticsearch_password_file")
         for field, other in (pair, pair[::-1]):
             if getattr(self, other) and not getattr(self, field):
                 rule = f"{_variable(self, other)} alone says nothing"
-                raise AccessRefused(_variable(self, field), "not set", rule, "set both, or neither")
+                raise InvalidConnection(_variable(self, field), "not set", rule, "set both, or neither")
         for field in (*pair, "elasticsearch_ca_file"):
             value = getattr(self, field)
             if value and parts.scheme != "https":
                 rule = f"only https protects a password and has a certificate, and {setting} is no https address"
-                raise AccessRefused(_variable(self, field), value, rule, f"give {setting} as https://, or leave it out")
+                raise InvalidConnection(
+                    _variable(self, field), value, rule, f"give {setting} as https://, or leave it out"
+                )
         return self
 
     def client_options(self) -> dict[str, Any]:
         """Return what elasticsearch.Elasticsearch needs beside the address; the password is read now.
 
         Raises:
-            AccessRefused: the password or the authorities cannot be read.
+            InvalidConnection: the password or the authorities cannot be read.
         """
         options: dict[str, Any] = {}
         if self.elasticsearch_ca_file is not None:

@@ -8,7 +8,7 @@ from types import FrameType
 Handler = Callable[[int, FrameType | None], None]
 
 
-def setting(event: threading.Event) -> Handler:
+def event_setter(event: threading.Event) -> Handler:
     """Return a handler of signals that sets an event, from a thread of its own.
 
     A handler runs between any two instructions of the main thread. Where that is within `event.wait`, the main thread
@@ -20,4 +20,4 @@ def setting(event: threading.Event) -> Handler:
 def set_by_signals(event: threading.Event, *numbers: signal.Signals) -> None:
     """Have an event set by any of some signals, in place of what they did. In the main thread only."""
     for number in numbers:
-        signal.signal(number, setting(event))
+        signal.signal(number, event_setter(event))

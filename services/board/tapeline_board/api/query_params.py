@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tapeline import trade
 from tapeline.records import candle
 
-from tapeline_board.api.schemas.market import Category, EventName, PredictionState, Side
+from tapeline_board.api.schemas.market import EventName, MarketType, PredictionState, Side
 from tapeline_board.errors import InvalidQuery
 
 SYMBOLS_MAX: Final = 12
@@ -44,7 +44,7 @@ class Span:
 class Filters:
     """Which trades; None and empty: all."""
 
-    category: Category | None = None
+    market_type: MarketType | None = None
     symbols: tuple[str, ...] = ()
     side: Side | None = None
     prediction: int | None = None
@@ -52,14 +52,14 @@ class Filters:
 
     def clauses(self) -> list[Clause]:
         """Return the query clauses of matching trades."""
-        wanted: dict[str, str | int | None] = {"category": self.category, "side": self.side}
+        wanted: dict[str, str | int | None] = {"market_type": self.market_type, "side": self.side}
         wanted |= {"prediction": self.prediction, "prediction_state": self.state}
         found: list[Clause] = [{"term": {field: value}} for field, value in wanted.items() if value is not None]
         return found + ([{"terms": {"symbol": list(self.symbols)}}] if self.symbols else [])
 
     def of_symbols(self) -> "Filters":
         """Return these without what only trades have: for candles, books, gaps and alerts."""
-        return Filters(self.category, self.symbols)
+        return Filters(self.market_type, self.symbols)
 
 
 ALL: Final = Filters()
@@ -112,19 +112,19 @@ class SpanQuery(_Query):
 class SymbolQuery(SpanQuery):
     """About one symbol."""
 
-    category: Category
+    market_type: MarketType
     symbol: _Symbol
 
 
 class BooksQuery(SpanQuery):
     """About minutes, gaps and alerts."""
 
-    category: Category | None = None
+    market_type: MarketType | None = None
     symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
 
     def filters(self) -> Filters:
         """Return the filters, equal for equal questions."""
-        return Filters(self.category, tuple(sorted(set(self.symbol))))
+        return Filters(self.market_type, tuple(sorted(set(self.symbol))))
 
 
 class TradeQuery(BooksQuery):
@@ -137,7 +137,7 @@ class TradeQuery(BooksQuery):
     def filters(self) -> Filters:
         """Return the filters, equal for equal questions."""
         symbols = tuple(sorted(set(self.symbol)))
-        return Filters(self.category, symbols, self.side, self.prediction, self.state)
+        return Filters(self.market_type, symbols, self.side, self.prediction, self.state)
 
 
 class TapeQuery(TradeQuery):
@@ -149,14 +149,14 @@ class TapeQuery(TradeQuery):
 class StreamQuery(_Query):
     """What a stream is to bring; the window ends now and moves."""
 
-    category: Category | None = None
+    market_type: MarketType | None = None
     symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
     side: Side | None = None
     prediction: Annotated[int | None, Field(ge=0, le=1)] = None
     state: PredictionState | None = None
     window_ms: Annotated[int, Field(ge=candle.MINUTE_MS, le=DAY_MS)] = WINDOW_MS
     """Length of the six views and of the books."""
-    chart_category: Category | None = None
+    chart_market_type: MarketType | None = None
     chart_symbol: _Symbol | None = None
     """Whose candles; none without both."""
     events: Annotated[list[EventName], Field(max_length=16)] = []
@@ -165,4 +165,4 @@ class StreamQuery(_Query):
     def filters(self) -> Filters:
         """Return the filters, equal for equal questions."""
         symbols = tuple(sorted(set(self.symbol)))
-        return Filters(self.category, symbols, self.side, self.prediction, self.state)
+        return Filters(self.market_type, symbols, self.side, self.prediction, self.state)

@@ -128,7 +128,7 @@ def _add_chart(api: FastAPI, board: Board) -> None:
 
 
 def _market(query: SymbolQuery) -> Filters:
-    return Filters(query.category, (query.symbol,))
+    return Filters(query.market_type, (query.symbol,))
 
 
 def _add_books(api: FastAPI, board: Board) -> None:

@@ -13,7 +13,7 @@ HEADER: Final = """// Written by `python -m tapeline_board.api.typescript` from 
 // Times are ms UTC. A number that nobody knows is null, never zero.
 """
 ALIASES: Final[dict[str, Any]] = {
-    "Category": market.Category,
+    "MarketType": market.MarketType,
     "Side": market.Side,
     "PredictionState": market.PredictionState,
     "EventName": market.EventName,

@@ -34,7 +34,7 @@ class Elastic:
         """Prepare; the password is read, nothing is sent yet.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         self._settings, self.availability = settings, availability
         # No retries and no dead nodes: who asks again, and when, is decided here, by feeds and people.

@@ -36,21 +36,21 @@ def all_of(span: Span, filters: Filters, *more: Clause) -> Body:
 
 
 def by_symbol(size: int, aggs: Body, **more: Any) -> Body:
-    """Return aggregations per category and, in it, symbol: the same name is another market in another category."""
+    """Return aggregations per market type and, in it, symbol: one name in two market types is two markets."""
     symbols = {"terms": {"field": "symbol", "size": size, **more}, "aggs": aggs}
-    return {"categories": {"terms": {"field": "category", "size": 8}, "aggs": {"symbols": symbols}}}
+    return {"market_types": {"terms": {"field": "market_type", "size": 8}, "aggs": {"symbols": symbols}}}
 
 
 def symbol_buckets(found: Body) -> list[tuple[str, str, Body]]:
-    """Return (category, symbol, bucket) of an answer to `by_symbol`; `found` is its part `aggregations`."""
-    categories = found.get("categories", {}).get("buckets", [])
-    return [(one["key"], bucket["key"], bucket) for one in categories for bucket in one["symbols"]["buckets"]]
+    """Return (market_type, symbol, bucket) of an answer to `by_symbol`; `found` is its part `aggregations`."""
+    market_types = found.get("market_types", {}).get("buckets", [])
+    return [(one["key"], bucket["key"], bucket) for one in market_types for bucket in one["symbols"]["buckets"]]
 
 
 def left_out(found: Body) -> bool:
     """Return whether an answer to `by_symbol` lacks symbols."""
-    categories = found.get("categories", {}).get("buckets", [])
-    return any(one["symbols"]["sum_other_doc_count"] for one in categories)
+    market_types = found.get("market_types", {}).get("buckets", [])
+    return any(one["symbols"]["sum_other_doc_count"] for one in market_types)
 
 
 def sources(answer: Body) -> list[Body]:

@@ -27,8 +27,8 @@ def topics(query: StreamQuery) -> tuple[Topic, ...]:
         Topic("completeness", filters.of_symbols(), window_ms),
         Topic("alerts"),
     ]
-    if query.chart_category and query.chart_symbol:
-        found.insert(0, Topic("candle", Filters(query.chart_category, (query.chart_symbol,))))
+    if query.chart_market_type and query.chart_symbol:
+        found.insert(0, Topic("candle", Filters(query.chart_market_type, (query.chart_symbol,))))
     return tuple(topic for topic in found if not query.events or topic.event in query.events)
 
 

@@ -55,7 +55,7 @@ def candles(filters: Filters, found: list[Body], newest: Body | None = None) -> 
     """Return the answer of some candle documents, newest first.
 
     Args:
-        filters: category and symbol.
+        filters: market_type and symbol.
         found: candles, at most one more than MINUTES_MAX, which says that there are more.
         newest: of all candles, where `found` are only those that changed; None: `found` is all that there is to know.
     """
@@ -71,7 +71,7 @@ def candles(filters: Filters, found: list[Body], newest: Body | None = None) -> 
 
 
 def _market(filters: Filters) -> dict[str, Any]:
-    return {"category": filters.category, "symbol": filters.symbols[0]}
+    return {"market_type": filters.market_type, "symbol": filters.symbols[0]}
 
 
 def _row(document: Body) -> Any:

@@ -21,7 +21,7 @@ from tapeline_board.clients.search import (
 )
 
 Market = tuple[str, str]
-"""Category and symbol."""
+"""MarketType and symbol."""
 _INDEX: Final = f"{names.INDEX_TRADES_PREFIX}*"
 _MEDIAN: Final[Body] = {"percentiles": {"field": "price", "percents": [50], "keyed": False}}
 _QUANTITY: Final[Body] = {"sum": {"field": "quantity"}}
@@ -81,7 +81,7 @@ class Reading:
 
     Attributes:
         everything: by start of a bucket: trades of all symbols, and those of them that takers bought.
-        symbols: by category and symbol, then by start of a bucket.
+        symbols: by market_type and symbol, then by start of a bucket.
     """
 
     everything: dict[int, tuple[int, int]]
@@ -102,7 +102,7 @@ def ranking_question(span: Span, filters: Filters) -> Question:
 def ranking(answer: Body) -> Ranking:
     """Return the busiest symbols out of an answer to `ranking_question`."""
     found = sorted(symbol_buckets(of(answer)), key=lambda one: (-one[2]["doc_count"], one[0], one[1]))
-    markets = tuple((category, symbol) for category, symbol, _ in found)
+    markets = tuple((market_type, symbol) for market_type, symbol, _ in found)
     return Ranking(markets[:SYMBOLS_MAX], left_out(of(answer)) or len(markets) > SYMBOLS_MAX)
 
 
@@ -134,9 +134,9 @@ def reading(answer: Body, markets: tuple[Market, ...]) -> Reading:
         for bucket in found.get("everything", {}).get("buckets", [])
     }
     symbols = {
-        (category, symbol): {bucket["key"]: _bucket(bucket) for bucket in one["buckets"]["buckets"]}
-        for category, symbol, one in symbol_buckets(found)
-        if (category, symbol) in wanted
+        (market_type, symbol): {bucket["key"]: _bucket(bucket) for bucket in one["buckets"]["buckets"]}
+        for market_type, symbol, one in symbol_buckets(found)
+        if (market_type, symbol) in wanted
     }
     return Reading(everything, symbols)
 

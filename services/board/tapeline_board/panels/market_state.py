@@ -50,10 +50,10 @@ class MarketBook:
 
     def _answer(self, shown: dict[Market, dict[int, Bucket]], is_whole: bool) -> MarketAnswer:
         totals = [_total(market, buckets.values()) for market, buckets in self._symbols.items() if buckets]
-        totals.sort(key=lambda row: (-row.trades, row.category, row.symbol))
+        totals.sort(key=lambda row: (-row.trades, row.market_type, row.symbol))
         trades = sum(count for count, _ in self._everything.values())
         bought = sum(buys for _, buys in self._everything.values())
-        order = [(row.category, row.symbol) for row in totals]
+        order = [(row.market_type, row.symbol) for row in totals]
         return MarketAnswer(
             from_at=self._span.from_ms,
             to_at=self._span.to_ms,
@@ -81,14 +81,14 @@ def _series(market: Market, buckets: dict[int, Bucket]) -> MarketSeries:
     for name in ("buy", "sell", "up", "down"):
         parts = [getattr(row, name) for row in rows]
         columns |= {f"{name}_{what}": [getattr(one, what) for one in parts] for what in ("trades", "price", "quantity")}
-    return MarketSeries.model_validate({"category": market[0], "symbol": market[1], **columns})
+    return MarketSeries.model_validate({"market_type": market[0], "symbol": market[1], **columns})
 
 
 def _total(market: Market, buckets: Iterable[Bucket]) -> MarketTotal:
     rows = list(buckets)
     trades = {name: sum(getattr(row, name).trades for row in rows) for name in ("buy", "sell", "up", "down", "other")}
     quantity = {name: sum(getattr(row, name).quantity for row in rows) for name in trades}
-    fields: dict[str, Any] = {"category": market[0], "symbol": market[1], "trades": sum(row.trades for row in rows)}
+    fields: dict[str, Any] = {"market_type": market[0], "symbol": market[1], "trades": sum(row.trades for row in rows)}
     fields |= {f"{name}_trades": trades[name] for name in ("buy", "sell", "up", "down")}
     fields |= {f"{name}_quantity": quantity[name] for name in ("buy", "sell")}
     fields |= {

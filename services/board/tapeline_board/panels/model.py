@@ -101,18 +101,18 @@ def answer(span: Span, model: ServedModel | str, scores: Body, states: Body, ver
 
 def _scores(bucket: Body) -> ModelScores:
     digest = bucket["key"]
-    rows = [_score(digest, one, category, symbol) for category, symbol, one in symbol_buckets(bucket)]
-    rows.sort(key=lambda row: (-row.predictions, row.category or "", row.symbol or ""))
+    rows = [_score(digest, one, market_type, symbol) for market_type, symbol, one in symbol_buckets(bucket)]
+    rows.sort(key=lambda row: (-row.predictions, row.market_type or "", row.symbol or ""))
     bins = [_bin(number, bucket) for number in range(score.BINS)]
     return ModelScores(total=_score(digest, bucket), symbols=rows[:SYMBOLS_MAX], bins=bins)
 
 
-def _score(digest: str, bucket: Body, category: Any = None, symbol: str | None = None) -> Score:
+def _score(digest: str, bucket: Body, market_type: Any = None, symbol: str | None = None) -> Score:
     found = {name: bucket[name]["value"] for name in _SUMS}
     predictions, prior = found["predictions"], found["prior_brier_sum"]
     return Score(
         model_digest=digest,
-        category=category,
+        market_type=market_type,
         symbol=symbol,
         predictions=round(predictions),
         pending=round(found["pending"]),

@@ -36,7 +36,7 @@ def question(span: Span, filters: Filters) -> Question:
     histogram = {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}
     both = {"minutes": {"date_histogram": histogram, "aggs": aggs}, **by_symbol(SYMBOLS_MAX, aggs)}
     body = {"size": 0, "query": all_of(span, filters), "aggs": both}
-    return Question(f"{names.INDEX_COMPLETENESS_PREFIX}*", body)
+    return Question(f"{names.INDEX_RECONCILIATION_PREFIX}*", body)
 
 
 def rejects_question(span: Span) -> Question:
@@ -54,8 +54,8 @@ def answer(span: Span, now_ms: int, found: Body, rejected: Body) -> Completeness
         rejected: answer to `rejects_question`.
     """
     minutes = [_minute(bucket) for bucket in of(found).get("minutes", {}).get("buckets", [])]
-    symbols = [_symbol(category, symbol, bucket) for category, symbol, bucket in symbol_buckets(of(found))]
-    symbols.sort(key=lambda row: (_WORST_FIRST.index(row.state), row.category, row.symbol))
+    symbols = [_symbol(market_type, symbol, bucket) for market_type, symbol, bucket in symbol_buckets(of(found))]
+    symbols.sort(key=lambda row: (_WORST_FIRST.index(row.state), row.market_type, row.symbol))
     rejects = int(rejected["hits"]["total"]["value"])
     reasons = _reasons(span, now_ms, minutes, rejects)
     return CompletenessAnswer(
@@ -96,8 +96,8 @@ def _minute(bucket: Body) -> BookMinute:
     return BookMinute(at=bucket["key"], symbols=bucket["doc_count"], **_counts(bucket))
 
 
-def _symbol(category: Any, symbol: str, bucket: Body) -> BookSymbol:
+def _symbol(market_type: Any, symbol: str, bucket: Body) -> BookSymbol:
     by_state = {one["key"]: one["doc_count"] for one in bucket["states"]["buckets"]}
     bad = by_state.get("gap", 0) + by_state.get("incomplete", 0)
     minutes = bucket["doc_count"]
-    return BookSymbol(category=category, symbol=symbol, minutes=minutes, not_complete=bad, **_counts(bucket))
+    return BookSymbol(market_type=market_type, symbol=symbol, minutes=minutes, not_complete=bad, **_counts(bucket))

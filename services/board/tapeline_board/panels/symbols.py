@@ -52,25 +52,25 @@ def newest_question(now_ms: int) -> Question:
 def answer(span: Span, hour: Body, newest: Body) -> SymbolsAnswer:
     """Return the list out of both answers, most trades first."""
     trades = {
-        (category, symbol): bucket["newest"]["hits"]["hits"][0]["_source"]
-        for category, symbol, bucket in symbol_buckets(of(newest))
+        (market_type, symbol): bucket["newest"]["hits"]["hits"][0]["_source"]
+        for market_type, symbol, bucket in symbol_buckets(of(newest))
     }
     rows = [
-        _row(category, symbol, bucket, trades.get((category, symbol)))
-        for category, symbol, bucket in symbol_buckets(of(hour))
+        _row(market_type, symbol, bucket, trades.get((market_type, symbol)))
+        for market_type, symbol, bucket in symbol_buckets(of(hour))
     ]
-    rows.sort(key=lambda row: (-row.trades, row.category, row.symbol))
+    rows.sort(key=lambda row: (-row.trades, row.market_type, row.symbol))
     is_cut = left_out(of(hour)) or len(rows) > SYMBOLS_MAX
     return SymbolsAnswer(from_at=span.from_ms, to_at=span.to_ms, symbols=rows[:SYMBOLS_MAX], is_cut=is_cut)
 
 
-def _row(category: str, symbol: str, bucket: Body, trade: Body | None) -> SymbolRow:
+def _row(market_type: str, symbol: str, bucket: Body, trade: Body | None) -> SymbolRow:
     first = bucket["first"]["hits"]["hits"][0]["_source"]["open"]
     last = bucket["last"]["hits"]["hits"][0]["_source"]["close"] if trade is None else float(trade["price"])
     volume, bought = bucket["volume"]["value"], bucket["buy_volume"]["value"]
     known = trade or {}
     row = {
-        **{"category": category, "symbol": symbol, "last_price": last},
+        **{"market_type": market_type, "symbol": symbol, "last_price": last},
         "change_bp": (last / first - 1) * 10_000 if first else None,
         "trades": round(bucket["trades"]["value"]),
         "notional": bucket["notional"]["value"],

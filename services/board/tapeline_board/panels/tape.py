@@ -43,8 +43,8 @@ def news(before: TapeAnswer, now: TapeAnswer) -> TapeAnswer | None:
 
     Late trades are news wherever they stand. Where nothing at all is the same, there may be trades between the two.
     """
-    known = {(row.category, row.symbol, row.trade_id) for row in before.trades}
-    fresh = [row for row in now.trades if (row.category, row.symbol, row.trade_id) not in known]
+    known = {(row.market_type, row.symbol, row.trade_id) for row in before.trades}
+    fresh = [row for row in now.trades if (row.market_type, row.symbol, row.trade_id) not in known]
     if not fresh:
         return None
     is_cut = len(fresh) == len(now.trades) and now.is_cut

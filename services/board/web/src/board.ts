@@ -128,7 +128,7 @@ export class Board {
     const known = this.#source.known;
     const first = known.symbols[0];
     if (!this.#focus && first) {
-      this.#focus = { category: first.category, symbol: first.symbol };
+      this.#focus = { market_type: first.market_type, symbol: first.symbol };
       return this.#restart(true, false);
     }
     const any = (...names: (Part | "choice")[]) => names.some((name) => parts.has(name));

@@ -1,6 +1,6 @@
 // What a person has chosen, and its form in the address: pure, so that a reload or a link shows the same page.
 
-import type { Category, PredictionState, Side } from "./told.ts";
+import type { MarketType, PredictionState, Side } from "./told.ts";
 
 export const SPANS_MS = { "15m": 900_000, "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000 } as const;
 export type SpanName = keyof typeof SPANS_MS;
@@ -19,7 +19,7 @@ export const THEMES = ["light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
 export interface Market {
-  category: Category;
+  market_type: MarketType;
   symbol: string;
 }
 
@@ -30,7 +30,7 @@ export interface Choice {
   span: SpanName;
   /** A span of the past instead of the live one. */
   fixed: { from: number; to: number } | null;
-  /** The only symbols of views and tape; all of one category; empty: the most active ones. */
+  /** The only symbols of views and tape; all of one market_type; empty: the most active ones. */
   only: readonly Market[];
   side: Side | null;
   prediction: 0 | 1 | null;
@@ -57,26 +57,26 @@ export const DEFAULT: Choice = {
 const MOST_ONLY = 12;
 
 /** Return only what names a market of something that says more of it. */
-export function marketOf({ category, symbol }: Market): Market {
-  return { category, symbol };
+export function marketOf({ market_type, symbol }: Market): Market {
+  return { market_type, symbol };
 }
 
 export function keyOf(market: Market): string {
-  return `${market.category}:${market.symbol}`;
+  return `${market.market_type}:${market.symbol}`;
 }
 
 /** Return the name for people: spot is what is meant when nothing is said. */
-export function nameOf({ category, symbol }: Market): string {
-  return category === "spot" ? symbol : `${symbol} ${category}`;
+export function nameOf({ market_type, symbol }: Market): string {
+  return market_type === "spot" ? symbol : `${symbol} ${market_type}`;
 }
 
 export function sameMarket(one: Market | null, other: Market | null): boolean {
-  return one?.category === other?.category && one?.symbol === other?.symbol;
+  return one?.market_type === other?.market_type && one?.symbol === other?.symbol;
 }
 
 export function readMarket(text: string | null): Market | null {
   const match = /^(spot|linear):([A-Za-z0-9._-]{1,40})$/.exec(text ?? "");
-  return match ? { category: match[1] as Category, symbol: match[2] as string } : null;
+  return match ? { market_type: match[1] as MarketType, symbol: match[2] as string } : null;
 }
 
 function oneOf<T extends string>(value: string | null, values: readonly T[]): T | null {
@@ -97,7 +97,7 @@ export function readChoice(search: string): Choice {
     focus: readMarket(query.get("symbol")),
     span: oneOf(query.get("span"), SPAN_NAMES) ?? DEFAULT.span,
     fixed: Number.isSafeInteger(from) && Number.isSafeInteger(to) && from > 0 && to > from ? { from, to } : null,
-    only: markets.filter((market) => market.category === markets[0]?.category).slice(0, MOST_ONLY),
+    only: markets.filter((market) => market.market_type === markets[0]?.market_type).slice(0, MOST_ONLY),
     side: oneOf(query.get("side"), ["Buy", "Sell"]),
     prediction: prediction === null ? null : prediction === "up" ? 1 : 0,
     state: oneOf(query.get("state"), STATES),
@@ -126,10 +126,10 @@ export function writeChoice(choice: Choice): string {
   return text ? `?${text}` : "";
 }
 
-/** Return the choice with a market added to, or taken from, the only ones shown; they are of one category. */
+/** Return the choice with a market added to, or taken from, the only ones shown; they are of one market_type. */
 export function toggleOnly(choice: Choice, market: Market): Choice {
   const rest = choice.only.filter((one) => !sameMarket(one, market));
   if (rest.length < choice.only.length) return { ...choice, only: rest };
-  const alike = rest.filter((one) => one.category === market.category);
+  const alike = rest.filter((one) => one.market_type === market.market_type);
   return { ...choice, only: [...alike, marketOf(market)].slice(-MOST_ONLY) };
 }

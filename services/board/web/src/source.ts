@@ -48,7 +48,7 @@ export function chartSpan(choice: Choice, now: number): { from: number; to: numb
 
 /** Return the questions' filters for trades. */
 export function tradeFilters({ only, side, prediction, state }: Choice): Query {
-  return { category: only[0]?.category, symbol: only.map((market) => market.symbol), side, prediction, state };
+  return { market_type: only[0]?.market_type, symbol: only.map((market) => market.symbol), side, prediction, state };
 }
 
 /** Return what of it still holds for another symbol on the chart, or for other filters too. */
@@ -106,7 +106,7 @@ export class Source {
     const query = {
       ...tradeFilters(this.#choice),
       window_ms: SPANS_MS[this.#choice.span],
-      chart_category: this.#focus?.category,
+      chart_market_type: this.#focus?.market_type,
       chart_symbol: this.#focus?.symbol,
     };
     this.#stream = new Stream(address("stream", query), this.#handlers(), (isOpen, times) => {
@@ -168,12 +168,12 @@ export class Source {
   #past({ from, to }: { from: number; to: number }): void {
     const span = { from, to };
     const filters = tradeFilters(this.#choice);
-    const { category, symbol } = filters;
+    const { market_type, symbol } = filters;
     this.#ask<told.SymbolsAnswer>("symbols", {}, (answer) => this.#put("symbols", answer.symbols, "symbols"));
     this.#ask<told.MarketAnswer>("market", { ...span, ...filters }, (answer) => this.#market(answer));
     this.#ask<told.TapeAnswer>("tape", { ...span, ...filters }, (answer) => this.#put("tape", answer.trades, "tape"));
     this.#ask<told.ModelAnswer>("model", {}, (answer) => this.#put("model", answer, "model"));
-    const places = { ...span, category, symbol };
+    const places = { ...span, market_type, symbol };
     this.#ask<told.CompletenessAnswer>("completeness", places, (answer) => this.#put("books", answer, "books"));
     this.#ask<told.AlertsAnswer>("alerts", places, (answer) => this.#put("alerts", answer.alerts, "alerts"));
   }

@@ -24,7 +24,7 @@ function mergeSeries(known: MarketSeries | undefined, told: MarketSeries, from: 
     if (series) for (const [index, at] of series.at.entries()) if (at >= from) places.set(at, [series, index]);
   }
   const order = [...places.keys()].sort((one, other) => one - other);
-  const merged: Record<string, unknown> = { category: told.category, symbol: told.symbol };
+  const merged: Record<string, unknown> = { market_type: told.market_type, symbol: told.symbol };
   for (const column of COLUMNS) {
     merged[column] = order.map((at) => {
       const [series, index] = places.get(at) as [MarketSeries, number];
@@ -38,10 +38,10 @@ function mergeSeries(known: MarketSeries | undefined, told: MarketSeries, from: 
 export function mergeMarket(known: MarketAnswer | null, told: MarketAnswer): MarketAnswer {
   if (told.is_whole || known === null || known.interval_ms !== told.interval_ms) return told;
   const from = told.from_at - (told.from_at % told.interval_ms);
-  const before = new Map(known.series.map((series) => [`${series.category}:${series.symbol}`, series]));
-  const now = new Map(told.series.map((series) => [`${series.category}:${series.symbol}`, series]));
-  const series = told.totals.flatMap(({ category, symbol }) => {
-    const key = `${category}:${symbol}`;
+  const before = new Map(known.series.map((series) => [`${series.market_type}:${series.symbol}`, series]));
+  const now = new Map(told.series.map((series) => [`${series.market_type}:${series.symbol}`, series]));
+  const series = told.totals.flatMap(({ market_type, symbol }) => {
+    const key = `${market_type}:${symbol}`;
     const old = before.get(key);
     const fresh = now.get(key);
     if (fresh) return [mergeSeries(old, fresh, from)];

@@ -1,7 +1,7 @@
 // Written by `python -m tapeline_board.api.typescript` from the schemas of the board. Do not edit.
 // Times are ms UTC. A number that nobody knows is null, never zero.
 
-export type Category = "spot" | "linear";
+export type MarketType = "spot" | "linear";
 
 export type Side = "Buy" | "Sell";
 
@@ -17,7 +17,7 @@ export interface Refusal {
 }
 
 export interface SymbolRow {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   last_price: number | null;
   change_bp: number | null;
@@ -76,7 +76,7 @@ export interface WindowFigures {
 }
 
 export interface CandlesAnswer {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   candles: CandleRow[];
   windows: WindowFigures[];
@@ -94,14 +94,14 @@ export interface Marker {
 }
 
 export interface MarkersAnswer {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   markers: Marker[];
   is_cut: boolean;
 }
 
 export interface MarketSeries {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   at: number[];
   trades: number[];
@@ -121,7 +121,7 @@ export interface MarketSeries {
 }
 
 export interface MarketTotal {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   trades: number;
   buy_trades: number;
@@ -149,7 +149,7 @@ export interface MarketAnswer {
 }
 
 export interface TapeTrade {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   trade_id: string;
   traded_at: number;
@@ -204,7 +204,7 @@ export interface CalibrationBin {
 
 export interface Score {
   model_digest: string;
-  category: "spot" | "linear" | null;
+  market_type: "spot" | "linear" | null;
   symbol: string | null;
   predictions: number;
   pending: number;
@@ -284,7 +284,7 @@ export interface BookSymbol {
   indexed: number;
   rejected: number;
   gaps: number;
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   minutes: number;
   not_complete: number;
@@ -302,7 +302,7 @@ export interface CompletenessAnswer {
 }
 
 export interface GapRow {
-  category: "spot" | "linear";
+  market_type: "spot" | "linear";
   symbol: string;
   reason: "reconnect" | "restart" | "overflow" | "stall";
   detected_at: number;
@@ -319,9 +319,9 @@ export interface GapsAnswer {
 export interface AlertRow {
   alert_id: string;
   rule: string;
-  kind: "price_move" | "volume_burst" | "silent_symbol" | "feed_hole" | "model_below_prior" | "model_expired";
+  kind: "price_move" | "volume_burst" | "silent_symbol" | "feed_gap" | "model_below_prior" | "model_expired";
   severity: "info" | "warning" | "critical";
-  category: "spot" | "linear" | null;
+  market_type: "spot" | "linear" | null;
   symbol: string | null;
   model_digest: string | null;
   value: number | null;

@@ -160,7 +160,7 @@ const WORDS = {
   price_move: ["price move", "movimento di prezzo"],
   volume_burst: ["volume burst", "picco di volume"],
   silent_symbol: ["silent symbol", "simbolo silente"],
-  feed_hole: ["hole in the feed", "lacuna nel flusso"],
+  feed_gap: ["hole in the feed", "lacuna nel flusso"],
   model_below_prior: ["model below prior", "modello sotto il tasso di base"],
   promise: [
     "Public trades of Bybit, each once, each with a prediction you can check. No orders, no claim of profit.",

@@ -3,9 +3,9 @@ import { test } from "node:test";
 
 import { DEFAULT, readChoice, toggleOnly, writeChoice, type Choice } from "../src/choice.ts";
 
-const BTC = { category: "spot", symbol: "BTCUSDT" } as const;
-const ETH = { category: "spot", symbol: "ETHUSDT" } as const;
-const LINEAR = { category: "linear", symbol: "BTCUSDT" } as const;
+const BTC = { market_type: "spot", symbol: "BTCUSDT" } as const;
+const ETH = { market_type: "spot", symbol: "ETHUSDT" } as const;
+const LINEAR = { market_type: "linear", symbol: "BTCUSDT" } as const;
 
 test("an empty address is the default, and the default an empty address", () => {
   assert.deepEqual(readChoice(""), DEFAULT);
@@ -24,7 +24,7 @@ test("what is written is read again, whatever is chosen", () => {
 test("nonsense in the address is as if it were not there", () => {
   const search =
     "?symbol=moon:BTC&span=9y&side=buy&prediction=2&state=x&from=5&to=4&only=spot:A,,linear:B&lang=de&theme=red";
-  assert.deepEqual(readChoice(search), { ...DEFAULT, only: [{ category: "spot", symbol: "A" }] });
+  assert.deepEqual(readChoice(search), { ...DEFAULT, only: [{ market_type: "spot", symbol: "A" }] });
 });
 
 test("the address can be read by a person", () => {
@@ -34,7 +34,7 @@ test("the address can be read by a person", () => {
   );
 });
 
-test("only markets of one category are shown together", () => {
+test("only markets of one market_type are shown together", () => {
   const both = toggleOnly({ ...DEFAULT, only: [BTC] }, ETH);
   assert.deepEqual(both.only, [BTC, ETH]);
   assert.deepEqual(toggleOnly(both, LINEAR).only, [LINEAR]);

@@ -11,14 +11,14 @@ function candle(at: number, close = 1): CandleRow {
 }
 
 function candles(...rows: CandleRow[]): CandlesAnswer {
-  return { category: "spot", symbol: "A", candles: rows, windows: [], is_cut: false, is_whole: false };
+  return { market_type: "spot", symbol: "A", candles: rows, windows: [], is_cut: false, is_whole: false };
 }
 
 function series(symbol: string, at: number[], price: number[]): MarketSeries {
   const nulls = at.map(() => null);
   const zeros = at.map(() => 0);
   return {
-    category: "spot",
+    market_type: "spot",
     symbol,
     at,
     trades: zeros,
@@ -39,7 +39,7 @@ function series(symbol: string, at: number[], price: number[]): MarketSeries {
 }
 
 function market(from_at: number, is_whole: boolean, ...all: MarketSeries[]): MarketAnswer {
-  const totals = all.map(({ category, symbol }) => ({ category, symbol }) as MarketAnswer["totals"][number]);
+  const totals = all.map(({ market_type, symbol }) => ({ market_type, symbol }) as MarketAnswer["totals"][number]);
   const sums = { trades: 0, buy_trades: 0, sell_trades: 0, is_cut: false };
   return { ...sums, from_at, to_at: from_at + 100, interval_ms: 10, series: all, totals, is_whole };
 }

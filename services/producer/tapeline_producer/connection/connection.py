@@ -35,12 +35,12 @@ _COME_BACK_LATER: Final = frozenset({403, 429})
 
 
 class Feed:
-    """One connection of one category, for as long as the process lives."""
+    """One connection of one market_type, for as long as the process lives."""
 
     def __init__(
         self,
         name: str,
-        category: str,
+        market_type: str,
         settings: Settings,
         intake: Intake,
         status: Status,
@@ -51,7 +51,7 @@ class Feed:
 
         Args:
             name: for messages and readiness, unique.
-            category: market, the last part of the URL.
+            market_type: market, the last part of the URL.
             settings: URL, intervals and limits.
             intake: takes what is read.
             status: told whether all is well.
@@ -59,20 +59,20 @@ class Feed:
             clock_ms: our clock, ms UTC.
         """
         self.name = name
-        self._category = category
-        self._subscriptions = Subscriptions(category, settings.ack_s, settings.refused_retry_s)
+        self._market_type = market_type
+        self._subscriptions = Subscriptions(market_type, settings.ack_s, settings.refused_retry_s)
         self._is_open = False
         self._settings = settings
         self._intake = intake
         self._status = status
         self._metrics = metrics
         self._clock_ms = clock_ms
-        self._url = f"{settings.websocket_url}/v5/public/{category}"
+        self._url = f"{settings.websocket_url}/v5/public/{market_type}"
         self._silence = Silence(settings.data_silence_s)
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
         self._first_data_at: float | None = None
         self._reason = "restart"
-        status.expect(name, category)
+        status.expect(name, market_type)
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -83,7 +83,7 @@ class Feed:
         """Follow more symbols; `unlisted` ones, with the reason, are tried later."""
         self._subscriptions.add(symbols, unlisted, time.monotonic())
         if self._is_open:
-            self._intake.opened(self._category, frozenset(symbols).union(unlisted), "restart")
+            self._intake.opened(self._market_type, frozenset(symbols).union(unlisted), "restart")
             self._report()
 
     def remove(self, symbols: Collection[str]) -> None:
@@ -103,7 +103,7 @@ class Feed:
         """Stay connected until cancelled."""
         while True:
             pause_s = await self._connect_once()
-            self._metrics.reconnects.labels(self._category).inc()
+            self._metrics.reconnects.labels(self._market_type).inc()
             await asyncio.sleep(pause_s)
 
     async def _connect_once(self) -> float:
@@ -147,7 +147,7 @@ class Feed:
         self._subscriptions.opened(now)
         self._is_open = True
         self._silence.opened(now)
-        self._intake.opened(self._category, self._subscriptions.symbols, self._reason)
+        self._intake.opened(self._market_type, self._subscriptions.symbols, self._reason)
         self._reason = "reconnect"
         log.info("connected", extra={"url": self._url, "symbols": len(self._subscriptions.symbols)})
         self._report()
@@ -155,24 +155,24 @@ class Feed:
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             frame = await socket.recv(decode=False)
-            message = messages.read(frame, self._category, self._subscriptions.readable, self._clock_ms())
+            message = messages.read(frame, self._market_type, self._subscriptions.readable, self._clock_ms())
             if isinstance(message, messages.Trades):
                 self._take(message)
             elif isinstance(message, messages.Ack):
                 self._answered(message)
                 await self._ask(socket)
             elif isinstance(message, messages.Unreadable):
-                self._intake.unreadable(self._category, message)
+                self._intake.unreadable(self._market_type, message)
 
     def _take(self, frame: messages.Trades) -> None:
         if not frame.trades:
             for unreadable in frame.rejects:
-                self._intake.unreadable(self._category, unreadable)
+                self._intake.unreadable(self._market_type, unreadable)
             return
         self._heard()
         symbol = frame.trades[0].symbol
         if self._subscriptions.is_followed(symbol):
-            self._intake.trades(self._category, symbol, frame)
+            self._intake.trades(self._market_type, symbol, frame)
 
     def _heard(self) -> None:
         now = time.monotonic()
@@ -185,9 +185,9 @@ class Feed:
     def _answered(self, ack: messages.Ack) -> None:
         confirmed, refused = self._subscriptions.answered(ack, time.monotonic())
         for symbol in confirmed:
-            self._intake.subscribed(self._category, symbol)
+            self._intake.subscribed(self._market_type, symbol)
         for symbol, reason in refused.items():
-            what = {"category": self._category, "symbol": symbol, "reason": reason}
+            what = {"market_type": self._market_type, "symbol": symbol, "reason": reason}
             log.error("the exchange refuses a topic; it is asked for again from time to time", extra=what)
         self._report()
 

@@ -30,24 +30,24 @@ class Pool:
         self._status = status
         self._metrics = metrics
         self._clock_ms = clock_ms
-        self._feeds: dict[str, list[Feed]] = {category: [] for category in settings.categories}
+        self._feeds: dict[str, list[Feed]] = {market_type: [] for market_type in settings.market_types}
         self._tasks: dict[Feed, asyncio.Task[None]] = {}
-        self._numbers = {category: itertools.count(1) for category in settings.categories}
+        self._numbers = {market_type: itertools.count(1) for market_type in settings.market_types}
         self.failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         """Done, with the error, when a connection's task ended by a mistake of ours."""
 
-    def add(self, category: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
+    def add(self, market_type: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
         """Follow symbols.
 
         Args:
-            category: market.
+            market_type: market.
             symbols: in the order in which they share a connection.
             unlisted: symbols, with the reason, that are tried later.
         """
         added: dict[Feed, tuple[list[str], dict[str, str]]] = {}
-        room: dict[Feed, int] = {feed: _room(feed.symbols) for feed in self._feeds[category]}
+        room: dict[Feed, int] = {feed: _room(feed.symbols) for feed in self._feeds[market_type]}
         for symbol in (*unlisted, *symbols):
-            feed = self._room_for(category, messages.args_characters(symbol), room)
+            feed = self._room_for(market_type, messages.args_characters(symbol), room)
             listed, refused = added.setdefault(feed, ([], {}))
             if symbol in unlisted:
                 refused[symbol] = unlisted[symbol]
@@ -59,32 +59,32 @@ class Pool:
                 self._tasks[feed] = asyncio.create_task(feed.run())
                 self._tasks[feed].add_done_callback(self._ended)
 
-    def _room_for(self, category: str, characters: int, room: dict[Feed, int]) -> Feed:
+    def _room_for(self, market_type: str, characters: int, room: dict[Feed, int]) -> Feed:
         """Return a connection with so much room, a new one if need be, and take the room up."""
         feed = next((one for one, left in room.items() if left >= characters), None)
         if feed is None:
-            name = f"{category}-{next(self._numbers[category])}"
-            feed = Feed(name, category, self._settings, self._intake, self._status, self._metrics, self._clock_ms)
-            self._feeds[category].append(feed)
+            name = f"{market_type}-{next(self._numbers[market_type])}"
+            feed = Feed(name, market_type, self._settings, self._intake, self._status, self._metrics, self._clock_ms)
+            self._feeds[market_type].append(feed)
             room[feed] = _room(())
         room[feed] -= characters
         return feed
 
-    def remove(self, category: str, symbols: Iterable[str]) -> None:
+    def remove(self, market_type: str, symbols: Iterable[str]) -> None:
         """Follow symbols no more; a connection without any is closed."""
         gone = frozenset(symbols)
-        for feed in list(self._feeds[category]):
+        for feed in list(self._feeds[market_type]):
             mine = feed.symbols & gone
             if mine:
                 feed.remove(mine)
             if not feed.symbols:
-                self._feeds[category].remove(feed)
+                self._feeds[market_type].remove(feed)
                 self._tasks.pop(feed).cancel()
                 self._status.dismiss(feed.name)
 
-    def is_answered(self, category: str, symbol: str) -> bool:
+    def is_answered(self, market_type: str, symbol: str) -> bool:
         """Return whether the exchange has said yes or no to a symbol on a connection that is open."""
-        return any(feed.is_answered(symbol) for feed in self._feeds[category])
+        return any(feed.is_answered(symbol) for feed in self._feeds[market_type])
 
     async def close(self) -> None:
         """Close every connection."""

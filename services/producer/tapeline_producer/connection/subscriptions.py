@@ -42,15 +42,15 @@ class _Wish(NamedTuple):
 class Subscriptions:
     """What one connection is subscribed to, and is on its way to be."""
 
-    def __init__(self, category: str, ack_s: float, retry_s: float) -> None:
+    def __init__(self, market_type: str, ack_s: float, retry_s: float) -> None:
         """Start unconnected and with nothing to follow.
 
         Args:
-            category: market, which decides the size of a request.
+            market_type: market, which decides the size of a request.
             ack_s: seconds an answer may take.
             retry_s: seconds after which a refused topic is asked for again.
         """
-        self._category = category
+        self._market_type = market_type
         self._ack_s = ack_s
         self._retry_s = retry_s
         self._wanted: dict[str, None] = {}
@@ -78,7 +78,7 @@ class Subscriptions:
             (messages.topic(symbol), Refusal(reason, retry_at)) for symbol, reason in unlisted.items()
         )
         self._dropped.difference_update((*self._wanted, *self._refusals))
-        self._queue.extend(_Wish("subscribe", batch) for batch in messages.batches(self._category, fresh))
+        self._queue.extend(_Wish("subscribe", batch) for batch in messages.batches(self._market_type, fresh))
         self._renew()
 
     def remove(self, symbols: Iterable[str]) -> None:
@@ -87,7 +87,7 @@ class Subscriptions:
         on_the_wire = self._on_the_wire()
         self._queue = [wish for wish in map(partial(_without, topics), self._queue) if wish.topics]
         asked = [topic for topic in topics if topic in self._confirmed or topic in on_the_wire]
-        self._queue.extend(_Wish("unsubscribe", batch) for batch in messages.batches(self._category, asked))
+        self._queue.extend(_Wish("unsubscribe", batch) for batch in messages.batches(self._market_type, asked))
         self._dropped.update(topics)
         self._confirmed.difference_update(topics)
         for topic in topics:
@@ -124,7 +124,7 @@ class Subscriptions:
         self._dropped.clear()
         self._refusals = {topic: Refusal(old.reason, now + self._retry_s) for topic, old in self._refusals.items()}
         asked = [topic for topic in self._wanted if topic not in self._refusals]
-        self._queue = [_Wish("subscribe", batch) for batch in messages.batches(self._category, asked)]
+        self._queue = [_Wish("subscribe", batch) for batch in messages.batches(self._market_type, asked)]
         self._renew()
 
     def closed(self) -> None:

@@ -28,7 +28,7 @@ class Ticker(msgspec.Struct):
 
 
 class Selection(NamedTuple):
-    """What to follow in one category; `unlisted` were named and do not trade there now."""
+    """What to follow in one market_type; `unlisted` were named and do not trade there now."""
 
     listed: tuple[str, ...]
     unlisted: tuple[str, ...]
@@ -37,12 +37,12 @@ class Selection(NamedTuple):
 def select(
     named: Iterable[str], instruments: Iterable[Instrument], tickers: Iterable[Ticker], quote: str, top: int
 ) -> Selection:
-    """Return the symbols of one category, the busiest first.
+    """Return the symbols of one market_type, the busiest first.
 
     Args:
         named: symbols asked for by name; if there are any, turnover plays no part.
-        instruments: what the category lists.
-        tickers: the last 24 h of the category; unused where symbols are named.
+        instruments: what the market_type lists.
+        tickers: the last 24 h of the market_type; unused where symbols are named.
         quote: quote coin that symbols chosen by turnover must have.
         top: how many to choose by turnover.
     """

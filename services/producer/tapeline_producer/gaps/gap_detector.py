@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tapeline import names
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_producer.exchange.bybit.messages import Trade, Trades
 
@@ -42,16 +42,16 @@ def key_of(traded_at: int, sequence: int | None) -> Key:
 class History:
     """The trades of one symbol, without duplicates, numbered, and with their holes known."""
 
-    def __init__(self, category: str, symbol: str, window: int, hold_limit: int) -> None:
+    def __init__(self, market_type: str, symbol: str, window: int, hold_limit: int) -> None:
         """Start with nothing known.
 
         Args:
-            category: market.
+            market_type: market.
             symbol: symbol.
             window: trade ids remembered.
             hold_limit: most trades held during a back-fill.
         """
-        self.category = category
+        self.market_type = market_type
         self.symbol = symbol
         self.last: Seen | None = None
         self.unknown_since: int | None = None
@@ -162,7 +162,7 @@ class History:
         return Gap.model_validate(
             {
                 "venue": names.VENUE,
-                "category": self.category,
+                "market_type": self.market_type,
                 "symbol": self.symbol,
                 "reason": self._reason,
                 "detected_at": now_ms,
@@ -238,13 +238,13 @@ class Histories:
         self.unknown_since: int | None = None
         """Given to every symbol that is not known yet: the log was too long to be read whole."""
 
-    def of(self, category: str, symbol: str) -> History:
+    def of(self, market_type: str, symbol: str) -> History:
         """Return the history of a symbol, a new one if there is none."""
-        history = self._all.get((category, symbol))
+        history = self._all.get((market_type, symbol))
         if history is None:
-            history = History(category, symbol, self._window, self._hold_limit)
+            history = History(market_type, symbol, self._window, self._hold_limit)
             history.unknown_since = self.unknown_since
-            self._all[category, symbol] = history
+            self._all[market_type, symbol] = history
         return history
 
     def __iter__(self) -> Iterator[History]:
@@ -253,11 +253,11 @@ class Histories:
 
     def adopt(self, others: Iterable[History]) -> None:
         """Take histories in, in place of what is known of their symbols."""
-        self._all.update(((history.category, history.symbol), history) for history in others)
+        self._all.update(((history.market_type, history.symbol), history) for history in others)
 
-    def forget(self, category: str, symbol: str) -> History | None:
+    def forget(self, market_type: str, symbol: str) -> History | None:
         """Drop the history of a symbol and return it; None if there is none."""
-        return self._all.pop((category, symbol), None)
+        return self._all.pop((market_type, symbol), None)
 
 
 def _interleave(missed: list[Trade], held: list[Trade]) -> list[Trade]:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer.errors import ProducerError
 from tapeline_producer.gaps.gap_detector import History
@@ -51,7 +51,7 @@ class Witness:
 
     async def testify(self, history: History) -> None:
         """Let a history know what was written since; at once where nobody else can have written."""
-        since = self._since.get((history.category, history.symbol))
+        since = self._since.get((history.market_type, history.symbol))
         if since is None:
             return
         answered = asyncio.get_running_loop().create_future()
@@ -68,14 +68,16 @@ class Witness:
             since = {number: min(question.since[number] for question in asked) for number in shared}
             histories: dict[Key, list[History]] = {}
             for question in asked:
-                histories.setdefault((question.history.category, question.history.symbol), []).append(question.history)
+                histories.setdefault((question.history.market_type, question.history.symbol), []).append(
+                    question.history
+                )
             try:
                 found = await asyncio.to_thread(self._read_on, frozenset(histories), since)
-            except (ProducerError, AccessRefused) as error:
+            except (ProducerError, InvalidConnection) as error:
                 log.warning("what another replica wrote could not be read: %s", error)
                 found = []
             for stored in found:
-                for history in histories[stored.category, stored.symbol]:
+                for history in histories[stored.market_type, stored.symbol]:
                     stored.remember_in(history)
             for question in asked:
                 if not question.answered.done():

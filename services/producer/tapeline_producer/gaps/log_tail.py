@@ -35,7 +35,7 @@ Key = tuple[str, str]
 class Stored(msgspec.Struct, gc=False):
     """A trade in the log, as far as it matters here."""
 
-    category: str
+    market_type: str
     symbol: str
     trade_id: str
     traded_at: int
@@ -62,19 +62,19 @@ def read(settings: Settings, wanted: Collection[Key], is_stopping: Callable[[], 
 
     Args:
         settings: brokers, topic, and how many records a partition are read at most.
-        wanted: category and symbol of each.
+        wanted: market_type and symbol of each.
         is_stopping: asked now and then; when true the reading ends early.
 
     Raises:
         KafkaUnreachableError: the brokers are away, or went away meanwhile.
         TopicMissingError: the topic does not exist.
-        AccessRefused: password or authorities cannot be read.
+        InvalidConnection: password or authorities cannot be read.
     """
     histories = Histories(settings.dedupe_ids, settings.hold_trades)
     of_wanted = {key: histories.of(*key) for key in wanted}
 
     def remember(stored: Stored) -> None:
-        history = of_wanted.get((stored.category, stored.symbol))
+        history = of_wanted.get((stored.market_type, stored.symbol))
         if history is not None:
             stored.remember_in(history)
 
@@ -93,7 +93,7 @@ def read_on(settings: Settings, wanted: Collection[Key], since: Mapping[int, int
 
     Args:
         settings: as for `read`; no limit on the records.
-        wanted: category and symbol of each.
+        wanted: market_type and symbol of each.
         since: offsets to go on from, by partition.
 
     Raises:
@@ -102,7 +102,7 @@ def read_on(settings: Settings, wanted: Collection[Key], since: Mapping[int, int
     found: list[Stored] = []
     with _reader(settings, wanted, found.append) as reader:
         reader.run(since, lambda: False)
-    return [stored for stored in found if (stored.category, stored.symbol) in wanted]
+    return [stored for stored in found if (stored.market_type, stored.symbol) in wanted]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Teller:
             clock_ms: our clock, ms UTC.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         self._settings, self._counts, self._metrics, self._clock_ms = settings, counts, metrics, clock_ms
         self._under_way: set[Cell] = set()

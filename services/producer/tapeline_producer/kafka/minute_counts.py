@@ -28,8 +28,8 @@ class Cell:
         "_looked_at",
         "_still_since_ms",
         "_told",
-        "category",
         "duplicates",
+        "market_type",
         "minute_ms",
         "produced",
         "producer",
@@ -37,8 +37,8 @@ class Cell:
         "symbol",
     )
 
-    def __init__(self, producer: str, category: str, symbol: str, minute_ms: int) -> None:
-        self.producer, self.category, self.symbol, self.minute_ms = producer, category, symbol, minute_ms
+    def __init__(self, producer: str, market_type: str, symbol: str, minute_ms: int) -> None:
+        self.producer, self.market_type, self.symbol, self.minute_ms = producer, market_type, symbol, minute_ms
         self.received = self.duplicates = self.produced = 0
         self._told: Totals = (0, 0, 0)
         self._looked_at: Totals | None = None
@@ -79,7 +79,12 @@ class Cell:
             totals: received, duplicates, produced.
             now_ms: our clock, ms UTC.
         """
-        fields = {"venue": names.VENUE, "category": self.category, "symbol": self.symbol, "minute": self.minute_ms}
+        fields = {
+            "venue": names.VENUE,
+            "market_type": self.market_type,
+            "symbol": self.symbol,
+            "minute": self.minute_ms,
+        }
         numbers = dict(zip(("received", "duplicates", "produced"), totals, strict=True))
         return Count.model_validate({"producer": self.producer, **fields, **numbers, "counted_at": now_ms})
 
@@ -100,7 +105,7 @@ class Counts:
     def of(self, trade: Trade) -> Cell:
         """Return the cell of a trade."""
         minute_ms = trade.traded_at - trade.traded_at % _MINUTE_MS
-        key = trade.category, trade.symbol, minute_ms
+        key = trade.market_type, trade.symbol, minute_ms
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = Cell(f"{self._process}.{self._generation}", *key)

@@ -8,7 +8,7 @@ To change what is dropped: `admit`.
 from typing import Final, NamedTuple
 
 from tapeline import names
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_producer.exchange.bybit.messages import Trade
 
@@ -42,14 +42,14 @@ class Admission:
         """Whether trades are being dropped."""
         return self._is_full
 
-    def known(self, category: str, symbol: str, trade_id: str, traded_at: int) -> None:
+    def known(self, market_type: str, symbol: str, trade_id: str, traded_at: int) -> None:
         """Note a trade that Kafka had before this process followed its symbol."""
-        self._last_kept[category, symbol] = End(trade_id, traded_at)
+        self._last_kept[market_type, symbol] = End(trade_id, traded_at)
 
-    def forget(self, category: str, symbol: str) -> None:
+    def forget(self, market_type: str, symbol: str) -> None:
         """Drop what is known of a symbol, an open hole included: whoever owns it now reports what is missing."""
-        self._last_kept.pop((category, symbol), None)
-        self._holes.pop((category, symbol), None)
+        self._last_kept.pop((market_type, symbol), None)
+        self._holes.pop((market_type, symbol), None)
 
     def admit(self, trade: Trade, waiting: int, now_ms: int) -> tuple[bool, Gap | None]:
         """Return whether to keep a trade, and the gap that ends with it.
@@ -63,7 +63,7 @@ class Admission:
             self._is_full = True
         elif waiting <= self._limit * (1 - _ROOM_AGAIN):
             self._is_full = False
-        who = trade.category, trade.symbol
+        who = trade.market_type, trade.symbol
         if self._is_full:
             if who not in self._holes:
                 self._holes[who] = self._last_kept.get(who, End(None, trade.traded_at))
@@ -79,7 +79,7 @@ def _gap(start: End, trade: Trade, now_ms: int) -> Gap:
     return Gap.model_validate(
         {
             "venue": names.VENUE,
-            "category": trade.category,
+            "market_type": trade.market_type,
             "symbol": trade.symbol,
             "reason": "overflow",
             "detected_at": now_ms,

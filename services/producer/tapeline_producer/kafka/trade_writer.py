@@ -18,7 +18,8 @@ from typing import Any, Final, Literal, cast
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapeline import names
-from tapeline.records.books import Gap, Reject
+from tapeline.records.gap import Gap
+from tapeline.records.reject import Reject
 
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
 from tapeline_producer.exchange.bybit.messages import Trade, Unreadable
@@ -40,14 +41,14 @@ _FLUSH_LOOK_S: Final = 0.02
 # Callbacks kept for the next trade of their symbol and minute; those under way live on without it.
 _CALLBACKS_KEPT: Final = 5_000
 
-_Category = Literal["spot", "linear"]
+_MarketType = Literal["spot", "linear"]
 
 
 def client_configuration(settings: Settings) -> dict[str, Any]:
     """Return the Kafka client's configuration: acknowledged by all, in order, never timed out.
 
     Raises:
-        AccessRefused: password or authorities cannot be read.
+        InvalidConnection: password or authorities cannot be read.
     """
     return {
         **settings.librdkafka(),
@@ -77,7 +78,7 @@ class Publisher:
             clock_ms: our clock, ms UTC.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         self._settings = settings
         self._metrics = metrics
@@ -88,7 +89,7 @@ class Publisher:
         """What was read, and what Kafka took of it."""
         self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done, with the reason, when the Kafka client is beyond repair."""
-        self.is_mute: Callable[[str, str], bool] = lambda category, symbol: False
+        self.is_mute: Callable[[str, str], bool] = lambda market_type, symbol: False
         """Whether the holes of a symbol are another replica's to report."""
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Record] = deque()
@@ -115,7 +116,7 @@ class Publisher:
         if gap is not None:
             self.gap(gap)
         if not keep:
-            self._metrics.dropped.labels(trade.category).inc()
+            self._metrics.dropped.labels(trade.market_type).inc()
             return
         trade.produced_at = now_ms
         key = self._keys.get(trade.symbol)
@@ -125,16 +126,16 @@ class Publisher:
 
     def gap(self, gap: Gap) -> None:
         """Send a gap on, unless it is another's to report; there are few, so they are kept whatever the memory."""
-        if self.is_mute(gap.category, gap.symbol):
+        if self.is_mute(gap.market_type, gap.symbol):
             return
-        self._metrics.gaps.labels(gap.category, gap.reason).inc()
+        self._metrics.gaps.labels(gap.market_type, gap.reason).inc()
         log.warning("trades may be missing", extra=gap.model_dump())
         value = gap.model_dump_json().encode()
         self._put(self._settings.topic_gaps, gap.symbol.encode(), value, self._on_other)
 
-    def reject(self, unreadable: Unreadable, category: str) -> None:
+    def reject(self, unreadable: Unreadable, market_type: str) -> None:
         """Send what could not be read on, its bytes cut where a record would be too large."""
-        self._metrics.rejects.labels(category).inc()
+        self._metrics.rejects.labels(market_type).inc()
         if self._rejects_waiting >= _REJECTS_WAITING:
             self._metrics.undeliverable.inc()
             return
@@ -143,7 +144,9 @@ class Publisher:
             reason = f"{reason} (first {_REJECT_BYTES} of {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})"
             raw = raw[:_REJECT_BYTES]
         value = (
-            Reject.of("producer", reason, raw, self._clock_ms(), cast(_Category, category)).model_dump_json().encode()
+            Reject.of("producer", reason, raw, self._clock_ms(), cast(_MarketType, market_type))
+            .model_dump_json()
+            .encode()
         )
         self._put(self._settings.topic_rejects, None, value, self._on_other)
 
@@ -196,7 +199,7 @@ class Publisher:
         Raises:
             KafkaUnreachableError: no broker answered, or none took us for who we say we are.
             TopicMissingError: a topic does not exist.
-            AccessRefused: the password cannot be read any more.
+            InvalidConnection: the password cannot be read any more.
         """
         bootstrap = self._settings.kafka_bootstrap
         try:
@@ -264,7 +267,7 @@ class Publisher:
         if delivered is None:
             if len(self._on_trade) >= _CALLBACKS_KEPT:
                 self._on_trade.clear()
-            counter = self._metrics.produced.labels(cell.category)
+            counter = self._metrics.produced.labels(cell.market_type)
             delivered = self._on_trade[cell] = self._when_delivered(self._spans[-1], cell.take, counter.inc)
         return delivered
 

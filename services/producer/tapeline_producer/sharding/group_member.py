@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from tapeline.service.connection import AccessRefused
+from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer.errors import FatalKafkaError
 from tapeline_producer.settings import Settings
@@ -110,7 +110,7 @@ class Membership:
         error: Exception | None = None
         try:
             self._take_part()
-        except AccessRefused as refusal:
+        except InvalidConnection as refusal:
             error = refusal
         except KafkaException as caught:
             error = FatalKafkaError(caught.args[0].str())
@@ -266,7 +266,7 @@ class Membership:
         self._complain(error)
         try:
             user = self._settings.kafka_user()
-        except AccessRefused as refusal:
+        except InvalidConnection as refusal:
             log.error("%s", refusal)
             return
         if user is not None:

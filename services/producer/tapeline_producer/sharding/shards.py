@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Iterable
 
 
-def share_of(category: str, symbol: str, count: int) -> int:
-    """Return the number of a symbol's share, in [0, count): CRC-32 of `category|symbol` modulo `count`."""
-    return zlib.crc32(f"{category}|{symbol}".encode()) % count
+def share_of(market_type: str, symbol: str, count: int) -> int:
+    """Return the number of a symbol's share, in [0, count): CRC-32 of `market_type|symbol` modulo `count`."""
+    return zlib.crc32(f"{market_type}|{symbol}".encode()) % count
 
 
 class Shares:
@@ -46,14 +46,14 @@ class Shares:
         """The shares that are another's, and still followed until that one has taken them up."""
         return frozenset(self._leaving)
 
-    def follows(self, category: str, symbol: str) -> bool:
+    def follows(self, market_type: str, symbol: str) -> bool:
         """Return whether a symbol is to be followed here."""
-        share = share_of(category, symbol, self.count)
+        share = share_of(market_type, symbol, self.count)
         return share in self._given or share in self._leaving or share in self._doubtful
 
-    def reports(self, category: str, symbol: str) -> bool:
+    def reports(self, market_type: str, symbol: str) -> bool:
         """Return whether a symbol's holes are ours to report."""
-        share = share_of(category, symbol, self.count)
+        share = share_of(market_type, symbol, self.count)
         return share in self._given or share in self._doubtful
 
     def assigned(self, shares: Iterable[int], now: float) -> None:

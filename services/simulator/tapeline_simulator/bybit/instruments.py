@@ -18,7 +18,7 @@ class Instrument:
     """One symbol of one category; every amount is decimal text.
 
     Attributes:
-        category: "spot" or "linear".
+        market_type: "spot" or "linear".
         symbol: upper case, such as "BTCUSDT".
         symbol_id: age of the listing, from 1.
         base_coin: what is traded.
@@ -30,7 +30,7 @@ class Instrument:
         volume_24h: traded in a day, in the base coin.
     """
 
-    category: str
+    market_type: str
     symbol: str
     symbol_id: int
     base_coin: str
@@ -43,7 +43,7 @@ class Instrument:
 
     def describe(self) -> dict[str, Any]:
         """Return the instruments-info item of its category. There is no volume in it, as on Bybit."""
-        return self._spot() if self.category == "spot" else self._linear()
+        return self._spot() if self.market_type == "spot" else self._linear()
 
     def _spot(self) -> dict[str, Any]:
         largest = plain(Decimal(self.quantity_step) * 10**8)
@@ -135,12 +135,12 @@ def coins(symbol: str) -> tuple[str, str]:
 
 
 def from_trades(
-    category: str, symbol: str, symbol_id: int, prices_and_quantities: Iterable[tuple[str, str]]
+    market_type: str, symbol: str, symbol_id: int, prices_and_quantities: Iterable[tuple[str, str]]
 ) -> Instrument:
     """Describe a recorded symbol by its trades: steps from their digits, turnover from their sum.
 
     Args:
-        category: "spot" or "linear".
+        market_type: "spot" or "linear".
         symbol: the symbol.
         symbol_id: age of the listing.
         prices_and_quantities: decimal texts of all its trades in order, at least one.
@@ -150,7 +150,7 @@ def from_trades(
     turnover = sum((Decimal(price) * Decimal(quantity) for price, quantity in texts), Decimal(0))
     volume = sum((Decimal(quantity) for _, quantity in texts), Decimal(0))
     return Instrument(
-        category=category,
+        market_type=market_type,
         symbol=symbol,
         symbol_id=symbol_id,
         base_coin=base_coin,

@@ -126,7 +126,7 @@ def _tickers(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
 
 
 def _ticker(instrument: Instrument, view: View) -> dict[str, Any]:
-    trades = view.recent((instrument.category, instrument.symbol), 1)
+    trades = view.recent((instrument.market_type, instrument.symbol), 1)
     last = trades[0].price if trades else instrument.open_price
     tick, opened = Decimal(instrument.tick_size), Decimal(instrument.open_price)
     bought = bool(trades) and trades[0].side == "Buy"
@@ -145,7 +145,7 @@ def _ticker(instrument: Instrument, view: View) -> dict[str, Any]:
         "turnover24h": instrument.turnover_24h,
         "volume24h": instrument.volume_24h,
     }
-    if instrument.category == "spot":
+    if instrument.market_type == "spot":
         return {**fields, "usdIndexPrice": last}
     return {**fields, "indexPrice": last, "markPrice": last, "fundingRate": "0.0001"}
 

@@ -17,7 +17,7 @@ class Listing:
     """One symbol of the made market.
 
     Attributes:
-        category: "spot" or "linear".
+        market_type: "spot" or "linear".
         base_coin: what is traded; the quote coin is USDT.
         tick_size: decimal text, step of the price.
         quantity_step: decimal text, step of the quantity.
@@ -26,7 +26,7 @@ class Listing:
         notional: mean size of a fill, in USDT.
     """
 
-    category: str
+    market_type: str
     base_coin: str
     tick_size: str
     quantity_step: str
@@ -48,7 +48,7 @@ class Listing:
         """
         turnover = Decimal(round(rate_per_s * self.notional * SECONDS_A_DAY, 2)).quantize(Decimal("0.01"))
         return Instrument(
-            category=self.category,
+            market_type=self.market_type,
             symbol=self.symbol,
             symbol_id=symbol_id,
             base_coin=self.base_coin,

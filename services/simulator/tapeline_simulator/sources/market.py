@@ -39,7 +39,7 @@ class Market:
         self._trading: list[Book] = []
         shares = sum(row.share for row in symbols)
         for number, row in enumerate(symbols, start=1):
-            key = (row.category, row.symbol)
+            key = (row.market_type, row.symbol)
             rate = rate_per_s * row.share / shares
             self._books[key] = Book(row, number, rate, seed, newer)
             self._instruments[key] = row.instrument(number, rate)

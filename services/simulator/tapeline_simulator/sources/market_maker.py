@@ -64,7 +64,7 @@ class Book:
 
     def __init__(self, row: Listing, number: int, rate_per_s: float, seed: int, newer: NewerFields) -> None:
         self._row, self._seed, self._newer = row, seed, newer
-        self.key = (row.category, row.symbol)
+        self.key = (row.market_type, row.symbol)
         self._base_per_ms = rate_per_s / MEAN_FILLS * (1 - BRANCHING) / 1000
         self._excess_per_ms = 0.0
         self._price_decimals = decimals(row.tick_size)
@@ -79,7 +79,7 @@ class Book:
         self._floor_ms = 0
         self._sequence = 115_058_640_184 + number * 1_000_003
         self._spot_id = FIRST_SPOT_ID + number * 50_000_000
-        self._uuid = uuid.uuid5(_ID_NAMESPACE, f"{seed}|{row.category}|{row.symbol}")
+        self._uuid = uuid.uuid5(_ID_NAMESPACE, f"{seed}|{row.market_type}|{row.symbol}")
         self._direction, self._index = TickDirection(), FrameIndex()
         self._random = self._seeded("")
 
@@ -206,7 +206,7 @@ class Book:
             self._ask = best + 1 if follows else max(self._ask, best + 1)
 
     def _fill(self, traded_at: int, level: int, sign: int) -> Trade:
-        category = self.key[0]
+        market_type = self.key[0]
         sequence = self._sequence if self._newer.sequence else None
         units = level * self._tick_units
         trade_id = self._next_id()
@@ -218,7 +218,7 @@ class Book:
             "Buy" if sign > 0 else "Sell",
             sequence,
             self._index.of(traded_at, sequence),
-            self._direction.of(units) if category == "linear" else None,
+            self._direction.of(units) if market_type == "linear" else None,
             False,
             rpi_of(trade_id) if self._newer.rpi else None,
         )

@@ -94,7 +94,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _fill(row: dict[str, Any], number: int) -> tuple[Key, _Fill]:
-    category = "linear" if row["market"] == "linear" else "spot"
+    market_type = "linear" if row["market"] == "linear" else "spot"
     symbol, traded_at = _matching("symbol", row["symbol"], SYMBOL_PATTERN), int(row["ts_ms"])
     if not EARLIEST_MS <= traded_at <= LATEST_MS:
         raise ValueError(f"ts_ms {traded_at}, which is not in milliseconds")
@@ -109,7 +109,7 @@ def _fill(row: dict[str, Any], number: int) -> tuple[Key, _Fill]:
         _SIDES[str(row["side"]).lower()],
         trade_id,
     )
-    return (category, symbol), fill
+    return (market_type, symbol), fill
 
 
 def _matching(name: str, text: str, pattern: str) -> str:

@@ -23,7 +23,7 @@ class Item(NamedTuple):
 
     Attributes:
         offset_ms: when it came, since the start of the recording.
-        key: category and symbol.
+        key: market_type and symbol.
         trades: its trades.
         payload: its JSON text as recorded, or None where it is yet to be written.
         delay_ms: what `ts` is later than `T`, where it is yet to be written.
@@ -133,7 +133,7 @@ class Replay:
         Raises:
             ForeignLedger: the recording does not hold that trade.
         """
-        wanted = ((last["category"], last["symbol"]), last["trade_id"])
+        wanted = ((last["market_type"], last["symbol"]), last["trade_id"])
         for number, item in enumerate(self._items):
             for place, trade in enumerate(item.trades):
                 self._flags[item.key, trade.trade_id] = trade

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tapeline.model import features, labels
 from tapeline.model.features import Bools, Floats, Ints, TradeColumns
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_trainer.data.trade_table import Tape
 
@@ -136,7 +136,7 @@ def segments(table: pa.Table, symbols: tuple[str, ...], symbol: Ints, gaps: tupl
     breaks[1:] = symbol[1:] != symbol[:-1]
     number_of = {key: number for number, key in enumerate(symbols)}
     for gap in gaps:
-        number = number_of.get(f"{gap.venue}/{gap.category}/{gap.symbol}")
+        number = number_of.get(f"{gap.venue}/{gap.market_type}/{gap.symbol}")
         if number is None:
             continue
         start, stop = (int(edge) for edge in np.searchsorted(symbol, [number, number + 1]))

@@ -64,7 +64,7 @@ class Store:
         """Prepare; the password is read, nothing is sent yet.
 
         Raises:
-            AccessRefused: password or authorities cannot be read.
+            InvalidConnection: password or authorities cannot be read.
         """
         access = settings.client_options()
         self._client = Elasticsearch(url, **access, request_timeout=settings.request_timeout_s, max_retries=0)

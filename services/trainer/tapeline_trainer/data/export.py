@@ -21,7 +21,7 @@ import pyarrow.parquet
 from pydantic import ValidationError
 from tapeline import names
 from tapeline.model import labels
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_trainer.data import dataset
 from tapeline_trainer.data.elasticsearch import Document, Store
@@ -34,7 +34,7 @@ CSV_NAME: Final = "trades.csv"
 TRADES_PATTERN: Final = f"{names.INDEX_TRADES_PREFIX}*"
 CSV_COLUMNS: Final = (
     *("price", "quantity", "symbol", "timestamp", "is_buy", "price_next", "target"),
-    *("trade_id", "venue", "category", "sequence", "frame_index", "late"),
+    *("trade_id", "venue", "market_type", "sequence", "frame_index", "late"),
 )
 _CHUNK_ROWS: Final = 50_000
 
@@ -148,7 +148,7 @@ def _csv_table(part: pa.Table, price_next: pa.Array, target: np.ndarray) -> pa.T
         "target": pc.if_else(absent, pa.scalar(None, pa.int64()), pa.array(target)),
         "trade_id": part["trade_id"],
         "venue": pc.list_element(where, 0),
-        "category": pc.list_element(where, 1),
+        "market_type": pc.list_element(where, 1),
         "sequence": pc.if_else(pc.equal(sequence, NO_SEQUENCE), pa.scalar(None, pa.int64()), sequence),
         "frame_index": part["frame_index"],
         "late": pc.cast(part["late"], pa.int8()),

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 from pydantic import ValidationError
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_trainer.data import trade_table
 from tapeline_trainer.errors import BadTrades

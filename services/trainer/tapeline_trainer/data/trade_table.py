@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tapeline import names, trade
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 
 from tapeline_trainer.errors import BadTrades
 
@@ -45,7 +45,7 @@ STORED: Final = pa.schema([pa.field(c.name, _ARROW[c.kind.spark], nullable=c.nul
 
 NEEDED: Final = [
     "venue",
-    "category",
+    "market_type",
     "symbol",
     "trade_id",
     "traded_at",
@@ -79,7 +79,7 @@ class Tape:
 
 def from_stored(stored: pa.Table) -> pa.Table:
     """Return the tape's columns of stored trades (STORED)."""
-    where = [stored[name] for name in ("venue", "category", "symbol")]
+    where = [stored[name] for name in ("venue", "market_type", "symbol")]
     return _table(
         key=pc.binary_join_element_wise(*where, "/"),
         trade_id=stored["trade_id"],
@@ -121,7 +121,7 @@ def from_csv(table: pa.Table) -> pa.Table:
     The seed's has no venue, no id and no order inside a second; the order of the rows stands in for it.
     """
     has = set(table.column_names)
-    where = [table[name] for name in ("venue", "category") if name in has]
+    where = [table[name] for name in ("venue", "market_type") if name in has]
     stamp = pc.replace_substring_regex(table["timestamp"], r"(\+00:00|Z)$", "")
     return _table(
         key=pc.binary_join_element_wise(*where, table["symbol"], "/") if where else table["symbol"],

@@ -11,7 +11,7 @@ from datetime import datetime
 from signal import SIGTERM, signal
 from typing import TYPE_CHECKING
 
-from tapeline.service.signals import setting
+from tapeline.service.signals import event_setter
 
 from tapeline_trainer.errors import ReferenceChanged, RolloutFailed
 from tapeline_trainer.rollout import deployment
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def stopping() -> Iterator[threading.Event]:
     """Give an event that SIGTERM sets, in place of what SIGTERM did: a change half made must be taken back first."""
     stop = threading.Event()
-    before = signal(SIGTERM, setting(stop))
+    before = signal(SIGTERM, event_setter(stop))
     try:
         yield stop
     finally:

@@ -45,7 +45,7 @@ def test_whole_minutes_end_with_the_one_that_runs():
 def test_filters_are_clauses_and_none_is_none():
     assert Filters().clauses() == []
     assert Filters("spot", ("A", "B"), "Sell", 0, "ok").clauses() == [
-        {"term": {"category": "spot"}},
+        {"term": {"market_type": "spot"}},
         {"term": {"side": "Sell"}},
         {"term": {"prediction": 0}},
         {"term": {"prediction_state": "ok"}},

@@ -32,7 +32,7 @@ class Made:
 
 
 def test_a_stream_brings_everything_unless_it_names_what_it_wants():
-    everything = topics(StreamQuery(chart_category="spot", chart_symbol="A"))
+    everything = topics(StreamQuery(chart_market_type="spot", chart_symbol="A"))
     assert [topic.event for topic in everything] == [
         *("candle", "symbols", "tape", "market", "model", "completeness", "alerts"),
     ]

@@ -7,7 +7,7 @@ from unit.board import made
 SPAN = Span(made.START_MS, made.START_MS + 60_000)
 
 
-def ranked(left_out=0, **categories):
+def ranked(left_out=0, **market_types):
     buckets = [
         {
             "key": name,
@@ -16,9 +16,9 @@ def ranked(left_out=0, **categories):
                 "sum_other_doc_count": left_out,
             },
         }
-        for name, rows in categories.items()
+        for name, rows in market_types.items()
     ]
-    return market.ranking({"aggregations": {"categories": {"buckets": buckets}}})
+    return market.ranking({"aggregations": {"market_types": {"buckets": buckets}}})
 
 
 def test_the_busiest_are_chosen_over_all_markets_and_ties_by_name():
@@ -50,17 +50,17 @@ def answer(**symbols):
         }
     ]
     everything = [{"key": made.START_MS, "doc_count": 8, "buy": {"doc_count": 6}}]
-    categories = [
+    market_types = [
         {
-            "key": category,
+            "key": market_type,
             "symbols": {
                 "buckets": [{"key": symbol, "doc_count": 3, "buckets": {"buckets": rows}} for symbol in names],
                 "sum_other_doc_count": 0,
             },
         }
-        for category, names in symbols.items()
+        for market_type, names in symbols.items()
     ]
-    return {"aggregations": {"everything": {"buckets": everything}, "categories": {"buckets": categories}}}
+    return {"aggregations": {"everything": {"buckets": everything}, "market_types": {"buckets": market_types}}}
 
 
 def test_a_bucket_holds_each_part_of_its_trades():
@@ -101,5 +101,5 @@ def test_without_a_symbol_to_show_everything_is_counted_all_the_same():
 
 def test_only_the_shown_symbols_are_asked_for():
     body = market.question(SPAN, Filters(), 5_000, (("spot", "B"), ("linear", "B"), ("spot", "A"))).body
-    terms = body["aggs"]["categories"]["aggs"]["symbols"]["terms"]
+    terms = body["aggs"]["market_types"]["aggs"]["symbols"]["terms"]
     assert (terms["include"], terms["size"]) == (["A", "B"], 2)

@@ -28,14 +28,15 @@ def book(symbols):
 
 def rows_of(answer):
     return {
-        (s.category, s.symbol): dict(zip(s.at, zip(s.trades, s.price, strict=True), strict=True)) for s in answer.series
+        (s.market_type, s.symbol): dict(zip(s.at, zip(s.trades, s.price, strict=True), strict=True))
+        for s in answer.series
     }
 
 
 def test_the_whole_is_ordered_by_trades_and_its_totals_are_sums():
     told = book({A: {0: bucket(), 1_000: bucket(2, 1)}, B: {0: bucket(9)}}).whole()
-    assert [(row.category, row.trades) for row in told.totals] == [("linear", 9), ("spot", 4)]
-    assert [row.category for row in told.series] == ["linear", "spot"]
+    assert [(row.market_type, row.trades) for row in told.totals] == [("linear", 9), ("spot", 4)]
+    assert [row.market_type for row in told.series] == ["linear", "spot"]
     assert (told.trades, told.buy_trades, told.sell_trades) == (13, 13, 0)
     spot = told.totals[1]
     assert (spot.up_trades, spot.down_trades, spot.up_quantity_mean, spot.down_quantity_mean) == (3, 1, 2.0, 3.0)
@@ -49,7 +50,7 @@ def test_only_buckets_that_changed_are_told_and_totals_are_whole():
     assert told is not None
     assert not told.is_whole
     assert rows_of(told) == {A: {2_000: (5, 10.0)}}
-    assert [(row.category, row.trades) for row in told.totals] == [("spot", 7), ("linear", 1)]
+    assert [(row.market_type, row.trades) for row in told.totals] == [("spot", 7), ("linear", 1)]
     assert told.trades == 8
 
 

@@ -22,8 +22,8 @@ def bucket(key, *states, count=10):
 
 def told(minutes, rejects=0, symbols=(), span=SPAN, now_ms=NOW_MS):
     buckets = [bucket(made.START_MS + number * MINUTE_MS, *states) for number, states in minutes.items()]
-    categories = [{"key": "spot", "symbols": {"buckets": list(symbols), "sum_other_doc_count": 0}}]
-    found = {"aggregations": {"minutes": {"buckets": buckets}, "categories": {"buckets": categories}}}
+    market_types = [{"key": "spot", "symbols": {"buckets": list(symbols), "sum_other_doc_count": 0}}]
+    found = {"aggregations": {"minutes": {"buckets": buckets}, "market_types": {"buckets": market_types}}}
     rejected = {"hits": {"total": {"value": rejects}, "hits": []}}
     return reconciliation.answer(span, now_ms, found, rejected)
 

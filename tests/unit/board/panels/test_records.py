@@ -15,9 +15,11 @@ def test_one_more_row_than_shown_says_that_there_are_others():
 
 
 def test_an_alert_about_a_model_has_no_symbol():
-    document = {key: value for key, value in made.alert_of(made.START_MS).items() if key not in ("symbol", "category")}
+    document = {
+        key: value for key, value in made.alert_of(made.START_MS).items() if key not in ("symbol", "market_type")
+    }
     (row,) = records.alerts(made.hits(document | {"kind": "model_expired"})).alerts
-    assert (row.symbol, row.category, row.kind) == (None, None, "model_expired")
+    assert (row.symbol, row.market_type, row.kind) == (None, None, "model_expired")
 
 
 def test_both_are_asked_for_by_market():

@@ -22,12 +22,12 @@ def bucket(symbol, trades, volume=4.0, bought=1.0, first=100.0, last=101.0):
     }
 
 
-def found(left_out=0, **categories):
+def found(left_out=0, **market_types):
     buckets = [
         {"key": name, "symbols": {"buckets": rows, "sum_other_doc_count": left_out}}
-        for name, rows in categories.items()
+        for name, rows in market_types.items()
     ]
-    return {"aggregations": {"categories": {"buckets": buckets}}}
+    return {"aggregations": {"market_types": {"buckets": buckets}}}
 
 
 def newest(symbol, **trade):
@@ -36,7 +36,7 @@ def newest(symbol, **trade):
 
 def test_the_busiest_come_first_whatever_their_market():
     told = symbols.answer(SPAN, found(spot=[bucket("A", 5), bucket("B", 9)], linear=[bucket("A", 7)]), {"hits": {}})
-    assert [(row.category, row.symbol, row.trades) for row in told.symbols] == [
+    assert [(row.market_type, row.symbol, row.trades) for row in told.symbols] == [
         ("spot", "B", 9),
         ("linear", "A", 7),
         ("spot", "A", 5),

@@ -39,13 +39,15 @@ def test_news_that_hold_nothing_known_may_lack_some():
 
 
 def test_the_same_id_in_another_market_is_another_trade():
-    linear = made.hits(made.trade(6, made.START_MS, category="linear"))
+    linear = made.hits(made.trade(6, made.START_MS, market_type="linear"))
     news = tape.news(told(6), tape.answer(linear))
     assert news is not None
-    assert [row.category for row in news.trades] == ["linear"]
+    assert [row.market_type for row in news.trades] == ["linear"]
 
 
 def test_a_time_is_asked_for_only_where_one_is_given():
-    assert tape.question(Filters("spot"), None).body["query"] == {"bool": {"filter": [{"term": {"category": "spot"}}]}}
+    assert tape.question(Filters("spot"), None).body["query"] == {
+        "bool": {"filter": [{"term": {"market_type": "spot"}}]}
+    }
     span = Span(made.START_MS, made.START_MS + 1)
     assert span.clause() in tape.question(Filters(), span).body["query"]["bool"]["filter"]

@@ -6,8 +6,8 @@ from tapeline_producer.exchange.bybit.messages import Ack
 ACK_S, RETRY_S = 10.0, 60.0
 
 
-def opened(*symbols: str, category: str = "spot", unlisted: dict[str, str] | None = None) -> Subscriptions:
-    one = Subscriptions(category, ACK_S, RETRY_S)
+def opened(*symbols: str, market_type: str = "spot", unlisted: dict[str, str] | None = None) -> Subscriptions:
+    one = Subscriptions(market_type, ACK_S, RETRY_S)
     one.add(symbols, unlisted or {}, 0.0)
     one.opened(0.0)
     return one
@@ -37,7 +37,7 @@ def test_named_topic_is_taken_out_and_the_rest_asked_for_again(text: str) -> Non
 
 
 def test_refusal_that_names_no_topic_splits_the_request_into_single_ones() -> None:
-    one = opened("A", "B", category="linear")
+    one = opened("A", "B", market_type="linear")
     (request,) = one.due(0.0)
     assert one.answered(Ack(request.req_id, False, "Params Error"), 0.1) == ([], {})
     single = one.due(0.1)
@@ -46,7 +46,7 @@ def test_refusal_that_names_no_topic_splits_the_request_into_single_ones() -> No
 
 
 def test_already_subscribed_counts_as_success_and_its_neighbours_are_asked_for_again() -> None:
-    one = opened("A", "B", category="linear")
+    one = opened("A", "B", market_type="linear")
     (request,) = one.due(0.0)
     text = "error:already subscribed,topic:publicTrade.A"
     assert one.answered(Ack(request.req_id, False, text), 0.1) == (["A"], {})

@@ -2,7 +2,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 from tapeline_producer.exchange.bybit.messages import Trade, Trades
 from tapeline_producer.gaps.gap_detector import Histories, History, Released, key_of
 

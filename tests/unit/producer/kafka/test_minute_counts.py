@@ -13,7 +13,7 @@ def test_trades_are_counted_under_the_minute_of_their_own_time():
     late = trade(1, traded_at=FIRST + MINUTE_MS - 1)
     assert counts.of(late) is counts.of(trade(2, traded_at=FIRST))
     assert counts.of(late) is not counts.of(trade(3, traded_at=FIRST + MINUTE_MS))
-    assert counts.of(late) is not counts.of(trade(4, traded_at=FIRST, category="linear"))
+    assert counts.of(late) is not counts.of(trade(4, traded_at=FIRST, market_type="linear"))
 
 
 def test_report_says_the_totals_and_whose_they_are():
@@ -22,7 +22,7 @@ def test_report_says_the_totals_and_whose_they_are():
     cell.received, cell.duplicates = 3, 1
     cell.take()
     report = cell.report(cell.totals, START_MS)
-    assert (report.producer, report.venue, report.category, report.symbol) == ("one.0", "bybit", "spot", "BTCUSDT")
+    assert (report.producer, report.venue, report.market_type, report.symbol) == ("one.0", "bybit", "spot", "BTCUSDT")
     assert (report.minute, report.received, report.duplicates, report.produced) == (FIRST, 3, 1, 1)
 
 

@@ -31,10 +31,10 @@ def test_trades_are_dropped_until_a_quarter_is_free_so_that_one_gap_is_enough() 
 def test_each_symbol_has_its_own_hole() -> None:
     admission = Admission(4)
     admission.known("linear", "BTCUSDT", "old", START_MS)
-    for category in ("spot", "linear"):
-        admission.admit(trade(7, category=category), 4, NOW_MS)
-    gaps = [admission.admit(trade(8, category=c), 0, NOW_MS)[1] for c in ("spot", "linear")]
-    assert [(g.category, g.from_trade_id, g.from_traded_at) for g in gaps if g] == [
+    for market_type in ("spot", "linear"):
+        admission.admit(trade(7, market_type=market_type), 4, NOW_MS)
+    gaps = [admission.admit(trade(8, market_type=c), 0, NOW_MS)[1] for c in ("spot", "linear")]
+    assert [(g.market_type, g.from_trade_id, g.from_traded_at) for g in gaps if g] == [
         ("spot", None, START_MS + 7), ("linear", "old", START_MS),
     ]  # fmt: skip
 

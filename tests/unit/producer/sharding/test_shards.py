@@ -10,11 +10,11 @@ def numbers_with_symbols(shares: Shares) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("category", "symbol", "share"), [("spot", "BTCUSDT", 30), ("linear", "BTCUSDT", 38), ("spot", "ETHUSDT", 1)]
+    ("market_type", "symbol", "share"), [("spot", "BTCUSDT", 30), ("linear", "BTCUSDT", 38), ("spot", "ETHUSDT", 1)]
 )
-def test_share_of_a_symbol_never_changes(category: str, symbol: str, share: int) -> None:
+def test_share_of_a_symbol_never_changes(market_type: str, symbol: str, share: int) -> None:
     """Computed by gzip: replicas of two versions must agree during a roll-out."""
-    assert share_of(category, symbol, 64) == share
+    assert share_of(market_type, symbol, 64) == share
 
 
 def test_shares_are_about_equally_large() -> None:

@@ -39,9 +39,9 @@ def test_turnover_ranks_the_made_market_as_its_trades_will():
     instruments = Market(1, 60, NewerFields()).instruments
     turnover = {key: Decimal(made.turnover_24h) for key, made in instruments.items()}
     for category in ("spot", "linear"):
-        rows = [row for row in LISTING if row.category == category]
+        rows = [row for row in LISTING if row.market_type == category]
         by_size = sorted(rows, key=lambda row: row.share * row.notional, reverse=True)
-        by_turnover = sorted(rows, key=lambda row: turnover[row.category, row.symbol], reverse=True)
+        by_turnover = sorted(rows, key=lambda row: turnover[row.market_type, row.symbol], reverse=True)
         assert by_size == by_turnover and by_turnover[0].symbol == "BTCUSDT"
 
 

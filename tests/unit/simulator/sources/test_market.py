@@ -75,18 +75,18 @@ def test_mean_rate_is_the_one_asked_for():
 
 
 def test_listing_has_both_categories_one_shared_symbol_and_quiet_ones(ten_minutes):
-    keys = [(row.category, row.symbol) for row in LISTING]
+    keys = [(row.market_type, row.symbol) for row in LISTING]
     assert len(keys) == len(set(keys)) == 16
     assert {("spot", "BTCUSDT"), ("linear", "BTCUSDT")} <= set(keys)
     assert 10 <= len(ten_minutes["spot", "KSMUSDT"]) < 100 < len(ten_minutes["spot", "BTCUSDT"])
 
 
 def test_every_trade_is_a_legal_record_in_total_order_with_an_identity_of_its_own(ten_minutes):
-    for (category, symbol), trades in ten_minutes.items():
+    for (market_type, symbol), trades in ten_minutes.items():
         for trade in trades:
             WireTrade(
                 venue="bybit",
-                category=category,
+                market_type=market_type,
                 symbol=symbol,
                 received_at=T0,
                 produced_at=T0,
@@ -100,7 +100,7 @@ def test_every_trade_is_a_legal_record_in_total_order_with_an_identity_of_its_ow
 
 def test_prices_are_multiples_of_the_tick_and_stay_near_home(ten_minutes):
     for row in LISTING:
-        for trade in ten_minutes[row.category, row.symbol]:
+        for trade in ten_minutes[row.market_type, row.symbol]:
             assert Decimal(trade.price) % Decimal(row.tick_size) == 0
             assert Decimal(trade.quantity) % Decimal(row.quantity_step) == 0
             assert Decimal(row.price) / 2 <= Decimal(trade.price) <= Decimal(row.price) * 2

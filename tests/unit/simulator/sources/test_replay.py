@@ -27,7 +27,7 @@ def replay(*items: Item, speed: float = 1.0, grace_ms: float = 10_000) -> Replay
 
 
 def row(number: int, key=BTC) -> dict[str, object]:
-    return {"category": key[0], "symbol": key[1], "trade_id": trade(number).trade_id}
+    return {"market_type": key[0], "symbol": key[1], "trade_id": trade(number).trade_id}
 
 
 def test_replay_waits_for_its_last_symbol_and_then_starts_at_once():

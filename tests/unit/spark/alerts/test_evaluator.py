@@ -73,7 +73,7 @@ def test_what_is_old_when_it_is_found_is_written_down_and_rings_nobody():
 
 
 def test_a_hole_rings_for_every_rule_that_is_about_it_and_nonsense_for_none():
-    near, far = {"name": "near", "kind": "feed_hole"}, {"name": "far", "kind": "feed_hole", "symbols": ["ETHUSDT"]}
+    near, far = {"name": "near", "kind": "feed_gap"}, {"name": "far", "kind": "feed_gap", "symbols": ["ETHUSDT"]}
     ringing = Ringing(near, far)
     rows = [
         book_row(names.TOPIC_GAPS, GAP.model_dump_json().encode()),

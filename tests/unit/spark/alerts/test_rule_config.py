@@ -36,7 +36,7 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(tmp_path):
         ({"threshold": 5}, "threshold"),
         ({"window": "7m"}, "window"),
         ({"symbols": ["btc usdt"]}, "symbols"),
-        ({"categories": ["options"]}, "categories"),
+        ({"market_types": ["options"]}, "market_types"),
         ({"name": "My Rule"}, "name"),
         ({"severity": "loud"}, "severity"),
         ({"rest_minutes": 0}, "rest_minutes"),
@@ -65,7 +65,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, text):
 
 def test_a_rule_is_about_its_symbols_in_its_markets(tmp_path):
     one, every = written(
-        tmp_path, MOVE | {"symbols": ["BTCUSDT"], "categories": ["spot"]}, MOVE | {"name": "other"}
+        tmp_path, MOVE | {"symbols": ["BTCUSDT"], "market_types": ["spot"]}, MOVE | {"name": "other"}
     ).rules
     assert one.is_about("spot", "BTCUSDT")
     assert not one.is_about("linear", "BTCUSDT")

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeline.records import books
+from tapeline.records.gap import Gap
 from tapeline_spark.alerts import rules
 from tapeline_spark.alerts.rule_config import (
     FeedHole,
@@ -32,7 +32,7 @@ def test_two_percent_within_the_window_are_found_with_their_numbers():
     assert found.alert_id == f"move|bybit|spot|BTCUSDT|up|{START_MS + 6 * MINUTE_MS}"
     assert found.message == "BTCUSDT rose by 2.00 % within 5m, from 100 to 102"
     alert = found.alert(START_MS + 7 * MINUTE_MS)
-    assert (alert.kind, alert.category, alert.symbol, alert.unit) == ("price_move", "spot", "BTCUSDT", "bp")
+    assert (alert.kind, alert.market_type, alert.symbol, alert.unit) == ("price_move", "spot", "BTCUSDT", "bp")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_the_whole_feed_is_silent_by_our_clock():
     assert rules.silence(feed, KEY, START_MS, START_MS + 600_000, 100) is None
 
 
-GAP = books.Gap(
+GAP = Gap(
     venue="bybit",
-    category="spot",
+    market_type="spot",
     symbol="BTCUSDT",
     reason="restart",
     detected_at=START_MS + 9_000,
@@ -139,12 +139,12 @@ GAP = books.Gap(
 
 
 def test_a_hole_is_told_with_its_ends_and_known_by_them():
-    rule = FeedHole(name="hole", kind="feed_hole", least_s=7.5)
+    rule = FeedHole(name="hole", kind="feed_gap", least_s=7.5)
     found = rules.hole(rule, GAP)
     assert found is not None and found.value == 7.5
     assert found.alert_id == f"hole|bybit|spot|BTCUSDT|1|9|{START_MS}"
     assert "restart" in found.message and "60 of the same outage" in found.message
-    assert rules.hole(FeedHole(name="hole", kind="feed_hole", least_s=8), GAP) is None
+    assert rules.hole(FeedHole(name="hole", kind="feed_gap", least_s=8), GAP) is None
 
 
 BELOW = ModelBelowPrior(name="below", kind="model_below_prior", margin=0.01, least_predictions=100)

@@ -1,7 +1,7 @@
 import base64
 import json
 
-from tapeline.records.books import Gap
+from tapeline.records.gap import Gap
 from tapeline.trade import StoredTrade, elastic_mapping
 from tapeline_spark.elastic.documents import (
     Verdict,
@@ -19,7 +19,7 @@ from unit.spark.made import START_MS, record
 def gap(**changes):
     fields = {
         "venue": "bybit",
-        "category": "linear",
+        "market_type": "linear",
         "symbol": "BTCUSDT",
         "reason": "reconnect",
         "detected_at": START_MS,

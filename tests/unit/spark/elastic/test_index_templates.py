@@ -60,7 +60,7 @@ def test_template_that_would_take_any_field_is_not_good_enough() -> None:
     [
         (names.monthly_index(names.INDEX_CANDLES_PREFIX, 1_790_000_000_000), candle.MAPPING),
         (names.monthly_index(names.INDEX_SCORES_PREFIX, 1_790_000_000_000), score.MAPPING),
-        (names.monthly_index(names.INDEX_COMPLETENESS_PREFIX, 1_790_000_000_000), reconciliation.MAPPING),
+        (names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, 1_790_000_000_000), reconciliation.MAPPING),
         (names.INDEX_ALERTS, alert.MAPPING),
     ],
 )

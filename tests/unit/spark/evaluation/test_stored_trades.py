@@ -11,7 +11,7 @@ from tapeline_spark.evaluation import stored_trades
 
 
 def hit(at_ms: int, price: float, **more: object) -> dict[str, Any]:
-    fields = {"category": "spot", "symbol": "BTCUSDT", "traded_at": str(at_ms), "frame_index": 0, "price": price}
+    fields = {"market_type": "spot", "symbol": "BTCUSDT", "traded_at": str(at_ms), "frame_index": 0, "price": price}
     fields |= {"is_buy": True, "prediction_state": names.STATE_OK, "sequence": 7} | more
     return {"fields": {name: [value] for name, value in fields.items() if value is not None}, "sort": [at_ms]}
 
@@ -48,7 +48,7 @@ def test_a_probability_counts_only_where_the_state_is_ok():
 
 
 def test_every_column_is_asked_for_under_its_own_name():
-    assert {"category", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
+    assert {"market_type", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
     (one,) = stored_trades.hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
     assert (one.fields.key, one.sort) == (("spot", "BTCUSDT"), [1])
 

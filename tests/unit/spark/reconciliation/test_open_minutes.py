@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tapeline import names
-from tapeline.records.books import Reject
+from tapeline.records.reject import Reject
 from tapeline_spark.evaluation.scores import Head
 from tapeline_spark.reconciliation.open_minutes import Ledger
 from tapeline_spark.reconciliation.rule import GRACE_MS, Hands
@@ -106,7 +106,7 @@ def test_trades_too_late_for_the_candle_are_in_the_log_all_the_same():
 def test_rejects_are_counted_where_they_belong():
     reject = Reject.of("producer", "no", b'{"s":"BTCUSDT","T":%d}' % START, START, "spot").model_dump_json().encode()
     ledger = ledger_of(changed(OVER, candle(START, 4), rows=[row(names.TOPIC_REJECTS, reject)]))
-    ledger.apply(changed(OVER, unreadable=(row(names.TOPIC_TRADES, b'{"category":"spot"'),)))
+    ledger.apply(changed(OVER, unreadable=(row(names.TOPIC_TRADES, b'{"market_type":"spot"'),)))
     assert ledger.hands(KEY, START, 4).rejected == 2
 
 

@@ -1,7 +1,7 @@
 """Whose what could not be read was."""
 
 import pytest
-from tapeline.records.books import Reject
+from tapeline.records.reject import Reject
 from tapeline_spark.reconciliation.reject_attribution import place, place_report
 
 NOW = 1_790_000_071_234
@@ -13,7 +13,7 @@ MINUTE = NOW - NOW % 60_000
     [
         (b'{"topic":"publicTrade.BTCUSDT","data":[{"T":"x"}]}', "BTCUSDT"),
         (b'{"i":"1","s":"ETHUSDT","p":"NaN"}', "ETHUSDT"),
-        (b'{"venue":"bybit","category":"spot","symbol": "SOLUSDT"', "SOLUSDT"),
+        (b'{"venue":"bybit","market_type":"spot","symbol": "SOLUSDT"', "SOLUSDT"),
         (b"\xff\xfe not even text", "?"),
         (b"", "?"),
     ],
@@ -28,9 +28,9 @@ def test_time_of_the_trade_says_the_minute_unless_it_cannot_be_true():
     assert place(b'{"T":17900000010001234,"s":"A"}', NOW, "spot")[1] == MINUTE
 
 
-def test_key_of_the_record_wins_and_without_a_category_it_counts_in_both():
+def test_key_of_the_record_wins_and_without_a_market_type_it_counts_in_both():
     assert place(b"{}", NOW, symbol="BTCUSDT")[0] == [("spot", "BTCUSDT"), ("linear", "BTCUSDT")]
-    assert place(b'{"category":"linear"}', NOW, symbol="BTCUSDT")[0] == [("linear", "BTCUSDT")]
+    assert place(b'{"market_type":"linear"}', NOW, symbol="BTCUSDT")[0] == [("linear", "BTCUSDT")]
 
 
 def test_report_of_a_producer_is_opened():

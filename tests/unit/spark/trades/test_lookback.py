@@ -62,7 +62,7 @@ def test_fills_of_one_millisecond_follow_their_place_in_the_frame():
 
 def test_symbols_of_two_categories_do_not_share_a_tail():
     book = Book()
-    book.admit([record(category="spot"), record(category="linear")])
+    book.admit([record(market_type="spot"), record(market_type="linear")])
     assert set(book.tails) == {("spot", "BTCUSDT"), ("linear", "BTCUSDT")}
 
 

@@ -8,7 +8,7 @@ ALERT = {
     "kind": "price_move",
     "severity": "warning",
     "venue": "bybit",
-    "category": "spot",
+    "market_type": "spot",
     "symbol": "BTCUSDT",
     "value": 213.5,
     "threshold": 200.0,
@@ -29,7 +29,7 @@ def test_every_kind_can_be_raised(kind):
     assert Alert(**ALERT | {"kind": kind}).kind == kind
 
 
-@pytest.mark.parametrize("absent", ["category", "symbol", "model_digest", "value", "threshold", "unit"])
+@pytest.mark.parametrize("absent", ["market_type", "symbol", "model_digest", "value", "threshold", "unit"])
 def test_what_not_every_alert_has_may_be_absent(absent):
     assert getattr(Alert(**{name: value for name, value in ALERT.items() if name != absent}), absent) is None
 

@@ -11,7 +11,7 @@ from tapeline.records import reconciliation
 from tapeline.records.reconciliation import Count
 
 RECORD = {
-    "producer": "4f2a.0", "venue": "bybit", "category": "spot", "symbol": "BTCUSDT", "minute": 1_790_000_040_000,
+    "producer": "4f2a.0", "venue": "bybit", "market_type": "spot", "symbol": "BTCUSDT", "minute": 1_790_000_040_000,
     "received": 3, "duplicates": 1, "produced": 2, "counted_at": 1_790_000_045_000,
 }  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_count_reads_what_it_wrote():
         {"received": -1},
         {"produced": "2"},
         {"minute": 1_790_000_040},
-        {"category": "option"},
+        {"market_type": "option"},
         {"symbol": "BTC USDT"},
         {"producer": ""},
         {"lost": 1},

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict
-from tapeline.service.connection import AccessRefused, ElasticAccess, KafkaAccess
+from tapeline.service.connection import ElasticsearchConnection, InvalidConnection, KafkaConnection
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 CANARY = 'c4n"ary\\with;{signs}'
 
 
-class Prefixed(KafkaAccess, ElasticAccess):
+class Prefixed(KafkaConnection, ElasticsearchConnection):
     """As a service's settings: a prefix before every variable."""
 
     model_config = ConfigDict(env_prefix="STREAM_", frozen=True)  # type: ignore[typeddict-unknown-key]
@@ -102,7 +102,7 @@ def test_one_line_end_is_no_part_of_a_password(password: Path, written: str, mea
 @pytest.mark.parametrize("written", [b"", b"\n", b"p\n\n", b"p\nq", b"p\x00", b"\xff\xfe"])
 def test_file_that_is_not_one_line_is_refused_by_name_and_not_quoted(password: Path, written: bytes) -> None:
     password.write_bytes(written)
-    with pytest.raises(AccessRefused, match=r"STREAM_KAFKA_PASSWORD_FILE was .*password") as refused:
+    with pytest.raises(InvalidConnection, match=r"STREAM_KAFKA_PASSWORD_FILE was .*password") as refused:
         sasl(password).librdkafka()
     assert CANARY not in str(refused.value)
 
@@ -116,12 +116,12 @@ def test_missing_files_are_refused_when_a_client_is_made_not_before(tmp_path: Pa
         (https(gone), "client_options"),
         (https(password, elasticsearch_ca_file=gone), "client_options"),
     ):
-        with pytest.raises(AccessRefused, match=f"{gone}.*No such file"):
+        with pytest.raises(InvalidConnection, match=f"{gone}.*No such file"):
             getattr(settings, make)()
 
 
 def test_authorities_that_are_no_pem_are_refused(password: Path) -> None:
-    with pytest.raises(AccessRefused, match=r"STREAM_KAFKA_CA_FILE was .* no certificate"):
+    with pytest.raises(InvalidConnection, match=r"STREAM_KAFKA_CA_FILE was .* no certificate"):
         sasl(password, kafka_ca_file=password).spark()
 
 
@@ -147,14 +147,14 @@ def test_authorities_that_are_no_pem_are_refused(password: Path) -> None:
 def test_settings_that_do_not_fit_are_refused_with_value_rule_and_way_out(
     fields: dict[str, str], names: str, way_out: str
 ) -> None:
-    with pytest.raises(AccessRefused) as refused:
+    with pytest.raises(InvalidConnection) as refused:
         Prefixed(**fields)  # type: ignore[arg-type]
     message = str(refused.value)
     assert message.startswith("STREAM_") and names in message and way_out in message
 
 
 def test_address_with_a_password_in_it_is_refused_without_repeating_it() -> None:
-    with pytest.raises(AccessRefused, match="STREAM_ELASTICSEARCH_URL was an address with a user") as refused:
+    with pytest.raises(InvalidConnection, match="STREAM_ELASTICSEARCH_URL was an address with a user") as refused:
         Prefixed(elasticsearch_url=f"https://me:{'canary'}@es:9200")
     assert "canary" not in str(refused.value)
 

@@ -29,14 +29,14 @@ def test_trades_in_any_order_come_out_by_symbol_time_sequence_and_frame_index() 
 
 
 def test_same_symbol_of_two_categories_is_two_symbols() -> None:
-    found = made.tape_of([made.document(category="spot"), made.document(category="linear")])
+    found = made.tape_of([made.document(market_type="spot"), made.document(market_type="linear")])
     assert found.table["key"].to_pylist() == ["bybit/linear/BTCUSDT", "bybit/spot/BTCUSDT"]
 
 
 def test_repeated_identity_is_kept_once_and_counted() -> None:
     trade = made.document()
     again = {**trade, "received_at": trade["received_at"] + 1}
-    elsewhere = {**trade, "category": "linear"}
+    elsewhere = {**trade, "market_type": "linear"}
     found = made.tape_of([trade, again, elsewhere])
     assert (len(ids(found)), found.duplicates) == (2, 1)
 

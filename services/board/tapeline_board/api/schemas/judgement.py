@@ -6,8 +6,8 @@ To add a field: add it here, fill it in where the answer is read (model.py, comp
 from typing import Literal
 
 from tapeline_board.api.schemas.market import (
-    Category,
     Count,
+    MarketType,
     PredictionState,
     Share,
     Told,
@@ -43,7 +43,7 @@ class Score(Told):
     """How the predictions of one model turned out, of all symbols or of one."""
 
     model_digest: str
-    category: Category | None = None
+    market_type: MarketType | None = None
     symbol: str | None = None
     """Null: all symbols together."""
     predictions: Count
@@ -132,7 +132,7 @@ class BookMinute(BookSums):
 class BookSymbol(BookSums):
     """One symbol, all minutes."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     minutes: Count
     not_complete: Count
@@ -161,7 +161,7 @@ class CompletenessAnswer(Told):
 class GapRow(Told):
     """One hole in the feed: trades between two known ones may be missing, both ends exclusive."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     reason: Literal["reconnect", "restart", "overflow", "stall"]
     detected_at: int
@@ -182,9 +182,9 @@ class AlertRow(Told):
 
     alert_id: str
     rule: str
-    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_hole", "model_below_prior", "model_expired"]
+    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
     severity: Literal["info", "warning", "critical"]
-    category: Category | None
+    market_type: MarketType | None
     symbol: str | None
     model_digest: str | None
     value: float | None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from tapeline.records import candle
 
-Category = Literal["spot", "linear"]
+MarketType = Literal["spot", "linear"]
 Side = Literal["Buy", "Sell"]
 PredictionState = Literal["ok", "warming_up", "late", "model_unavailable", "model_expired", "invalid_features"]
 EventName = Literal["status", "symbols", "tape", "candle", "market", "model", "completeness", "alerts", "failed"]
@@ -35,7 +35,7 @@ class Refusal(Told):
 class SymbolRow(Told):
     """One symbol in the last hour."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     last_price: float | None
     change_bp: float | None
@@ -100,7 +100,7 @@ class CandlesAnswer(Told):
     `is_whole` it is all there is to know at the start of a stream: the last few candles.
     """
 
-    category: Category
+    market_type: MarketType
     symbol: str
     candles: list[CandleRow]  # type: ignore[valid-type]  # made from the table of the library
     windows: list[WindowFigures]
@@ -128,7 +128,7 @@ class Marker(Told):
 class MarkersAnswer(Told):
     """GET /api/markers: minutes with at least one prediction, oldest first."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     markers: list[Marker]
     is_cut: bool
@@ -141,7 +141,7 @@ class MarketSeries(Told):
     quantity / trades. `up` is prediction 1, `down` prediction 0; trades without one are in neither.
     """
 
-    category: Category
+    market_type: MarketType
     symbol: str
     at: list[int]
     """Starts of the buckets."""
@@ -166,7 +166,7 @@ class MarketSeries(Told):
 class MarketTotal(Told):
     """One symbol over the whole span; sums of its buckets."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     trades: Count
     buy_trades: Count
@@ -212,7 +212,7 @@ class MarketAnswer(Told):
 class TapeTrade(Told):
     """One trade."""
 
-    category: Category
+    market_type: MarketType
     symbol: str
     trade_id: str
     traded_at: int

@@ -11,21 +11,21 @@ import { chanceText, tone } from "./watchlist.ts";
 export class Head {
   readonly element: HTMLElement;
   readonly #name = h("h1");
-  readonly #category = h("small");
+  readonly #market_type = h("small");
   readonly #price = h("strong", { class: "last" });
   readonly #chance = h("span", { class: "chance" });
   readonly #windows = h("dl", { class: "windows" });
 
   constructor() {
-    const title = h("div", { class: "head-title" }, this.#name, this.#category, this.#price, this.#chance);
+    const title = h("div", { class: "head-title" }, this.#name, this.#market_type, this.#price, this.#chance);
     this.element = h("header", { class: "head" }, title, this.#windows);
   }
 
   show(focus: Market | null, known: Known): void {
-    const row = known.symbols.find((one) => one.symbol === focus?.symbol && one.category === focus.category);
+    const row = known.symbols.find((one) => one.symbol === focus?.symbol && one.market_type === focus.market_type);
     const candle = known.candles.at(-1);
     put(this.#name, focus?.symbol ?? "");
-    put(this.#category, focus?.category ?? "");
+    put(this.#market_type, focus?.market_type ?? "");
     put(this.#price, format.price(row?.last_price ?? candle?.close));
     put(this.#chance, row ? chanceText(row) : "");
     flag(this.#chance, "data-tone", row?.prediction === 1 ? "up" : "down");

@@ -13,7 +13,7 @@ interface Row {
   box: HTMLInputElement;
   button: HTMLElement;
   name: HTMLElement;
-  category: HTMLElement;
+  market_type: HTMLElement;
   price: HTMLElement;
   change: HTMLElement;
   chance: HTMLElement;
@@ -91,19 +91,19 @@ export class Watchlist {
   }
 
   #make(): Row {
-    const [name, category, price] = [h("b"), h("small"), h("span", { class: "price" })];
+    const [name, market_type, price] = [h("b"), h("small"), h("span", { class: "price" })];
     const [change, chance] = [h("span", { class: "change" }), h("span", { class: "chance" })];
     const button = h(
       "button",
       { class: "watch-pick", attr: { type: "button" } },
-      h("span", {}, name, category),
+      h("span", {}, name, market_type),
       price,
       chance,
       change,
     );
     const box = h("input", { attr: { type: "checkbox" } });
     const element = h("div", { class: "watch-row" }, box, button);
-    const row: Row = { element, box, button, name, category, price, change, chance, market: null };
+    const row: Row = { element, box, button, name, market_type, price, change, chance, market: null };
     button.addEventListener("click", () => row.market && this.#wishes.focus(row.market));
     box.addEventListener("change", () => row.market && this.#wishes.only(row.market));
     return row;
@@ -111,9 +111,9 @@ export class Watchlist {
 
   #write(row: Row, told: SymbolRow): void {
     const choice = this.#choice;
-    row.market = { category: told.category, symbol: told.symbol };
+    row.market = { market_type: told.market_type, symbol: told.symbol };
     put(row.name, told.symbol);
-    put(row.category, told.category);
+    put(row.market_type, told.market_type);
     put(row.price, format.price(told.last_price));
     put(row.change, format.basisPoints(told.change_bp, 0));
     put(row.chance, chanceText(told));

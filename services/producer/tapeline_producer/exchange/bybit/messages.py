@@ -38,7 +38,7 @@ class Trade(msgspec.Struct, gc=False):
     """A trade as it goes into Kafka: the fields are `tapeline.trade.WIRE_COLUMNS`, in that order."""
 
     venue: str
-    category: str
+    market_type: str
     symbol: str
     trade_id: str
     traded_at: int
@@ -143,37 +143,37 @@ _decode_fill: Final = msgspec.json.Decoder(_Fill).decode
 _decode_rest_fill: Final = msgspec.json.Decoder(_RestFill).decode
 
 
-def read(frame: bytes, category: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+def read(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
     """Return what one WebSocket frame says; never raises for any bytes.
 
     Args:
         frame: the frame as it came.
-        category: market of the connection; the frame does not name it.
+        market_type: market of the connection; the frame does not name it.
         symbols: what this connection asked for; a trade of another symbol is not readable.
         received_at_ms: when the frame was read, ms UTC.
     """
     try:
         fast = _decode_frame(frame)
     except _NOT_READABLE:
-        return _slowly(frame, category, symbols, received_at_ms)
+        return _slowly(frame, market_type, symbols, received_at_ms)
     symbol = fast.topic.removeprefix(TOPIC_PREFIX)
     if symbol not in symbols or symbol == fast.topic:
         return Unreadable(frame, _bad_topic(fast.topic))
     trades = []
     try:
         for fill in fast.data:
-            trades.append(_trade(fill, category, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
+            trades.append(_trade(fill, market_type, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
     except ValueError:
-        return _slowly(frame, category, symbols, received_at_ms)
+        return _slowly(frame, market_type, symbols, received_at_ms)
     return Trades(trades, [], len(trades))
 
 
-def read_recent_trades(items: bytes, category: str, symbol: str, received_at_ms: int) -> Trades:
+def read_recent_trades(items: bytes, market_type: str, symbol: str, received_at_ms: int) -> Trades:
     """Return the trades of a `recent-trade` answer, oldest first.
 
     Args:
         items: JSON of `result.list`, newest first as the exchange sends it.
-        category: market that was asked.
+        market_type: market that was asked.
         symbol: symbol that was asked for.
         received_at_ms: when the answer came, ms UTC.
 
@@ -184,12 +184,12 @@ def read_recent_trades(items: bytes, category: str, symbol: str, received_at_ms:
     raws.reverse()
 
     def one(raw: msgspec.Raw) -> Trade:
-        return _trade(_decode_rest_fill(raw), category, symbol, received_at_ms, names.SOURCE_BACKFILL)
+        return _trade(_decode_rest_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_BACKFILL)
 
     return _each(raws, one)
 
 
-def _slowly(frame: bytes, category: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+def _slowly(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
     try:
         envelope = _decode_envelope(frame)
         if envelope.topic is None:
@@ -204,7 +204,7 @@ def _slowly(frame: bytes, category: str, symbols: frozenset[str], received_at_ms
         return Unreadable(frame, f"the frame is not a V5 message: {error}")
 
     def one(raw: msgspec.Raw) -> Trade:
-        return _trade(_decode_fill(raw), category, symbol, received_at_ms, names.SOURCE_STREAM)
+        return _trade(_decode_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_STREAM)
 
     return _each(raws, one)
 
@@ -233,7 +233,7 @@ def _bad_topic(topic: object) -> str:
     return f"topic was {str(topic)[:100]!r}; it must be {TOPIC_PREFIX}<a symbol this connection subscribed to>"
 
 
-def _trade(fill: _Fill | _RestFill, category: str, symbol: str, received_at_ms: int, source: str) -> Trade:
+def _trade(fill: _Fill | _RestFill, market_type: str, symbol: str, received_at_ms: int, source: str) -> Trade:
     traded_at = int(fill.traded_at)
     sequence = None if fill.sequence is None else int(fill.sequence)
     if not trade.EARLIEST_MS <= traded_at <= trade.LATEST_MS:
@@ -243,7 +243,7 @@ def _trade(fill: _Fill | _RestFill, category: str, symbol: str, received_at_ms: 
     if fill.symbol != symbol:
         raise ValueError(f"symbol was {fill.symbol!r} under the topic of {symbol!r}; they must agree")
     return Trade(
-        names.VENUE, category, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, fill.side, sequence,
+        names.VENUE, market_type, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, fill.side, sequence,
         0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
     )  # fmt: skip
 
@@ -263,9 +263,9 @@ def request(operation: Operation, req_id: str, topics: Iterable[str]) -> str:
     return msgspec.json.encode({"req_id": req_id, "op": operation, "args": list(topics)}).decode()
 
 
-def batches(category: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
+def batches(market_type: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
     """Cut topics into requests that the exchange takes: spot refuses more than 10 at once."""
-    size = _ARGS_PER_REQUEST[category]
+    size = _ARGS_PER_REQUEST[market_type]
     for start in range(0, len(topics), size):
         yield tuple(topics[start : start + size])
 

@@ -108,12 +108,12 @@ class Rest:
         """
         await self._once("/v5/market/time", {})
 
-    async def instruments(self, category: str, patience_s: float) -> list[Instrument]:
-        """Return what a category lists; see `_get` for errors."""
+    async def instruments(self, market_type: str, patience_s: float) -> list[Instrument]:
+        """Return what a market_type lists; see `_get` for errors."""
         found: list[Instrument] = []
         cursor = ""
         while True:
-            query = {"category": category, "limit": str(_PAGE)}
+            query = {"category": market_type, "limit": str(_PAGE)}
             if cursor:
                 # It comes URL-encoded, and the client encodes again.
                 query["cursor"] = unquote(cursor)
@@ -123,18 +123,18 @@ class Rest:
             if not cursor:
                 return found
 
-    async def tickers(self, category: str, patience_s: float) -> list[Ticker]:
-        """Return the last 24 h of every symbol of a category; see `_get` for errors."""
-        reply: _Tickers = await self._get("/v5/market/tickers", {"category": category}, _Tickers, patience_s)
+    async def tickers(self, market_type: str, patience_s: float) -> list[Ticker]:
+        """Return the last 24 h of every symbol of a market_type; see `_get` for errors."""
+        reply: _Tickers = await self._get("/v5/market/tickers", {"category": market_type}, _Tickers, patience_s)
         return reply.list
 
-    async def recent_trades(self, category: str, symbol: str, patience_s: float) -> messages.Trades:
+    async def recent_trades(self, market_type: str, symbol: str, patience_s: float) -> messages.Trades:
         """Return the newest trades of a symbol, oldest first; see `_get` for errors."""
-        query = {"category": category, "symbol": symbol, "limit": str(messages.BACKFILL_LIMIT[category])}
+        query = {"category": market_type, "symbol": symbol, "limit": str(messages.BACKFILL_LIMIT[market_type])}
         path = "/v5/market/recent-trade"
         reply = await self._get(path, query, _Recent, patience_s)
         try:
-            return messages.read_recent_trades(reply.list, category, symbol, self._clock_ms())
+            return messages.read_recent_trades(reply.list, market_type, symbol, self._clock_ms())
         except ValueError as error:
             raise ExchangeAnswerError(self._url + path, str(error)) from error
 

@@ -36,7 +36,7 @@ def test_spot_frame_becomes_a_record_the_contract_accepts() -> None:
     trade.produced_at = START_MS
     stored = WireTrade.model_validate_json(msgspec.json.encode(trade)).model_dump()
     assert (stored["price"], stored["quantity"], stored["sequence"]) == ("83805.10", "0.001466", 101)
-    assert (stored["category"], stored["is_rpi"], stored["source"]) == ("spot", True, "stream")
+    assert (stored["market_type"], stored["is_rpi"], stored["source"]) == ("spot", True, "stream")
 
 
 def test_linear_frame_with_tick_direction_and_unknown_fields_is_read() -> None:
@@ -46,7 +46,7 @@ def test_linear_frame_with_tick_direction_and_unknown_fields_is_read() -> None:
     message = messages.read(raw, "linear", SYMBOLS, START_MS)
     assert isinstance(message, Trades)
     (trade,) = message.trades
-    assert (trade.side, trade.price, trade.category) == ("Sell", "83766.30", "linear")
+    assert (trade.side, trade.price, trade.market_type) == ("Sell", "83766.30", "linear")
 
 
 @pytest.mark.parametrize("missing", [("seq",), ("RPI",), ("BT",), ("seq", "RPI", "BT")])
@@ -185,8 +185,8 @@ def test_recorded_traffic_is_read_whole() -> None:
     offered = 0
     for line in lines:
         record = json.loads(line)
-        category, symbol = record["addr"].rsplit("/", 1)[-1], record["frame"]["topic"].split(".", 1)[1]
-        message = messages.read(json.dumps(record["frame"]).encode(), category, frozenset({symbol}), START_MS)
+        market_type, symbol = record["addr"].rsplit("/", 1)[-1], record["frame"]["topic"].split(".", 1)[1]
+        message = messages.read(json.dumps(record["frame"]).encode(), market_type, frozenset({symbol}), START_MS)
         assert isinstance(message, Trades) and not message.rejects
         assert [t.trade_id for t in message.trades] == [entry["i"] for entry in record["frame"]["data"]]
         offered += message.offered

@@ -2,12 +2,14 @@ import base64
 
 import pytest
 from pydantic import ValidationError
-from tapeline.records.books import GAP_MAPPING, REJECT_MAPPING, Gap, Reject
+from tapeline.records import gap, reject
+from tapeline.records.gap import Gap
+from tapeline.records.reject import Reject
 
 NOW_MS = 1_790_000_000_000
 GAP = {
     "venue": "bybit",
-    "category": "spot",
+    "market_type": "spot",
     "symbol": "BTCUSDT",
     "reason": "restart",
     "detected_at": NOW_MS,
@@ -38,5 +40,5 @@ def test_a_reject_keeps_every_byte():
 
 
 def test_the_mappings_hold_every_field_of_their_records():
-    assert set(Gap.model_fields) <= set(GAP_MAPPING["properties"])
-    assert set(Reject.model_fields) <= set(REJECT_MAPPING["properties"])
+    assert set(Gap.model_fields) <= set(gap.MAPPING["properties"])
+    assert set(Reject.model_fields) <= set(reject.MAPPING["properties"])
