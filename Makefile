@@ -16,7 +16,7 @@ CLUSTER := PYTHONPATH=local $(PYTHON) -m tapeline_local.cluster $(if $(DRY_RUN),
 REGISTRY ?= localhost:5001
 IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$(BUILD_NETWORK)" \
 	--extra-ca "$(EXTRA_CA_FILE)" --only "$(ONLY)"
-MEMBERS := lib/tapeline services/producer services/simulator services/inference services/trainer services/board services/notifier spark-apps dashboards local
+MEMBERS := lib/tapeline lib/clients services/producer services/simulator services/inference services/trainer services/board services/notifier spark-apps dashboards local
 
 .PHONY: help dashboards dashboards-check setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock board \
 	images load seed-model kind-up kind-down operators

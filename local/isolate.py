@@ -28,7 +28,8 @@ def main() -> int:
     for folder in folders:
         project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
         name, module = project["project"]["name"], project["tool"]["uv"]["build-backend"]["module-name"]
-        command = [uv, "run", "--quiet", "--isolated", "--frozen", "--no-dev", "--no-progress", "--package", name]
+        flags = ("--quiet", "--isolated", "--frozen", "--no-dev", "--no-progress", "--all-extras")
+        command = [uv, "run", *flags, "--package", name]
         started = time.monotonic()
         done = subprocess.run(
             [*command, "python", "-c", _IMPORT_ALL, module], capture_output=True, text=True, check=False
