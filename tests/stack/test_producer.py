@@ -289,7 +289,8 @@ def start(exchange: Exchange, kafka_topics: KafkaTopics, tmp_path: Path) -> Iter
     def one(**settings: object) -> Process:
         given = {
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
-            "exchange": "simulator", "market_types": "spot", "health_port": 0, "kafka_bootstrap": kafka_topics.bootstrap,
+            "exchange": "simulator", "market_types": "spot", "health_port": 0,
+            "kafka_bootstrap": kafka_topics.bootstrap,
             "topic_trades": kafka_topics.trades, "topic_gaps": kafka_topics.gaps, "topic_rejects": kafka_topics.rejects,
             "reconnect_min_s": 0.2, "reconnect_max_s": 0.4, "kafka_check_s": 0.5,
             "backfill_delay_s": 0.05, "backfill_timeout_s": 10, **settings,
