@@ -157,8 +157,8 @@ class Exchange:
             made = self.made.get((market_type, request.query["symbol"]), [])
             items = [_as_rest(one) for one in reversed(made[-limit:])]
             if self.rest_limit is not None:
-                asked = int(request.query["limit"])
-                items += items[-1:] * (asked - len(items)) if len(items) == limit else []
+                requested = int(request.query["limit"])
+                items += items[-1:] * (requested - len(items)) if len(items) == limit else []
         return web.json_response({"retCode": 0, "retMsg": "OK", "result": {"list": items}, "time": 1})
 
 
@@ -527,7 +527,7 @@ async def test_refused_topic_is_named_and_its_neighbours_are_served(
     await wait_subscribed(exchange, "S7USDT")
 
 
-async def test_unknown_name_is_reported_and_the_others_are_followed(
+async def test_unknown_symbol_is_reported_and_the_others_are_subscribed(
     exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     process = start(symbols="BTCUSDT,NOPEUSDT")

@@ -33,7 +33,7 @@ from tapeline_local.stack.stack import Stack
 
 from stack.test_producer import Exchange, KafkaTopics, Process, gaps, wait_stored, wait_subscribed
 
-# The busiest symbol of spot makes more trades in the time before REST is asked than the 60 that it gives back.
+# Before its back-fill the busiest spot symbol has more trades than the 60 that REST returns.
 RATE_PER_S, BACKFILL_DELAY_S = 240.0, 2.5
 REPLICAS = ("producer", "producer-2", "producer-3")
 OUTAGE_S = 12.0

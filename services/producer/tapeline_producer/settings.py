@@ -18,9 +18,9 @@ class Settings(KafkaConnection, BaseSettings):
     exchange: Literal["bybit", "simulator"] = "bybit"
     """Name of the exchange, for log messages only."""
     websocket_url: str = "wss://stream.bybit.com"
-    """Base of the public streams; `/v5/public/<market_type>` is added."""
+    """Base URL of the public streams; `/v5/public/<market_type>` is added."""
     rest_url: str = "https://api.bybit.com"
-    """Base of the REST interface; `/v5/market/...` is added."""
+    """Base URL of the REST API; `/v5/market/...` is added."""
     market_types: _List = names.MARKET_TYPES
     """Markets to subscribe, comma separated."""
     symbols: _List = ()

@@ -92,12 +92,12 @@ def read_since(settings: Settings, wanted: Collection[InstrumentKey], since: Map
     """Return the trades of symbols that were logged since an earlier reading; blocks, call it in a thread.
 
     Args:
-        settings: as for `read`; no limit on the records.
+        settings: as for `read_tail`; no limit on the records.
         wanted: market_type and symbol of each.
         since: offsets to start from, by partition.
 
     Raises:
-        ProducerError: as for `read`.
+        ProducerError: as for `read_tail`.
     """
     found: list[LoggedTrade] = []
     with _reader(settings, wanted, found.append) as reader:
