@@ -60,7 +60,7 @@ class GroupMember:
         self,
         settings: Settings,
         listener: ShardListener,
-        live_shards: "deque[set[int]]",
+        live_shards: deque[set[int]],
         flush: Callable[[float], Coroutine[Any, Any, bool]],
         on_error: Callable[[str], None],
     ) -> None:
