@@ -82,7 +82,7 @@ def test_large_numbers_and_lists_arrive_as_they_were_written(monkeypatch):
         for name, value in told("all-on", service).items():
             monkeypatch.setenv(name, value)
     producer, trainer, spark = Producer(), Trainer(), Spark()  # type: ignore[call-arg]
-    assert (producer.buffer_trades, producer.hold_s) == (2_000_000, 2.5)
+    assert (producer.buffer_trades, producer.backfill_timeout_s) == (2_000_000, 2.5)
     assert producer.symbols == ("BTCUSDT", "ETHUSDT")
     assert (trainer.maximum_trades, spark.max_records_per_batch) == (10_000_000, 1_000_000)
 

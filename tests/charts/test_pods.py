@@ -156,7 +156,7 @@ def test_both_ways_to_scale_name_what_they_ask_for():
         "tapeline-producer": 'sum(rate(tapeline_trades_received_total{namespace="tapeline"}[2m]))',
         "inference": 'sum(tapeline_predict_running_requests{namespace="tapeline-inference"})',
     }
-    published = (Metrics().page()[0] + metrics.exposition()[0]).decode()
+    published = (Metrics().render()[0] + metrics.exposition()[0]).decode()
     for query in queries.values():
         assert f"# TYPE {re.search(r'tapeline_[a-z_]+', query)[0]} " in published  # type: ignore[index]
 

@@ -29,7 +29,7 @@ from tapeline_notifier.intake import Intake, Read
 from tapeline_notifier.settings import Settings as NotifierSettings
 from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.gaps import log_tail
-from tapeline_producer.kafka.trade_writer import Publisher
+from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
@@ -46,7 +46,7 @@ from tapeline_trainer.data import export
 from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
 from unit.notifier import made as notified
-from unit.producer import made as producer_made
+from unit.producer import factories as producer_factories
 from unit.spark import followed
 from unit.spark.candles.made import market, read_in
 from unit.spark.made import record
@@ -159,12 +159,12 @@ def test_user_without_rights_sees_no_topic(secured: Secured) -> None:
 
 async def test_producer_publishes_what_a_later_one_resumes_from(secured: Secured) -> None:
     settings = ProducerSettings(**secured.kafka("tapeline-producer").model_dump())
-    publisher = Publisher(settings, Metrics(), clock_ms)
-    await asyncio.to_thread(publisher.check)
-    publisher.trade(producer_made.trade(1, symbol=RESUMED))
-    assert await publisher.close(20) == 0
-    reading = await asyncio.to_thread(log_tail.read, settings, [("spot", RESUMED)], lambda: False)
-    last = reading.histories.of("spot", RESUMED).last
+    writer = TradeWriter(settings, Metrics(), clock_ms)
+    await asyncio.to_thread(writer.check_topics)
+    writer.write_trade(producer_factories.trade(1, symbol=RESUMED))
+    assert await writer.close(20) == 0
+    tail = await asyncio.to_thread(log_tail.read_tail, settings, [("spot", RESUMED)], lambda: False)
+    last = tail.trackers.get_or_create("spot", RESUMED).last
     assert last is not None and last.trade_id == "t1"
 
 
@@ -175,11 +175,11 @@ async def test_producer_with_a_wrong_password_says_so_and_goes_on_when_its_file_
     file = tmp_path / "password"
     file.write_text("of yesterday")
     access = secured.kafka("tapeline-producer", kafka_password_file=file)
-    publisher = Publisher(ProducerSettings(**access.model_dump()), Metrics(), clock_ms)
+    writer = TradeWriter(ProducerSettings(**access.model_dump()), Metrics(), clock_ms)
 
     async def complaint() -> str:
         try:
-            await asyncio.to_thread(publisher.check)
+            await asyncio.to_thread(writer.check_topics)
         except KafkaUnreachableError as error:
             return str(error)
         return ""
@@ -193,7 +193,7 @@ async def test_producer_with_a_wrong_password_says_so_and_goes_on_when_its_file_
     await aeventually(is_refused, "the refusal is named")
     file.write_text(secured.passwords["tapeline-producer"])
     await aeventually(is_well, "the new password is taken")
-    assert await publisher.close(5) == 0
+    assert await writer.close(5) == 0
 
 
 def written(secured: Secured, user: str, topic: str, idempotent: bool = True) -> KafkaError | None:

@@ -33,7 +33,7 @@ START_MS = 1_790_000_000_000
 
 
 class Exchange:
-    """Speaks Bybit V5 as far as a producer sees it, and keeps every trade it ever made."""
+    """Serves Bybit V5 as far as a producer uses it, and keeps every trade it has made."""
 
     def __init__(self) -> None:
         self.listed = {"spot": ["BTCUSDT", "ETHUSDT"], "linear": ["BTCUSDT"]}
@@ -45,7 +45,7 @@ class Exchange:
         self.rest_status = 200
         self.rest_limit: int | None = None
         self.handshake_status = 101
-        self.is_mute = False
+        self.drops_frames = False
         self.stays_silent_on_subscribe = False
         self._numbers = itertools.count(1)
         self._topics: dict[web.WebSocketResponse, set[str]] = {}
@@ -79,7 +79,7 @@ class Exchange:
     async def trade(
         self, symbol: str, count: int = 1, market_type: str = "spot", *, sweep: bool = False, frame: int = 1024
     ) -> list[str]:
-        """Make trades, keep them, and send them to whoever listens; return their ids in order."""
+        """Create trades, keep them, and send them to the subscribers; return their ids in order."""
         fresh = []
         for place in range(count):
             if not (sweep and place):
@@ -95,7 +95,7 @@ class Exchange:
         return [str(one["i"]) for one in fresh]
 
     async def send(self, market_type: str, topic: str, text: str) -> None:
-        if self.is_mute:
+        if self.drops_frames:
             return
         for socket, topics in list(self._topics.items()):
             if self._market_type[socket] == market_type and topic in topics:
@@ -117,12 +117,12 @@ class Exchange:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    await self._answer(socket, json.loads(message.data))
+                    await self._respond(socket, json.loads(message.data))
         finally:
             self._topics.pop(socket, None)
         return socket
 
-    async def _answer(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    async def _respond(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         if message["op"] == "ping":
             self.pings += 1
             await socket.send_json({"success": True, "ret_msg": "pong", "conn_id": "x", "op": "ping"})
@@ -157,8 +157,8 @@ class Exchange:
             made = self.made.get((market_type, request.query["symbol"]), [])
             items = [_as_rest(one) for one in reversed(made[-limit:])]
             if self.rest_limit is not None:
-                asked = int(request.query["limit"])
-                items += items[-1:] * (asked - len(items)) if len(items) == limit else []
+                requested = int(request.query["limit"])
+                items += items[-1:] * (requested - len(items)) if len(items) == limit else []
         return web.json_response({"retCode": 0, "retMsg": "OK", "result": {"list": items}, "time": 1})
 
 
@@ -169,8 +169,8 @@ def _as_rest(made: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Books:
-    """What Kafka holds of one test's topics."""
+class KafkaTopics:
+    """The topics of one test, and the records in them."""
 
     def __init__(self, bootstrap: str, partitions: int = 2) -> None:
         self.bootstrap = bootstrap
@@ -239,8 +239,8 @@ class Process:
             assert self.popen.poll() is None, self.log
             return 0, ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError:
@@ -249,7 +249,7 @@ class Process:
 
     async def ready(self) -> None:
         async def is_ready() -> bool:
-            # The exchange of the test answers on this loop.
+            # The exchange of the test responds on this loop.
             return (await asyncio.to_thread(self.get, "/health/ready"))[0] == 200
 
         await aeventually(is_ready, "the producer is ready", 60)
@@ -272,8 +272,8 @@ async def exchange() -> AsyncIterator[Exchange]:
 
 
 @pytest.fixture
-def books(kafka_bootstrap: str) -> Books:
-    one = Books(kafka_bootstrap)
+def kafka_topics(kafka_bootstrap: str) -> KafkaTopics:
+    one = KafkaTopics(kafka_bootstrap)
     one.create()
     return one
 
@@ -282,17 +282,18 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def start(exchange: Exchange, books: Books, tmp_path: Path) -> Iterator[Start]:
+def start(exchange: Exchange, kafka_topics: KafkaTopics, tmp_path: Path) -> Iterator[Start]:
     """Starts producers on the test's exchange and topics; settings may be given by name."""
     running: list[Process] = []
 
     def one(**settings: object) -> Process:
         given = {
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
-            "exchange": "simulator", "market_types": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0,
-            "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
-            "reconnect_min_s": 0.2, "reconnect_max_s": 0.4, "settle_s": 0.05, "hold_s": 10, "kafka_check_s": 0.5,
-            **settings,
+            "exchange": "simulator", "market_types": "spot", "health_port": 0,
+            "kafka_bootstrap": kafka_topics.bootstrap,
+            "topic_trades": kafka_topics.trades, "topic_gaps": kafka_topics.gaps, "topic_rejects": kafka_topics.rejects,
+            "reconnect_min_s": 0.2, "reconnect_max_s": 0.4, "kafka_check_s": 0.5,
+            "backfill_delay_s": 0.05, "backfill_timeout_s": 10, **settings,
         }  # fmt: skip
         running.append(Process(tmp_path / "producer.log", {f"PRODUCER_{k.upper()}": str(v) for k, v in given.items()}))
         return running[-1]
@@ -303,28 +304,28 @@ def start(exchange: Exchange, books: Books, tmp_path: Path) -> Iterator[Start]:
         process.popen.wait()
 
 
-async def stored(books: Books, count: int) -> list[str]:
+async def wait_stored(kafka_topics: KafkaTopics, count: int) -> list[str]:
     """Return the ids in Kafka once there are at least `count`."""
 
     async def enough() -> list[str]:
-        ids = await asyncio.to_thread(books.ids)
+        ids = await asyncio.to_thread(kafka_topics.ids)
         return ids if len(ids) >= count else []
 
     return await aeventually(enough, f"{count} trades in Kafka")
 
 
-async def gaps(books: Books) -> list[Gap]:
+async def gaps(kafka_topics: KafkaTopics) -> list[Gap]:
     """Return the gaps once there is one: they lie in another topic than the trades behind them."""
-    return await aeventually(lambda: asyncio.to_thread(books.read_gaps), "a gap")
+    return await aeventually(lambda: asyncio.to_thread(kafka_topics.read_gaps), "a gap")
 
 
-async def listening(exchange: Exchange, symbol: str = "BTCUSDT", market_type: str = "spot") -> None:
+async def wait_subscribed(exchange: Exchange, symbol: str = "BTCUSDT", market_type: str = "spot") -> None:
     topic = f"publicTrade.{symbol}"
     await aeventually(lambda: exchange.listeners(topic, market_type) == 1, f"{market_type} {symbol} is subscribed")
 
 
 async def test_trades_of_both_markets_arrive_once_with_every_digit_and_in_order(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start(market_types="spot,linear").ready()
     sent = []
@@ -332,156 +333,156 @@ async def test_trades_of_both_markets_arrive_once_with_every_digit_and_in_order(
         sent += await exchange.trade("BTCUSDT", 3, sweep=True)
         sent += await exchange.trade("ETHUSDT")
         sent += await exchange.trade("BTCUSDT", 2, market_type="linear")
-    assert sorted(await stored(books, len(sent))) == sorted(sent)
-    trades = [t for t in books.read_trades() if (t.market_type, t.symbol) == ("spot", "BTCUSDT")]
+    assert sorted(await wait_stored(kafka_topics, len(sent))) == sorted(sent)
+    trades = [t for t in kafka_topics.read_trades() if (t.market_type, t.symbol) == ("spot", "BTCUSDT")]
     assert [(t.trade_id, t.price, t.quantity, t.sequence) for t in trades] == [
         (m["i"], m["p"], m["v"], m["seq"]) for m in exchange.made["spot", "BTCUSDT"]
     ]
     assert [t.frame_index for t in trades] == [0, 1, 2] * 20
-    assert books.read_gaps() == [] and books.read_rejects() == []
+    assert kafka_topics.read_gaps() == [] and kafka_topics.read_rejects() == []
 
 
 async def test_one_taker_order_split_over_frames_is_numbered_through(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start().ready()
     await exchange.trade("BTCUSDT", 2500, sweep=True)
-    await stored(books, 2500)
-    assert [trade.frame_index for trade in books.read_trades()] == list(range(2500))
+    await wait_stored(kafka_topics, 2500)
+    assert [trade.frame_index for trade in kafka_topics.read_trades()] == list(range(2500))
 
 
 async def test_trades_missed_while_disconnected_come_back_over_rest_without_a_gap(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start().ready()
     sent = await exchange.trade("BTCUSDT", 5)
-    await stored(books, 5)
+    await wait_stored(kafka_topics, 5)
     await exchange.cut()
     sent += await exchange.trade("BTCUSDT", 30)
-    await listening(exchange)
+    await wait_subscribed(exchange)
     sent += await exchange.trade("BTCUSDT", 5)
-    assert await stored(books, 40) == sent
-    assert [t.source for t in books.read_trades()].count(names.SOURCE_BACKFILL) >= 30
-    assert books.read_gaps() == []
+    assert await wait_stored(kafka_topics, 40) == sent
+    assert [t.source for t in kafka_topics.read_trades()].count(names.SOURCE_BACKFILL) >= 30
+    assert kafka_topics.read_gaps() == []
 
 
 async def test_outage_longer_than_rest_reaches_becomes_one_gap_with_exact_ends(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start().ready()
     before = await exchange.trade("BTCUSDT", 5)
-    await stored(books, 5)
+    await wait_stored(kafka_topics, 5)
     await exchange.cut()
     missed = await exchange.trade("BTCUSDT", 100)
-    await listening(exchange)
-    ids = await stored(books, 65)
+    await wait_subscribed(exchange)
+    ids = await wait_stored(kafka_topics, 65)
     assert ids == before + missed[40:]
-    (gap,) = await gaps(books)
+    (gap,) = await gaps(kafka_topics)
     assert (gap.from_trade_id, gap.to_trade_id, gap.reason) == (before[-1], missed[40], "reconnect")
     assert gap.backfilled == 60
 
 
 async def test_rest_that_fails_makes_a_gap_at_the_next_trade_and_nothing_waits_for_ever(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
-    await start(hold_s=1.5).ready()
+    await start(backfill_timeout_s=1.5).ready()
     before = await exchange.trade("BTCUSDT", 2)
-    await stored(books, 2)
+    await wait_stored(kafka_topics, 2)
     exchange.rest_status = 503
     await exchange.cut()
     await exchange.trade("BTCUSDT", 3)
-    await listening(exchange)
+    await wait_subscribed(exchange)
     after = await exchange.trade("BTCUSDT", 2)
-    assert await stored(books, 4) == before + after
-    (gap,) = await gaps(books)
+    assert await wait_stored(kafka_topics, 4) == before + after
+    (gap,) = await gaps(kafka_topics)
     assert (gap.from_trade_id, gap.to_trade_id, gap.backfilled) == (before[-1], after[0], 0)
 
 
 async def test_kill_and_restart_resume_from_the_log_without_loss_or_double(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     first = start()
     await first.ready()
     sent = await exchange.trade("BTCUSDT", 4, sweep=True)
-    await stored(books, 4)
+    await wait_stored(kafka_topics, 4)
     await first.end(signal.SIGKILL)
     sent += await exchange.trade("BTCUSDT", 20)
     await start().ready()
     sent += await exchange.trade("BTCUSDT", 3)
-    assert await stored(books, len(sent)) == sent
-    assert books.read_gaps() == []
+    assert await wait_stored(kafka_topics, len(sent)) == sent
+    assert kafka_topics.read_gaps() == []
 
 
 async def test_first_trades_of_a_symbol_that_died_with_a_producer_come_with_the_next_one(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     first = start()
     await first.ready()
     sent = await exchange.trade("BTCUSDT", 2)
-    await stored(books, 2)
+    await wait_stored(kafka_topics, 2)
     await first.end(signal.SIGKILL)
-    # As if they had been read and never taken by Kafka: the log knows nothing of this symbol.
+    # As if they had been read and never acknowledged by Kafka: the log has no trade of this symbol.
     lost = await exchange.trade("ETHUSDT", 3)
     await start().ready()
     # Two symbols, two partitions: no order between them.
-    assert sorted(await stored(books, 5)) == sorted(sent + lost)
-    assert books.read_gaps() == []
+    assert sorted(await wait_stored(kafka_topics, 5)) == sorted(sent + lost)
+    assert kafka_topics.read_gaps() == []
 
 
-async def test_first_trades_of_a_symbol_that_nothing_gives_back_are_a_gap_from_a_time(
-    exchange: Exchange, books: Books, start: Start
+async def test_first_trades_of_a_symbol_that_cannot_be_back_filled_are_a_gap_from_a_time(
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     first = start()
     await first.ready()
     await exchange.trade("BTCUSDT")
-    await stored(books, 1)
+    await wait_stored(kafka_topics, 1)
     await first.end(signal.SIGKILL)
     lost = await exchange.trade("ETHUSDT", 100)
     start()
-    await stored(books, 61)
-    (gap,) = await gaps(books)
+    await wait_stored(kafka_topics, 61)
+    (gap,) = await gaps(kafka_topics)
     assert (gap.symbol, gap.from_trade_id, gap.to_trade_id) == ("ETHUSDT", None, lost[-60])
     assert gap.from_traded_at < exchange.made["spot", "BTCUSDT"][-1]["T"] < exchange.made["spot", "ETHUSDT"][0]["T"]
 
 
 async def test_restart_after_a_long_outage_reports_a_restart_gap(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     first = start()
     await first.ready()
     before = await exchange.trade("BTCUSDT", 2)
-    await stored(books, 2)
+    await wait_stored(kafka_topics, 2)
     await first.end(signal.SIGKILL)
     missed = await exchange.trade("BTCUSDT", 200)
     start()
-    assert await stored(books, 62) == before + missed[-60:]
-    (gap,) = await gaps(books)
+    assert await wait_stored(kafka_topics, 62) == before + missed[-60:]
+    (gap,) = await gaps(kafka_topics)
     assert (gap.reason, gap.from_trade_id, gap.to_trade_id) == ("restart", before[-1], missed[-60])
 
 
 async def test_symbol_beyond_the_part_of_the_log_that_is_read_gets_a_gap_from_a_time(
     exchange: Exchange, kafka_bootstrap: str, start: Start
 ) -> None:
-    own = Books(kafka_bootstrap, partitions=1)
+    own = KafkaTopics(kafka_bootstrap, partitions=1)
     own.create()
     topics = {"topic_trades": own.trades, "topic_gaps": own.gaps, "topic_rejects": own.rejects}
     first = start(**topics)
     await first.ready()
     await exchange.trade("BTCUSDT", 2)
-    await stored(own, 2)
+    await wait_stored(own, 2)
     await exchange.trade("ETHUSDT", 50)
-    await stored(own, 52)
+    await wait_stored(own, 52)
     await first.end(signal.SIGKILL)
     missed = await exchange.trade("BTCUSDT", 100)
     start(**topics, resume_records=10)
-    await stored(own, 112)
+    await wait_stored(own, 112)
     (gap,) = await gaps(own)
     oldest_read = exchange.made["spot", "ETHUSDT"][-10]["T"]
     assert (gap.from_trade_id, gap.from_traded_at, gap.to_trade_id) == (None, oldest_read, missed[-60])
 
 
 async def test_sigterm_flushes_what_was_read_and_exits_with_zero(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     process = start(kafka_linger_ms=900)
     await process.ready()
@@ -490,11 +491,11 @@ async def test_sigterm_flushes_what_was_read_and_exits_with_zero(
         lambda: process.metric('tapeline_trades_received_total{market_type="spot"}') == 500, "all trades are read"
     )
     assert await process.end(signal.SIGTERM) == 0
-    assert books.ids() == sent
+    assert kafka_topics.ids() == sent
 
 
 async def test_bad_frames_become_rejects_with_their_bytes_and_the_socket_stays(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start().ready()
     topic = "publicTrade.BTCUSDT"
@@ -502,16 +503,16 @@ async def test_bad_frames_become_rejects_with_their_bytes_and_the_socket_stays(
     for text in ("hello", '{"topic":"publicTrade.BTCUSDT","data":null}', '{"topic":"kline","data":[]}'):
         await exchange.send("spot", topic, text)
     await exchange.send("spot", topic, json.dumps({"topic": topic, "data": [good, bad, {**good, "i": "6"}]}))
-    assert await stored(books, 2) == ["5", "6"]
-    await aeventually(lambda: len(books.read_rejects()) >= 4, "4 rejects")
-    rejects = books.read_rejects()
+    assert await wait_stored(kafka_topics, 2) == ["5", "6"]
+    await aeventually(lambda: len(kafka_topics.read_rejects()) >= 4, "4 rejects")
+    rejects = kafka_topics.read_rejects()
     raws = Counter(base64.b64decode(reject.raw_base64) for reject in rejects)
     assert raws[b"hello"] == raws[json.dumps(bad).encode()] == 1 and len(rejects) == 4
     assert exchange.connects == 1
 
 
 async def test_refused_topic_is_named_and_its_neighbours_are_served(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     exchange.listed["spot"] = [f"S{n}USDT" for n in range(25)] + ["BTCUSDT"]
     exchange.refused["S7USDT"] = "Invalid symbol :[publicTrade.S7USDT]"
@@ -523,48 +524,50 @@ async def test_refused_topic_is_named_and_its_neighbours_are_served(
     assert max(map(len, exchange.requests)) == 10
     assert sum(exchange.listeners(f"publicTrade.S{n}USDT") for n in range(25)) == 24
     exchange.refused.clear()
-    await listening(exchange, "S7USDT")
+    await wait_subscribed(exchange, "S7USDT")
 
 
-async def test_unknown_name_is_reported_and_the_others_are_followed(
-    exchange: Exchange, books: Books, start: Start
+async def test_unknown_symbol_is_reported_and_the_others_are_subscribed(
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     process = start(symbols="BTCUSDT,NOPEUSDT")
     await process.ready()
     assert "NOPEUSDT" in process.log
     assert list(json.loads(process.get("/health/ready")[1])["refused"]) == ["spot NOPEUSDT"]
     await exchange.trade("BTCUSDT")
-    assert len(await stored(books, 1)) == 1
+    assert len(await wait_stored(kafka_topics, 1)) == 1
 
 
-async def test_subscription_without_an_answer_keeps_the_producer_unready_and_reconnecting(
-    exchange: Exchange, books: Books, start: Start
+async def test_subscription_without_an_ack_keeps_the_producer_unready_and_reconnecting(
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     exchange.stays_silent_on_subscribe = True
     process = start(ack_s=0.3)
-    await aeventually(lambda: exchange.connects >= 3, "it connects again")
+    await aeventually(lambda: exchange.connects >= 3, "it reconnects")
     assert process.get("/health/ready")[0] == 503
     assert process.get("/health/live")[0] == 200
     exchange.stays_silent_on_subscribe = False
     await process.ready()
 
 
-async def test_silent_connection_is_replaced_although_pongs_flow(
-    exchange: Exchange, books: Books, start: Start
+async def test_stalled_connection_is_replaced_although_pongs_arrive(
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start(data_silence_s=2.0, ping_s=0.2).ready()
     sent = []
     for _ in range(200):
         sent += await exchange.trade("BTCUSDT")
-    exchange.is_mute = True
+    exchange.drops_frames = True
     sent += await exchange.trade("BTCUSDT", 3)
     await aeventually(lambda: exchange.connects >= 2, "the stalled connection is replaced")
     assert exchange.pings > 2
-    assert await stored(books, 203) == sent
-    assert books.read_gaps() == []
+    assert await wait_stored(kafka_topics, 203) == sent
+    assert kafka_topics.read_gaps() == []
 
 
-async def test_forbidden_handshake_is_tried_slowly_and_overcome(exchange: Exchange, books: Books, start: Start) -> None:
+async def test_forbidden_handshake_is_tried_slowly_and_overcome(
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
+) -> None:
     exchange.handshake_status = 403
     process = start()
     await aeventually(lambda: "HTTP 403" in process.get("/health/ready")[1], "readiness names the refusal")
@@ -573,19 +576,19 @@ async def test_forbidden_handshake_is_tried_slowly_and_overcome(exchange: Exchan
 
 
 async def test_full_buffer_drops_the_newest_and_reports_one_gap_a_symbol(
-    exchange: Exchange, books: Books, start: Start, new_stack: Callable[..., Any]
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start, new_stack: Callable[..., Any]
 ) -> None:
     stack = new_stack("kafka")
     await asyncio.to_thread(stack.up)
-    own = Books(stack.addresses.kafka)
+    own = KafkaTopics(stack.addresses.kafka)
     own.create()
     process = start(
         kafka_bootstrap=own.bootstrap, topic_trades=own.trades, topic_gaps=own.gaps, topic_rejects=own.rejects,
-        kafka_queue_messages=50, buffer_trades=100, hold_s=20,
+        kafka_queue_messages=50, buffer_trades=100, backfill_timeout_s=20,
     )  # fmt: skip
     await process.ready()
     sent = await exchange.trade("BTCUSDT", 10)
-    await stored(own, 10)
+    await wait_stored(own, 10)
     await asyncio.to_thread(stack.stop, "kafka")
     sent += await exchange.trade("BTCUSDT", 500)
     dropped = 'tapeline_trades_dropped_total{market_type="spot"}'
@@ -597,7 +600,7 @@ async def test_full_buffer_drops_the_newest_and_reports_one_gap_a_symbol(
     await process.ready()
     await aeventually(lambda: process.metric("tapeline_buffer_records") == 0, "the buffer is empty again")
     sent += await exchange.trade("BTCUSDT", 5)
-    kept = await stored(own, 165)
+    kept = await wait_stored(own, 165)
     (gap,) = await gaps(own)
     assert gap.reason == "overflow" and len(kept) == len(set(kept))
     lost = sent[sent.index(gap.from_trade_id) + 1 : sent.index(gap.to_trade_id)]  # type: ignore[arg-type]
@@ -605,13 +608,13 @@ async def test_full_buffer_drops_the_newest_and_reports_one_gap_a_symbol(
 
 
 async def test_kafka_that_is_away_or_without_topics_keeps_the_producer_live_unready_and_waiting(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     away = start(kafka_bootstrap="127.0.0.1:9")
     await aeventually(lambda: "127.0.0.1:9 was not reachable" in away.get("/health/ready")[1], "Kafka is named")
     assert away.get("/health/live")[0] == 200
     assert await away.end(signal.SIGTERM) == 0
-    absent = Books(books.bootstrap)
+    absent = KafkaTopics(kafka_topics.bootstrap)
     waiting = start(topic_trades=absent.trades, topic_gaps=absent.gaps, topic_rejects=absent.rejects)
     await aeventually(lambda: absent.trades in waiting.get("/health/ready")[1], "the missing topic is named")
     assert exchange.connects == 0
@@ -620,19 +623,19 @@ async def test_kafka_that_is_away_or_without_topics_keeps_the_producer_live_unre
 
 
 async def test_frame_larger_than_any_is_survived_by_connecting_again(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await start(max_frame_bytes=2**20).ready()
     sent = await exchange.trade("BTCUSDT")
-    await stored(books, 1)
+    await wait_stored(kafka_topics, 1)
     await exchange.send("spot", "publicTrade.BTCUSDT", "x" * 2**21)
-    await aeventually(lambda: exchange.connects == 2, "it connects again")
-    await listening(exchange)
+    await aeventually(lambda: exchange.connects == 2, "it reconnects")
+    await wait_subscribed(exchange)
     sent += await exchange.trade("BTCUSDT")
-    assert await stored(books, 2) == sent
+    assert await wait_stored(kafka_topics, 2) == sent
 
 
-def test_probe_says_with_exit_code_and_one_line_whether_the_exchange_answers() -> None:
+def test_probe_reports_an_unreachable_exchange_by_exit_code_and_one_line() -> None:
     environment = {**os.environ, "PRODUCER_REST_URL": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "tapeline_producer", "--probe"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
@@ -641,7 +644,7 @@ def test_probe_says_with_exit_code_and_one_line_whether_the_exchange_answers() -
     assert done.stderr.count("\n") == 1
 
 
-async def test_probe_succeeds_where_the_exchange_answers(exchange: Exchange) -> None:
+async def test_probe_succeeds_where_the_exchange_responds(exchange: Exchange) -> None:
     environment = {**os.environ, "PRODUCER_REST_URL": f"http://127.0.0.1:{exchange.port}"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tapeline_producer", "--probe", env=environment, stderr=asyncio.subprocess.DEVNULL
@@ -650,7 +653,7 @@ async def test_probe_succeeds_where_the_exchange_answers(exchange: Exchange) -> 
 
 
 async def test_exchange_that_is_not_there_yet_is_waited_for_with_one_clear_line(
-    exchange: Exchange, books: Books, start: Start
+    exchange: Exchange, kafka_topics: KafkaTopics, start: Start
 ) -> None:
     await exchange.stop()
     process = start()

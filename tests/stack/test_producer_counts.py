@@ -1,4 +1,4 @@
-"""What producers tell of what they counted, in a real Kafka."""
+"""Counts that producers publish to a real Kafka."""
 
 import asyncio
 import json
@@ -13,27 +13,36 @@ from confluent_kafka.cimpl import NewTopic
 from support import aeventually
 from tapeline.records.reconciliation import Count
 
-# Their fixtures are used here too.
-from stack.test_producer import Books, Exchange, Start, books, exchange, listening, start, stored  # noqa: F401
+# The fixtures of that module are used here too.
+from stack.test_producer import (  # noqa: F401
+    Exchange,
+    KafkaTopics,
+    Start,
+    exchange,
+    kafka_topics,
+    start,
+    wait_stored,
+    wait_subscribed,
+)
 
 MINUTE_MS = 60_000
 Totals = dict[tuple[str, str, int], tuple[int, int, int]]
 
 
 @pytest.fixture
-def topic(books: Books) -> str:  # noqa: F811
+def topic(kafka_topics: KafkaTopics) -> str:  # noqa: F811
     """A topic of counts of the test's own."""
     name = f"counts-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": books.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka_topics.bootstrap})
     for future in admin.create_topics([NewTopic(name, 2, 1)]).values():
         future.result(60)
     return name
 
 
-def told(books: Books, topic: str) -> tuple[Totals, set[str]]:  # noqa: F811
-    """Return received, duplicates and produced by market_type, symbol and minute, and who told of them."""
+def read_totals(kafka_topics: KafkaTopics, topic: str) -> tuple[Totals, set[str]]:  # noqa: F811
+    """Return received, duplicates and produced by market_type, symbol and minute, and the names of the producers."""
     newest: dict[Any, Count] = {}
-    for message in books._read(topic):
+    for message in kafka_topics._read(topic):
         count = Count.model_validate_json(message.value())
         assert message.key().decode() == count.symbol
         newest[count.producer, count.market_type, count.symbol, count.minute] = count
@@ -45,12 +54,12 @@ def told(books: Books, topic: str) -> tuple[Totals, set[str]]:  # noqa: F811
     return {place: (a, b, c) for place, (a, b, c) in totals.items()}, {one.producer for one in newest.values()}
 
 
-def duplicates_told(books: Books, topic: str) -> int:  # noqa: F811
-    return sum(duplicates for _, duplicates, _ in told(books, topic)[0].values())
+def published_duplicates(kafka_topics: KafkaTopics, topic: str) -> int:  # noqa: F811
+    return sum(duplicates for _, duplicates, _ in read_totals(kafka_topics, topic)[0].values())
 
 
-def made(exchange: Exchange) -> dict[tuple[str, str, int], int]:  # noqa: F811
-    """Return the trades that the exchange made, by market_type, symbol and minute."""
+def traded(exchange: Exchange) -> dict[tuple[str, str, int], int]:  # noqa: F811
+    """Return the number of trades that the exchange made, by market_type, symbol and minute."""
     counts: dict[tuple[str, str, int], int] = defaultdict(int)
     for (market_type, symbol), trades in exchange.made.items():
         for trade in trades:
@@ -58,14 +67,14 @@ def made(exchange: Exchange) -> dict[tuple[str, str, int], int]:  # noqa: F811
     return dict(counts)
 
 
-async def agree(books: Books, topic: str, exchange: Exchange) -> None:  # noqa: F811
-    """Wait until the totals are what the exchange made, all of it read and taken."""
-    wanted = {place: (number, number) for place, number in made(exchange).items()}
+async def agree(kafka_topics: KafkaTopics, topic: str, exchange: Exchange) -> None:  # noqa: F811
+    """Wait until received and produced equal the trades that the exchange made."""
+    wanted = {place: (number, number) for place, number in traded(exchange).items()}
     found: dict[Any, tuple[int, int]] = {}
 
     async def are_equal() -> bool:
         nonlocal found
-        totals, _ = await asyncio.to_thread(told, books, topic)
+        totals, _ = await asyncio.to_thread(read_totals, kafka_topics, topic)
         found = {place: (received, produced) for place, (received, _, produced) in totals.items()}
         return found == wanted
 
@@ -75,9 +84,9 @@ async def agree(books: Books, topic: str, exchange: Exchange) -> None:  # noqa: 
         assert found == wanted
 
 
-async def test_totals_of_each_symbol_and_minute_are_told_while_it_runs(
+async def test_totals_of_each_symbol_and_minute_are_published_while_it_runs(
     exchange: Exchange,  # noqa: F811
-    books: Books,  # noqa: F811
+    kafka_topics: KafkaTopics,  # noqa: F811
     start: Start,  # noqa: F811
     topic: str,
 ) -> None:
@@ -87,62 +96,62 @@ async def test_totals_of_each_symbol_and_minute_are_told_while_it_runs(
         await exchange.trade("BTCUSDT", 9_000)
         await exchange.trade("ETHUSDT", 40)
         await exchange.trade("BTCUSDT", 30, market_type="linear")
-    await agree(books, topic, exchange)
-    assert len({minute for _, _, minute in made(exchange)}) > 3
+    await agree(kafka_topics, topic, exchange)
+    assert len({minute for _, _, minute in traded(exchange)}) > 3
 
 
-async def test_what_came_twice_is_told_apart_and_what_rest_gave_back_is_counted(
+async def test_duplicates_are_counted_separately_and_back_filled_trades_are_counted(
     exchange: Exchange,  # noqa: F811
-    books: Books,  # noqa: F811
+    kafka_topics: KafkaTopics,  # noqa: F811
     start: Start,  # noqa: F811
     topic: str,
 ) -> None:
     await start(topic_counts=topic, counts_interval_s=0.3).ready()
     await exchange.trade("BTCUSDT", 5)
-    await stored(books, 5)
+    await wait_stored(kafka_topics, 5)
     await exchange.cut()
     await exchange.trade("BTCUSDT", 20)
-    await listening(exchange)
-    await agree(books, topic, exchange)
-    assert duplicates_told(books, topic) == 0
+    await wait_subscribed(exchange)
+    await agree(kafka_topics, topic, exchange)
+    assert published_duplicates(kafka_topics, topic) == 0
     again = exchange.made["spot", "BTCUSDT"][-3:]
     topic_of_trades = "publicTrade.BTCUSDT"
     frame = {"topic": topic_of_trades, "type": "snapshot", "ts": again[0]["T"], "data": again}
     await exchange.send("spot", topic_of_trades, json.dumps(frame))
-    await aeventually(lambda: duplicates_told(books, topic) == 3, "three copies are told", 15)
-    await agree(books, topic, exchange)
+    await aeventually(lambda: published_duplicates(kafka_topics, topic) == 3, "three duplicates are published", 15)
+    await agree(kafka_topics, topic, exchange)
 
 
-async def test_last_totals_are_told_at_an_orderly_end_and_the_next_process_counts_under_another_name(
+async def test_last_totals_are_published_at_shutdown_and_the_next_process_counts_under_another_name(
     exchange: Exchange,  # noqa: F811
-    books: Books,  # noqa: F811
+    kafka_topics: KafkaTopics,  # noqa: F811
     start: Start,  # noqa: F811
     topic: str,
 ) -> None:
     first = start(topic_counts=topic, counts_interval_s=600)
     await first.ready()
     await exchange.trade("BTCUSDT", 50)
-    await stored(books, 50)
-    assert told(books, topic) == ({}, set())
+    await wait_stored(kafka_topics, 50)
+    assert read_totals(kafka_topics, topic) == ({}, set())
     assert await first.end(signal.SIGTERM) == 0
-    await agree(books, topic, exchange)
+    await agree(kafka_topics, topic, exchange)
     await start(topic_counts=topic, counts_interval_s=0.3).ready()
     await exchange.trade("BTCUSDT", 7)
-    await agree(books, topic, exchange)
-    assert len(told(books, topic)[1]) == 2
+    await agree(kafka_topics, topic, exchange)
+    assert len(read_totals(kafka_topics, topic)[1]) == 2
 
 
-async def test_trades_do_not_suffer_where_nobody_takes_the_counts(
+async def test_trades_are_written_where_the_topic_of_counts_does_not_exist(
     exchange: Exchange,  # noqa: F811
-    books: Books,  # noqa: F811
+    kafka_topics: KafkaTopics,  # noqa: F811
     start: Start,  # noqa: F811
 ) -> None:
     process = start(topic_counts="no-such-topic", counts_interval_s=0.2)
     await process.ready()
     sent = await exchange.trade("BTCUSDT", 300)
-    assert await stored(books, 300) == sent
-    await aeventually(lambda: process.metric("tapeline_counts_failed_total") > 0, "a report has failed", 60)
+    assert await wait_stored(kafka_topics, 300) == sent
+    await aeventually(lambda: process.metric("tapeline_counts_failed_total") > 0, "a count record has failed", 60)
     sent += await exchange.trade("BTCUSDT", 10)
-    assert await stored(books, 310) == sent
+    assert await wait_stored(kafka_topics, 310) == sent
     await process.ready()
     assert await process.end(signal.SIGTERM) == 0

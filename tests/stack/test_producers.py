@@ -1,7 +1,7 @@
 """Several producers share the symbols: the real simulator, a real broker, replicas that come, go and are killed.
 
-The exchange's ledger is the witness: it says how many sockets each trade was sent to, and Kafka is read directly.
-What the simulator cannot be made to do (other symbols on top, a quiet market) is played by a scripted exchange.
+The exchange's ledger records how many sockets each trade was sent to, and Kafka is read directly.
+A scripted exchange covers what the simulator cannot do (other symbols on top, a quiet market).
 """
 
 import json
@@ -31,11 +31,10 @@ from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.probes import SHARES
 from tapeline_local.stack.stack import Stack
 
-from stack.test_producer import Books as KafkaBooks
-from stack.test_producer import Exchange, Process, gaps, listening, stored
+from stack.test_producer import Exchange, KafkaTopics, Process, gaps, wait_stored, wait_subscribed
 
-# The busiest symbol of spot makes more trades in the time before REST is asked than the 60 that it gives back.
-RATE_PER_S, SETTLE_S = 240.0, 2.5
+# Before its back-fill the busiest spot symbol has more trades than the 60 that REST returns.
+RATE_PER_S, BACKFILL_DELAY_S = 240.0, 2.5
 REPLICAS = ("producer", "producer-2", "producer-3")
 OUTAGE_S = 12.0
 
@@ -62,10 +61,10 @@ class Run:
         return self.ledger.read_bytes().rfind(b"\n") + 1
 
     def owned(self, part: str) -> set[int]:
-        """Return the shares that a replica says are its own, ready or not."""
+        """Return the shards that a replica says are its own, ready or not."""
         address = self.stack.addresses.producers[REPLICAS.index(part)]
         try:
-            return set(self.http.get(f"{address}/health/ready").json()["owns"]["partitions"])
+            return set(self.http.get(f"{address}/health/ready").json()["owns"]["shards"])
         except httpx.TransportError:
             return set()
 
@@ -82,9 +81,9 @@ class Run:
         def shared_out() -> bool:
             owned = [self.owned(part) for part in parts]
             is_even = min(map(len, owned)) >= SHARES // len(parts)
-            return is_even and sorted(share for shares in owned for share in shares) == list(range(SHARES))
+            return is_even and sorted(shard for shards in owned for shard in shards) == list(range(SHARES))
 
-        eventually(shared_out, f"{parts} own every share once", 120)
+        eventually(shared_out, f"{parts} own every shard once", 120)
         eventually(self.is_covered_once, "each symbol is read by one replica", 120)
         return {part: self.owned(part) for part in parts}
 
@@ -95,7 +94,13 @@ def now_ms() -> int:
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    slow = {"producer": {"PRODUCER_SETTLE_S": str(SETTLE_S), "PRODUCER_HOLD_S": "20", "PRODUCER_HANDOVER_S": "25"}}
+    slow = {
+        "producer": {
+            "PRODUCER_BACKFILL_DELAY_S": str(BACKFILL_DELAY_S),
+            "PRODUCER_BACKFILL_TIMEOUT_S": "20",
+            "PRODUCER_HANDOVER_S": "25",
+        }
+    }
     options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, producers=3, partitions=3, extra_env=slow)
     parts = ("kafka", "simulator", "producer")
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
@@ -119,7 +124,7 @@ def test_a_replica_that_is_stopped_in_order_hands_over_without_a_moment_unread(r
     assert min(row["sockets"] for row in run.rows(start)) >= 1
 
 
-def test_a_replica_that_is_added_takes_its_share_and_the_others_keep_theirs(run):
+def test_an_added_replica_gets_its_shards_and_the_others_keep_the_rest(run):
     before, start, begun = run.settled("producer", "producer-2"), run.end(), now_ms()
     run.stack.start("producer-3")
     run.stack.wait_ready("producer-3")
@@ -266,9 +271,9 @@ def compare(run: Run) -> tuple[Books, list[Gap]]:
 class Leavable(Exchange):
     """The scripted exchange, from which topics can be unsubscribed."""
 
-    async def _answer(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    async def _respond(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         if message["op"] != "unsubscribe":
-            await super()._answer(socket, message)
+            await super()._respond(socket, message)
             return
         self._topics[socket].difference_update(message["args"])
         await socket.send_json({"success": True, "ret_msg": "", "req_id": message["req_id"], "op": "unsubscribe"})
@@ -283,23 +288,24 @@ async def exchange() -> AsyncIterator[Leavable]:
 
 
 @pytest.fixture
-def books(kafka_bootstrap: str) -> KafkaBooks:
-    one = KafkaBooks(kafka_bootstrap)
+def kafka_topics(kafka_bootstrap: str) -> KafkaTopics:
+    one = KafkaTopics(kafka_bootstrap)
     one.create()
     return one
 
 
 @pytest.fixture
-def start(exchange: Leavable, books: KafkaBooks, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+def start(exchange: Leavable, kafka_topics: KafkaTopics, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts members of one group on the test's exchange and topics; settings may be given by name."""
     running: list[Process] = []
 
     def one(**settings: object) -> Process:
         given = {
             "websocket_url": f"ws://127.0.0.1:{exchange.port}", "rest_url": f"http://127.0.0.1:{exchange.port}",
-            "market_types": "spot", "kafka_bootstrap": books.bootstrap, "health_port": 0, "group": books.trades,
-            "topic_trades": books.trades, "topic_gaps": books.gaps, "topic_rejects": books.rejects,
-            "topic_assignments": shares_of(books), "settle_s": 0.05, "hold_s": 10, "kafka_check_s": 0.5, **settings,
+            "market_types": "spot", "health_port": 0, "group": kafka_topics.trades,
+            "kafka_bootstrap": kafka_topics.bootstrap, "topic_shards": shards_topic_of(kafka_topics),
+            "topic_trades": kafka_topics.trades, "topic_gaps": kafka_topics.gaps, "topic_rejects": kafka_topics.rejects,
+            "backfill_delay_s": 0.05, "backfill_timeout_s": 10, "kafka_check_s": 0.5, **settings,
         }  # fmt: skip
         environment = {f"PRODUCER_{name.upper()}": str(value) for name, value in given.items()}
         running.append(Process(tmp_path / f"producer-{len(running)}.log", environment))
@@ -311,90 +317,92 @@ def start(exchange: Leavable, books: KafkaBooks, tmp_path: Path) -> Iterator[Cal
         process.popen.wait()
 
 
-def shares_of(books: KafkaBooks) -> str:
-    return f"shares-{books.trades}"
+def shards_topic_of(kafka_topics: KafkaTopics) -> str:
+    return f"shards-{kafka_topics.trades}"
 
 
-def deal(books: KafkaBooks, count: int) -> None:
-    admin = AdminClient({"bootstrap.servers": books.bootstrap})
-    for future in admin.create_topics([NewTopic(shares_of(books), count, 1)]).values():
+def create_shards(kafka_topics: KafkaTopics, count: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka_topics.bootstrap})
+    for future in admin.create_topics([NewTopic(shards_topic_of(kafka_topics), count, 1)]).values():
         future.result(60)
 
 
 def owns(process: Process) -> list[int]:
-    return json.loads(process.get("/health/ready")[1] or "{}").get("owns", {}).get("partitions", [])
+    return json.loads(process.get("/health/ready")[1] or "{}").get("owns", {}).get("shards", [])
 
 
-async def test_symbols_chosen_anew_are_followed_and_those_no_longer_chosen_are_let_go(
-    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+async def test_newly_selected_symbols_are_subscribed_and_deselected_ones_unsubscribed(
+    exchange: Leavable, kafka_topics: KafkaTopics, start: Callable[..., Process]
 ) -> None:
-    deal(books, 4)
+    create_shards(kafka_topics, 4)
     process = start(reselect_s=1.0)
     await process.ready()
     sent = await exchange.trade("BTCUSDT", 3) + await exchange.trade("ETHUSDT", 3)
-    await stored(books, 6)
+    await wait_stored(kafka_topics, 6)
     exchange.listed["spot"] = ["ETHUSDT", "SOLUSDT"]
-    await listening(exchange, "SOLUSDT")
-    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is let go")
+    await wait_subscribed(exchange, "SOLUSDT")
+    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is unsubscribed")
     await exchange.trade("BTCUSDT", 200)
     sent += await exchange.trade("ETHUSDT", 2) + await exchange.trade("SOLUSDT", 2)
-    assert sorted(await stored(books, len(sent))) == sorted(sent)
-    assert (exchange.connects, books.read_gaps(), books.read_rejects()) == (1, [], [])
+    assert sorted(await wait_stored(kafka_topics, len(sent))) == sorted(sent)
+    assert (exchange.connects, kafka_topics.read_gaps(), kafka_topics.read_rejects()) == (1, [], [])
     assert process.metric('tapeline_owned_symbols{market_type="spot"}') == 2
 
 
-async def test_symbol_chosen_again_says_what_was_missed_meanwhile(
-    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+async def test_symbol_selected_again_reports_the_gap_since(
+    exchange: Leavable, kafka_topics: KafkaTopics, start: Callable[..., Process]
 ) -> None:
-    deal(books, 1)
+    create_shards(kafka_topics, 1)
     await start(reselect_s=1.0).ready()
     before = await exchange.trade("BTCUSDT", 3)
-    await stored(books, 3)
+    await wait_stored(kafka_topics, 3)
     exchange.listed["spot"] = ["ETHUSDT"]
-    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is let go")
+    await aeventually(lambda: not exchange.listeners("publicTrade.BTCUSDT"), "BTCUSDT is unsubscribed")
     missed = await exchange.trade("BTCUSDT", 100)
     exchange.listed["spot"] = ["ETHUSDT", "BTCUSDT"]
-    assert await stored(books, 63) == before + missed[-60:]
-    (gap,) = await gaps(books)
+    assert await wait_stored(kafka_topics, 63) == before + missed[-60:]
+    (gap,) = await gaps(kafka_topics)
     assert (gap.from_trade_id, gap.to_trade_id) == (before[-1], missed[-60])
 
 
-async def test_replica_for_which_no_share_is_left_is_ready_and_steps_in_when_the_owner_stops(
-    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+async def test_replica_without_a_shard_is_ready_and_takes_over_when_the_owner_stops(
+    exchange: Leavable, kafka_topics: KafkaTopics, start: Callable[..., Process]
 ) -> None:
-    deal(books, 1)
+    create_shards(kafka_topics, 1)
     first = start()
     await first.ready()
     second = start()
     await second.ready()
-    await aeventually(lambda: sorted([owns(first), owns(second)]) == [[], [0]], "one owns the share, one nothing")
+    await aeventually(lambda: sorted([owns(first), owns(second)]) == [[], [0]], "one owns the shard, one nothing")
     owner, idle = (first, second) if owns(first) else (second, first)
-    assert json.loads(idle.get("/health/ready")[1])["owns"] == {"partitions": [], "symbols": 0}
+    assert json.loads(idle.get("/health/ready")[1])["owns"] == {"shards": [], "symbols": 0}
     sent = await exchange.trade("BTCUSDT", 5)
-    await stored(books, 5)
+    await wait_stored(kafka_topics, 5)
     assert await owner.end(signal.SIGTERM) == 0
     assert owns(idle) == [0]
     sent += await exchange.trade("BTCUSDT", 5)
-    assert sorted(set(await stored(books, 10))) == sorted(sent)
-    assert books.read_gaps() == []
+    assert sorted(set(await wait_stored(kafka_topics, 10))) == sorted(sent)
+    assert kafka_topics.read_gaps() == []
 
 
-async def test_last_replica_to_stop_waits_for_nobody(
-    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+async def test_last_replica_to_stop_does_not_wait_for_a_claim(
+    exchange: Leavable, kafka_topics: KafkaTopics, start: Callable[..., Process]
 ) -> None:
-    deal(books, 4)
+    create_shards(kafka_topics, 4)
     process = start(handover_s=60)
     await process.ready()
     assert await process.end(signal.SIGTERM) == 0, "within 45 s"
-    assert "nobody is left to take over" in process.log
+    assert "no other replica in the group" in process.log
 
 
-async def test_replica_without_the_topic_of_shares_waits_and_says_so(
-    exchange: Leavable, books: KafkaBooks, start: Callable[..., Process]
+async def test_replica_without_the_topic_of_shards_waits_and_names_it(
+    exchange: Leavable, kafka_topics: KafkaTopics, start: Callable[..., Process]
 ) -> None:
     process = start()
-    await aeventually(lambda: shares_of(books) in process.get("/health/ready")[1], "the missing topic is named")
+    await aeventually(
+        lambda: shards_topic_of(kafka_topics) in process.get("/health/ready")[1], "the missing topic is named"
+    )
     assert exchange.connects == 0
-    deal(books, 2)
+    create_shards(kafka_topics, 2)
     await process.ready()
     assert owns(process) == [0, 1]

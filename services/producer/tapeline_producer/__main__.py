@@ -1,6 +1,6 @@
-"""Wiring only: settings, health, the service, signals, exit code.
+"""Entry point: settings, health server, the service, signals, exit code.
 
-`python -m tapeline_producer` runs the service; with `--probe` it says whether the exchange answers.
+`python -m tapeline_producer` runs the service; with `--probe` it checks whether the exchange responds.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
-from tapeline_producer.exchange.bybit.rest import Rest
+from tapeline_producer.exchange.bybit.rest import RestClient
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.readiness import Status
+from tapeline_producer.readiness import Readiness
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings
 
@@ -26,16 +26,16 @@ log = logging.getLogger("tapeline_producer")
 
 
 async def probe(settings: Settings) -> int:
-    """Return 0 if the exchange's REST interface answers, else 1, with one line on standard error."""
-    rest = Rest(settings, clock_ms)
+    """Return 0 if the exchange's REST API responds, else 1; writes one line to standard error."""
+    rest = RestClient(settings, clock_ms)
     try:
-        await rest.time()
+        await rest.check_time()
     except ProducerError as error:
         log.error("%s", error)
         return 1
     finally:
         await rest.aclose()
-    log.info("%s answers", settings.rest_url)
+    log.info("%s responds", settings.rest_url)
     return 0
 
 
@@ -43,10 +43,10 @@ async def run(settings: Settings) -> int:
     """Run the service until a signal or a fatal error and return the exit code."""
     stopping = threading.Event()
     metrics = Metrics()
-    status = Status(metrics, settings.group is not None)
-    server = health.serve(status, settings.health_host, settings.health_port, metrics.page)
+    readiness = Readiness(metrics, settings.group is not None)
+    server = health.serve(readiness, settings.health_host, settings.health_port, metrics.render)
     log.info("started", extra={"exchange": settings.exchange, "health_port": server.server_port})
-    work = asyncio.create_task(service.run(settings, metrics, status, stopping.is_set))
+    work = asyncio.create_task(service.run(settings, metrics, readiness, stopping.is_set))
 
     def stop() -> None:
         stopping.set()
@@ -58,7 +58,7 @@ async def run(settings: Settings) -> int:
     try:
         await work
     except asyncio.CancelledError:
-        log.info("stopped by a signal")
+        log.info("stopped by signal")
         return 0
     except (ProducerError, InvalidConnection) as error:
         log.error("%s", error)
@@ -70,9 +70,9 @@ async def run(settings: Settings) -> int:
 
 
 def main() -> int:
-    """Return the exit code of the command line."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(prog="tapeline_producer", description=__doc__)
-    parser.add_argument("--probe", action="store_true", help="say whether the exchange answers, and exit")
+    parser.add_argument("--probe", action="store_true", help="check whether the exchange responds, and exit")
     arguments = parser.parse_args()
     settings = Settings()
     if arguments.probe:

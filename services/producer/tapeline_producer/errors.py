@@ -1,16 +1,16 @@
-"""What can go wrong in the producer, and the sentence for it.
+"""Errors of the producer.
 
-Every error says what the value was, the rule, and the way out.
+Every message states the value, the rule and the remedy.
 To add an error: subclass ProducerError; if a later attempt may succeed, make it a RetryableError.
 """
 
 
 class ProducerError(Exception):
-    """Root of everything this service raises on purpose."""
+    """Base class of all errors that this service raises."""
 
 
 class RetryableError(ProducerError):
-    """The same call may succeed in a moment."""
+    """The same call may succeed later."""
 
 
 class NothingSelectedError(ProducerError):
@@ -24,17 +24,17 @@ class NothingSelectedError(ProducerError):
 
 
 class ExchangeUnreachableError(RetryableError):
-    """No usable HTTP answer came from the exchange."""
+    """The exchange sent no usable HTTP response."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
-            f"{url} could not be reached: {reason}; an exchange must answer there: "
+            f"{url} could not be reached: {reason}; an exchange must respond there: "
             "check the network and PRODUCER_REST_URL"
         )
 
 
 class ExchangeRefusedError(ProducerError):
-    """The exchange answered, and said no; asking again at once will not help."""
+    """The exchange refused the request; an immediate retry would be refused, too."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
@@ -43,66 +43,66 @@ class ExchangeRefusedError(ProducerError):
         )
 
 
-class ExchangeAnswerError(ProducerError):
-    """The exchange answered with something that is not what its documentation says."""
+class ExchangeResponseError(ProducerError):
+    """The response of the exchange does not match its documentation."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
-            f"the answer of {url} was unusable: {reason}; the V5 format is needed: "
+            f"the response of {url} was unusable: {reason}; the V5 format is needed: "
             "check that PRODUCER_REST_URL names a Bybit V5 host"
         )
 
 
 class StalledError(ProducerError):
-    """A connection is open and brings no trades."""
+    """A connection is open and delivers no trades."""
 
     def __init__(self, silence_s: float, limit_s: float) -> None:
         super().__init__(
-            f"no trade came for {silence_s:.1f} s; at this connection's own rate {limit_s:.1f} s is the limit: "
-            "connecting again"
+            f"no trade arrived for {silence_s:.1f} s; at this connection's message rate the limit is {limit_s:.1f} s: "
+            "reconnecting"
         )
 
 
 class AckMissingError(ProducerError):
-    """The exchange does not answer subscribe requests."""
+    """The exchange does not acknowledge subscribe requests."""
 
     def __init__(self, topics: tuple[str, ...], limit_s: float) -> None:
         super().__init__(
-            f"subscribing to {', '.join(topics[:5])} ({len(topics)} topics) was not answered twice; "
-            f"an answer is due within {limit_s:g} s: connecting again"
+            f"subscribing to {', '.join(topics[:5])} ({len(topics)} topics) was not acknowledged twice; "
+            f"the time-out is {limit_s:g} s: reconnecting"
         )
 
 
 class TopicMissingError(RetryableError):
-    """Kafka is there, a topic is not."""
+    """Kafka is reachable, and a topic does not exist."""
 
     def __init__(self, missing: tuple[str, ...], bootstrap: str) -> None:
         super().__init__(
-            f"Kafka at {bootstrap} was without the topics {', '.join(missing)}; the producer does not create topics: "
-            "create them, or name others in PRODUCER_TOPIC_TRADES, _GAPS, _REJECTS and _ASSIGNMENTS"
+            f"Kafka at {bootstrap} had no topics {', '.join(missing)}; the producer does not create topics: "
+            "create them, or name others in PRODUCER_TOPIC_TRADES, _GAPS, _REJECTS and _SHARDS"
         )
 
 
 class KafkaUnreachableError(RetryableError):
-    """No broker answers."""
+    """No broker responds."""
 
     def __init__(self, bootstrap: str, reason: str) -> None:
         super().__init__(
-            f"Kafka at {bootstrap} was not reachable: {reason}; trades are kept in memory until it is: "
+            f"Kafka at {bootstrap} was not reachable: {reason}; trades are buffered until it is: "
             "check PRODUCER_KAFKA_BOOTSTRAP, and protocol, user, password and authorities in PRODUCER_KAFKA_..."
         )
 
 
 class FatalKafkaError(ProducerError):
-    """The Kafka client cannot go on; a new process can."""
+    """The Kafka client cannot continue; a new process can."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"the Kafka client failed for good: {reason}; a new process repairs it from the log: "
-            "the supervisor must start this one anew"
+            f"the Kafka client failed permanently: {reason}; a new process recovers from the log: "
+            "the supervisor must restart this one"
         )
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Return whether the same call may succeed in a moment."""
+    """Return whether the same call may succeed later."""
     return isinstance(error, RetryableError)

@@ -1,19 +1,20 @@
-"""The life of the service: wait for Kafka, choose symbols, follow those that are ours, hand over and flush at the end.
+"""Runs the service: waits for Kafka, selects symbols, subscribes the owned ones, hands over and flushes at the end.
 
-Not here: the process (signals, exit code) in __main__.py; what to do about symbols in roster.py.
-To start another part with the service: add it to `_serve`.
+Not here: the process (signals, exit code) in __main__.py; the subscriptions of symbols in coordinator.py.
+To start another part with the service: add it to `serve`.
 """
 
 import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
-from tapeline_producer.connection.pool import Pool
+from tapeline_producer.connection.pool import ConnectionPool
 from tapeline_producer.connection.stall_detector import Backoff
-from tapeline_producer.coordinator import Roster
+from tapeline_producer.coordinator import SubscriptionCoordinator
 from tapeline_producer.errors import (
     FatalKafkaError,
     KafkaUnreachableError,
@@ -21,26 +22,26 @@ from tapeline_producer.errors import (
     ProducerError,
     TopicMissingError,
 )
-from tapeline_producer.exchange.bybit.rest import Rest
-from tapeline_producer.exchange.symbol_selection import Selection, select
+from tapeline_producer.exchange.bybit.rest import RestClient
+from tapeline_producer.exchange.symbol_selection import SymbolSelection, select_symbols
 from tapeline_producer.gaps import log_tail
-from tapeline_producer.gaps.log_catchup import Witness
-from tapeline_producer.kafka.count_publisher import Teller
-from tapeline_producer.kafka.trade_writer import Publisher
+from tapeline_producer.gaps.log_catchup import LogCatchUp
+from tapeline_producer.kafka.count_publisher import CountPublisher
+from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.pipeline import Intake
-from tapeline_producer.readiness import EXCHANGE, GROUP, KAFKA, Status
+from tapeline_producer.pipeline import TradePipeline
+from tapeline_producer.readiness import EXCHANGE, GROUP, KAFKA, Readiness
 from tapeline_producer.settings import Settings
-from tapeline_producer.sharding.group_member import Membership
-from tapeline_producer.sharding.shards import Shares
+from tapeline_producer.sharding.group_member import GroupMember
+from tapeline_producer.sharding.shards import ShardMap
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 FLUSH_S: Final = 10.0
-_TELL_S: Final = 4.0
-_BEAT_S: Final = 1.0
-_SELECT_PATIENCE_S: Final = 5.0
+_COUNTS_FLUSH_S: Final = 4.0
+_HEARTBEAT_S: Final = 1.0
+_SELECT_TIMEOUT_S: Final = 5.0
 
 
 def clock_ms() -> int:
@@ -48,191 +49,201 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def run(settings: Settings, metrics: Metrics, status: Status, is_stopping: Callable[[], bool]) -> None:
-    """Run until cancelled; what is ours is handed over and what waits is flushed before this returns.
+async def run(settings: Settings, metrics: Metrics, readiness: Readiness, is_stopping: Callable[[], bool]) -> None:
+    """Run until cancelled; owned shards are handed over and buffered records are flushed before this returns.
 
     Args:
         settings: all of it.
-        metrics: what is counted.
-        status: told what holds.
-        is_stopping: true once the process is to end; asked from another thread.
+        metrics: counters and gauges.
+        readiness: receives the state of each condition.
+        is_stopping: true once the process is stopping; called from another thread.
 
     Raises:
-        ProducerError: the service cannot go on.
+        ProducerError: the service cannot continue.
         InvalidConnection: password or authorities cannot be read.
     """
-    publisher = Publisher(settings, metrics, clock_ms)
-    teller = Teller(settings, publisher.counts, metrics, clock_ms)
-    rest = Rest(settings, clock_ms)
-    beating = [asyncio.create_task(_beat(status)), asyncio.create_task(teller.run())]
+    shards = ShardMap(1, settings.handover_s)
+    writer = TradeWriter(settings, metrics, clock_ms, lambda market_type, symbol: not shards.owns(market_type, symbol))
+    count_publisher = CountPublisher(settings, writer.counters, metrics, clock_ms)
+    rest = RestClient(settings, clock_ms)
+    background = [asyncio.create_task(_send_heartbeats(readiness)), asyncio.create_task(count_publisher.run())]
     try:
-        await _Service(settings, metrics, status, publisher, rest, is_stopping).serve()
+        await _Service(settings, metrics, readiness, shards, writer, rest, is_stopping).serve()
     finally:
-        left = await publisher.close(FLUSH_S)
-        for task in beating:
+        records_left = await writer.close(FLUSH_S)
+        for task in background:
             task.cancel()
-        # What the trades found no Kafka for in that time, the counts of them need not try.
-        untold = await teller.close(0.0 if left else _TELL_S)
-        log.info("flushed", extra={"records_left": left, "counts_left": untold})
+        # Where Kafka did not acknowledge the trades in that time, the counts are not tried.
+        counts_left = await count_publisher.close(0.0 if records_left else _COUNTS_FLUSH_S)
+        log.info("flushed", extra={"records_left": records_left, "counts_left": counts_left})
         await rest.aclose()
 
 
 class _Service:
-    """What runs between the first sign of Kafka and the end."""
+    """The parts that run between the first contact with Kafka and the end."""
 
     def __init__(
         self,
         settings: Settings,
         metrics: Metrics,
-        status: Status,
-        publisher: Publisher,
-        rest: Rest,
+        readiness: Readiness,
+        shards: ShardMap,
+        writer: TradeWriter,
+        rest: RestClient,
         is_stopping: Callable[[], bool],
     ) -> None:
         self._settings = settings
-        self._status = status
-        self._publisher = publisher
+        self._readiness = readiness
+        self._writer = writer
         self._rest = rest
         self._is_stopping = is_stopping
-        shares = Shares(1, settings.handover_s)
-        witness = Witness(self._read_on) if settings.group else None
-        self._intake = Intake(settings, publisher, rest, metrics, clock_ms, witness)
-        self._pool = Pool(settings, self._intake, status, metrics, clock_ms)
-        self._roster = Roster(shares, self._pool, self._intake, status, metrics, self._resumed)
-        self._roster.witness = witness
+        self._live_shards: deque[set[int]] = deque()
+        catchup = LogCatchUp(self._read_since) if settings.group else None
+        self._pipeline = TradePipeline(settings, writer, rest, metrics, clock_ms, catchup)
+        self._pool = ConnectionPool(settings, self._pipeline, readiness, metrics, clock_ms)
+        self._coordinator = SubscriptionCoordinator(
+            shards,
+            self._pool,
+            self._pipeline,
+            readiness,
+            metrics,
+            self._read_tail,
+            catchup,
+            self._live_shards.append,
+        )
         if not settings.group:
-            shares.assigned([0], time.monotonic())
-        publisher.is_mute = lambda market_type, symbol: not shares.reports(market_type, symbol)
+            shards.mark_assigned([0], time.monotonic())
 
     async def serve(self) -> None:
         """Run until cancelled or until a part of it ends."""
-        settings, publisher = self._settings, self._publisher
-        self._roster.deal(await self._insist(lambda: asyncio.to_thread(publisher.check), KAFKA))
-        await self._select()
-        membership = self._member() if settings.group else None
+        settings, writer = self._settings, self._writer
+        self._coordinator.set_shard_count(await self._retry(lambda: asyncio.to_thread(writer.check_topics), KAFKA))
+        await self._select_at_start()
+        member = self._join_group() if settings.group else None
         tasks: list[asyncio.Future[Any]] = [
-            *(asyncio.create_task(part) for part in (self._roster.run(), publisher.keep_pumping())),
-            *(asyncio.create_task(part) for part in (self._watch_kafka(), self._reselect())),
+            *(asyncio.create_task(part) for part in (self._coordinator.run(), writer.run())),
+            *(asyncio.create_task(part) for part in (self._monitor_kafka(), self._reselect())),
             self._pool.failed,
-            *([membership.ended] if membership else []),
+            *([member.ended] if member else []),
         ]
         try:
-            await asyncio.wait([*tasks, publisher.fatal], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*tasks, writer.fatal_error], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if membership is not None:
-                await self._leave(membership)
+            if member is not None:
+                await self._leave_group(member)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._pool.close()
-            await self._intake.stop()
-        if publisher.fatal.done():
-            raise FatalKafkaError(publisher.fatal.result())
+            await self._pipeline.stop()
+        if writer.fatal_error.done():
+            raise FatalKafkaError(writer.fatal_error.result())
         for task in tasks:
             if not task.cancelled():
                 task.result()
 
-    def _member(self) -> Membership:
-        """Join the group, which says what is ours."""
+    def _join_group(self) -> GroupMember:
+        """Join the group, which assigns the shards."""
 
-        def trouble(reason: str) -> None:
-            self._status.fail(GROUP, reason)
+        def on_error(reason: str) -> None:
+            self._readiness.fail(GROUP, reason)
 
-        membership = Membership(self._settings, self._roster, self._publisher.flushed, trouble)
-        self._roster.when_taken_up = membership.taken_up
-        membership.start()
-        return membership
+        member = GroupMember(self._settings, self._coordinator, self._live_shards, self._writer.flush, on_error)
+        member.start()
+        return member
 
-    async def _leave(self, membership: Membership) -> None:
-        """Hand over if that was asked for; when something broke, others find what we leave in the log."""
+    async def _leave_group(self, member: GroupMember) -> None:
+        """Hand over if the process is stopping; after a failure the other replicas read the log instead."""
         try:
             if self._is_stopping():
-                await membership.leave()
+                await member.leave()
         finally:
-            await membership.close()
+            await member.close()
 
-    async def _resumed(self, keys: Collection[log_tail.Key]) -> log_tail.Reading:
-        reading = await self._insist(
-            lambda: asyncio.to_thread(log_tail.read, self._settings, keys, self._is_stopping), KAFKA
+    async def _read_tail(self, keys: Collection[log_tail.InstrumentKey]) -> log_tail.LogTail:
+        tail = await self._retry(
+            lambda: asyncio.to_thread(log_tail.read_tail, self._settings, keys, self._is_stopping), KAFKA
         )
-        self._status.hold(KAFKA)
+        self._readiness.hold(KAFKA)
         if self._is_stopping():
-            # It ended early, and the symbols it is about will be another's.
+            # The reading ended early, and another replica will own these symbols.
             await asyncio.Event().wait()
-        return reading
+        return tail
 
-    def _read_on(self, keys: Collection[log_tail.Key], since: Mapping[int, int]) -> list[log_tail.Stored]:
-        return log_tail.read_on(self._settings, keys, since)
+    def _read_since(
+        self, keys: Collection[log_tail.InstrumentKey], since: Mapping[int, int]
+    ) -> list[log_tail.LoggedTrade]:
+        return log_tail.read_since(self._settings, keys, since)
 
-    async def _select(self) -> None:
+    async def _select_at_start(self) -> None:
         settings = self._settings
         found = {}
         for market_type in settings.market_types:
-            found[market_type] = await self._insist(lambda name=market_type: self._choose(name), EXCHANGE)  # type: ignore[misc]
+            found[market_type] = await self._retry(lambda name=market_type: self._select(name), EXCHANGE)  # type: ignore[misc]
         if not any(selection.listed for selection in found.values()):
             raise NothingSelectedError(settings.market_types, settings.quote)
-        self._roster.select(found)
+        self._coordinator.set_selection(found)
 
-    async def _choose(self, market_type: str) -> Selection:
+    async def _select(self, market_type: str) -> SymbolSelection:
         settings, rest = self._settings, self._rest
-        instruments = await rest.instruments(market_type, _SELECT_PATIENCE_S)
-        tickers = [] if settings.symbols else await rest.tickers(market_type, _SELECT_PATIENCE_S)
-        selection = select(settings.symbols, instruments, tickers, settings.quote, settings.top)
+        instruments = await rest.instruments(market_type, _SELECT_TIMEOUT_S)
+        tickers = [] if settings.symbols else await rest.tickers(market_type, _SELECT_TIMEOUT_S)
+        selection = select_symbols(settings.symbols, instruments, tickers, settings.quote, settings.top)
         log.info("symbols selected", extra={"market_type": market_type, "symbols": list(selection.listed)})
         for symbol in selection.unlisted:
-            what = {"market_type": market_type, "symbol": symbol}
-            log.error("a symbol named in PRODUCER_SYMBOLS does not trade there; name another", extra=what)
+            fields = {"market_type": market_type, "symbol": symbol}
+            log.error("a symbol in PRODUCER_SYMBOLS is not traded in this market; name another", extra=fields)
         return selection
 
     async def _reselect(self) -> None:
-        """Choose by turnover from time to time, all replicas at the same moments, so that they see the same."""
+        """Select by turnover at whole multiples of the interval, so that all replicas select from the same data."""
         interval_s = self._settings.reselect_s
         while True:
             if self._settings.symbols or interval_s == 0:
                 await asyncio.Event().wait()
             await asyncio.sleep(interval_s - time.time() % interval_s)
             try:
-                found = {market_type: await self._choose(market_type) for market_type in self._settings.market_types}
+                found = {market_type: await self._select(market_type) for market_type in self._settings.market_types}
             except ProducerError as error:
-                log.warning("the symbols stay as they are: %s", error)
+                log.warning("symbol selection failed; keeping the previous one: %s", error)
             else:
                 if any(selection.listed for selection in found.values()):
-                    self._roster.select(found)
+                    self._coordinator.set_selection(found)
 
-    async def _insist(self, attempt: Callable[[], Awaitable[T]], condition: str) -> T:
-        """Try until it works, saying why not: once for each new reason."""
+    async def _retry(self, attempt: Callable[[], Awaitable[T]], condition: str) -> T:
+        """Retry until the attempt succeeds; log each new reason once."""
         settings = self._settings
         backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
-        told = ""
+        last_error = ""
         while True:
             try:
                 return await attempt()
             except ProducerError as error:
-                self._status.fail(condition, str(error))
-                if str(error) != told:
-                    told = str(error)
-                    log.error("%s; trying again", error)
-            await asyncio.sleep(backoff.next_s())
+                self._readiness.fail(condition, str(error))
+                if str(error) != last_error:
+                    last_error = str(error)
+                    log.error("%s; retrying", error)
+            await asyncio.sleep(backoff.next_delay_s())
 
-    async def _watch_kafka(self) -> None:
-        is_well = True
+    async def _monitor_kafka(self) -> None:
+        is_healthy = True
         while True:
             try:
-                self._roster.deal(await asyncio.to_thread(self._publisher.check))
+                self._coordinator.set_shard_count(await asyncio.to_thread(self._writer.check_topics))
             except (KafkaUnreachableError, TopicMissingError) as error:
-                self._status.fail(KAFKA, str(error))
-                if is_well:
+                self._readiness.fail(KAFKA, str(error))
+                if is_healthy:
                     log.error("%s", error)
-                is_well = False
+                is_healthy = False
             else:
-                self._status.hold(KAFKA)
-                if not is_well:
-                    log.info("Kafka is back")
-                is_well = True
+                self._readiness.hold(KAFKA)
+                if not is_healthy:
+                    log.info("Kafka recovered")
+                is_healthy = True
             await asyncio.sleep(self._settings.kafka_check_s)
 
 
-async def _beat(status: Status) -> None:
+async def _send_heartbeats(readiness: Readiness) -> None:
     while True:
-        status.beat()
-        await asyncio.sleep(_BEAT_S)
+        readiness.beat()
+        await asyncio.sleep(_HEARTBEAT_S)

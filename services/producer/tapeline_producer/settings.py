@@ -1,4 +1,4 @@
-"""Everything that can be configured; the environment is read here and nowhere else."""
+"""Settings of the producer; the only module that reads the environment."""
 
 from typing import Annotated, Literal
 
@@ -11,93 +11,93 @@ _List = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(KafkaConnection, BaseSettings):
-    """The producer's settings, each as PRODUCER_<NAME>; those of Kafka's security: tapeline.access."""
+    """The producer's settings, each as PRODUCER_<NAME>; those of Kafka's security: tapeline.service.connection."""
 
     model_config = SettingsConfigDict(env_prefix="PRODUCER_", frozen=True, extra="ignore")
 
     exchange: Literal["bybit", "simulator"] = "bybit"
-    """Which exchange this is, for messages only."""
+    """Name of the exchange, for log messages only."""
     websocket_url: str = "wss://stream.bybit.com"
-    """Base of the public streams; `/v5/public/<market_type>` is added."""
+    """Base URL of the public streams; `/v5/public/<market_type>` is added."""
     rest_url: str = "https://api.bybit.com"
-    """Base of the REST interface; `/v5/market/...` is added."""
+    """Base URL of the REST API; `/v5/market/...` is added."""
     market_types: _List = names.MARKET_TYPES
-    """Markets to follow, comma separated."""
+    """Markets to subscribe, comma separated."""
     symbols: _List = ()
-    """Symbols to follow in every market_type, comma separated; empty: chosen by turnover."""
+    """Symbols to subscribe in every market_type, comma separated; empty: selected by turnover."""
     top: int = Field(default=20, ge=1, le=2000)
-    """Symbols a market_type, by turnover of 24 h, when none are named."""
+    """Symbols a market_type, by turnover of 24 h, if PRODUCER_SYMBOLS is empty."""
     quote: str = "USDT"
-    """Quote coin of the symbols chosen by turnover."""
+    """Quote coin of the symbols selected by turnover."""
     reselect_s: float = Field(default=3600.0, ge=0)
-    """How often symbols are chosen by turnover anew, at whole multiples of it in UTC; 0: never."""
+    """Interval of the selection by turnover, at whole multiples of it in UTC; 0: only at start."""
 
     group: str | None = Field(default=None, min_length=1)
-    """Consumer group whose members share the symbols; None: this process alone follows all of them."""
+    """Consumer group whose members share the symbols; None: this process subscribes all of them."""
     group_session_s: float = Field(default=6.0, gt=0)
-    """Silence after which the group takes a member for dead; brokers refuse less than 6 s unless told otherwise."""
+    """Session time-out of a group member; brokers refuse less than 6 s unless configured otherwise."""
     handover_s: float = Field(default=15.0, ge=0)
-    """Longest time that symbols given to another replica are still followed here, until that one has taken them up."""
+    """Longest time that a revoked shard stays subscribed until another replica claims it."""
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka brokers, `host:port`, comma separated."""
     topic_trades: str = names.TOPIC_TRADES
     """Topic of the trades."""
     topic_gaps: str = names.TOPIC_GAPS
-    """Topic of the holes in the feed."""
+    """Topic of the gaps."""
     topic_rejects: str = names.TOPIC_REJECTS
-    """Topic of what could not be read."""
+    """Topic of the rejects: input that could not be parsed."""
     topic_counts: str = names.TOPIC_COUNTS
-    """Topic of what was counted, by symbol and minute."""
-    topic_assignments: str = names.TOPIC_SHARDS
-    """Empty topic whose partitions are the shares that the replicas of a group deal out; without a group unused."""
+    """Topic of the counts by symbol and minute."""
+    topic_shards: str = names.TOPIC_SHARDS
+    """Empty topic whose partitions are the shards of a group; unused without a group."""
     kafka_linger_ms: int = Field(default=10, ge=0, le=1000)
-    """How long a record waits for company in a batch."""
+    """Longest wait of a record for its batch to fill."""
     kafka_queue_messages: int = Field(default=100_000, ge=1)
-    """Records inside the Kafka client; beyond them the own buffer is used."""
+    """Most records in the Kafka client's queue; further records go to the own buffer."""
     kafka_check_s: float = Field(default=5.0, gt=0)
-    """How often Kafka and its topics are looked at."""
+    """Interval of the check that Kafka and its topics exist."""
     counts_interval_s: float = Field(default=5.0, gt=0)
-    """How often what was counted is told."""
+    """Interval at which counts are published."""
     buffer_trades: int = Field(default=200_000, ge=1)
-    """Trades kept in memory beyond the Kafka client's queue; beyond them the newest are dropped and noted."""
+    """Most trades buffered beyond the Kafka client's queue; further trades are dropped and reported as a gap."""
     resume_records: int = Field(default=100_000, ge=1)
-    """Records read at start from the end of each partition, to know what is there already."""
+    """Most records read from the end of each partition before a symbol is subscribed."""
 
     dedupe_ids: int = Field(default=3_000, ge=1_100)
-    """Trade ids remembered a symbol; above the 1,000 of the largest back-fill."""
-    hold_s: float = Field(default=5.0, gt=0)
-    """Longest wait for a back-fill while a symbol's new trades are held."""
-    hold_trades: int = Field(default=10_000, ge=1)
-    """Most trades held a symbol during a back-fill."""
-    settle_s: float = Field(default=0.2, ge=0)
-    """Pause between subscription and back-fill: REST may lag behind the stream."""
+    """Trade ids kept a symbol for deduplication; above the 1,000 of the largest back-fill."""
+    backfill_timeout_s: float = Field(default=5.0, gt=0)
+    """Time-out of a back-fill, during which a symbol's new trades are buffered."""
+    backfill_buffer_trades: int = Field(default=10_000, ge=1)
+    """Most trades buffered a symbol during a back-fill."""
+    backfill_delay_s: float = Field(default=0.2, ge=0)
+    """Delay between subscription and back-fill: REST may lag behind the stream."""
     rest_concurrency: int = Field(default=10, ge=1)
-    """REST requests at one time."""
+    """Most concurrent REST requests."""
     rest_requests_per_5s: int = Field(default=300, ge=1, le=550)
-    """REST requests in any 5 s; the exchange bans at 600."""
+    """Most REST requests in any 5 s; the exchange bans at 600."""
 
     ping_s: float = Field(default=20.0, gt=0)
-    """Interval of the JSON ping that the exchange asks for."""
+    """Interval of the JSON ping that the exchange requires."""
     ack_s: float = Field(default=10.0, gt=0)
-    """How long an answer to a subscribe request may take."""
+    """Time-out of the acknowledgement of a subscribe request."""
     refused_retry_s: float = Field(default=60.0, gt=0)
-    """How often a refused topic is tried again, in case it is listed later."""
+    """Retry interval of a refused topic, which may be listed later."""
     data_silence_s: float = Field(default=30.0, gt=0)
-    """Shortest silence of a connection that counts as a stall; quiet connections get more."""
+    """Shortest time without a trade that counts as a stall; slow connections get more."""
     reconnect_min_s: float = Field(default=1.0, gt=0)
-    """Shortest pause before connecting again; the exchange allows 500 connections in 5 minutes."""
+    """Shortest delay before a reconnect; the exchange allows 500 connections in 5 minutes."""
     reconnect_max_s: float = Field(default=30.0, gt=0)
-    """Longest pause before connecting again."""
+    """Longest delay before a reconnect."""
     max_frame_bytes: int = Field(default=4 * 2**20, ge=2**20)
-    """Largest frame read; the exchange's own are below 200 kB."""
+    """Largest accepted frame; those of the exchange are below 200 kB."""
 
     health_host: str = "127.0.0.1"
-    """Address of /health/live, /health/ready and /metrics."""
+    """Bind address of /health/live, /health/ready and /metrics."""
     health_port: int = Field(default=8081, ge=0, le=65535)
-    """Port of the same."""
+    """Port of /health/live, /health/ready and /metrics."""
     log_level: str = "INFO"
-    """Least level of the log lines written."""
+    """Lowest level of the log messages written."""
 
     @field_validator("market_types", "symbols", mode="before")
     @classmethod

@@ -1,7 +1,8 @@
-"""One connection to the exchange: connect, subscribe, read, watch, connect again.
+"""Runs one WebSocket connection to the exchange: connect, subscribe, read, detect stalls, reconnect.
 
-Not here: what frames mean (bybit.py), what was missed (continuity.py), when to lose patience (rhythm.py).
-To follow another exchange: this loop stays, bybit.py and subscription.py change.
+Not here: the format of the frames (exchange/bybit/messages.py), missing trades (gaps/gap_detector.py), time-outs
+(stall_detector.py).
+To add another exchange: this loop stays, messages.py and subscriptions.py change.
 Source: https://bybit-exchange.github.io/docs/v5/ws/connect
 """
 
@@ -15,47 +16,47 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from tapeline_producer.connection.stall_detector import HEALTHY_S, Backoff, Silence
+from tapeline_producer.connection.stall_detector import HEALTHY_S, Backoff, StallDetector
 from tapeline_producer.connection.subscriptions import Subscriptions
 from tapeline_producer.errors import ProducerError, StalledError
 from tapeline_producer.exchange.bybit import messages
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.pipeline import Intake
-from tapeline_producer.readiness import Status
+from tapeline_producer.pipeline import TradePipeline
+from tapeline_producer.readiness import Readiness
 from tapeline_producer.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_TEND_S: Final = 0.25
+_MAINTENANCE_S: Final = 0.25
 _OPEN_S: Final = 10.0
 _CLOSE_S: Final = 1.0
 # The library's default of 16 frames is full within milliseconds of a burst.
 _FRAMES_QUEUED: Final = 1024
-_COME_BACK_LATER: Final = frozenset({403, 429})
+_BLOCKED_STATUS: Final = frozenset({403, 429})
 
 
-class Feed:
-    """One connection of one market_type, for as long as the process lives."""
+class StreamConnection:
+    """One connection of one market_type, reconnected for as long as the process lives."""
 
     def __init__(
         self,
         name: str,
         market_type: str,
         settings: Settings,
-        intake: Intake,
-        status: Status,
+        pipeline: TradePipeline,
+        readiness: Readiness,
         metrics: Metrics,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Prepare; `run` connects. There is nothing to follow before `add`.
+        """Prepare without a symbol; `run` connects.
 
         Args:
-            name: for messages and readiness, unique.
+            name: unique name, for log messages and readiness.
             market_type: market, the last part of the URL.
             settings: URL, intervals and limits.
-            intake: takes what is read.
-            status: told whether all is well.
-            metrics: what is counted.
+            pipeline: receives the trades and breaks.
+            readiness: receives the state of this connection.
+            metrics: counts the reconnects.
             clock_ms: our clock, ms UTC.
         """
         self.name = name
@@ -63,52 +64,52 @@ class Feed:
         self._subscriptions = Subscriptions(market_type, settings.ack_s, settings.refused_retry_s)
         self._is_open = False
         self._settings = settings
-        self._intake = intake
-        self._status = status
+        self._pipeline = pipeline
+        self._readiness = readiness
         self._metrics = metrics
         self._clock_ms = clock_ms
         self._url = f"{settings.websocket_url}/v5/public/{market_type}"
-        self._silence = Silence(settings.data_silence_s)
+        self._stalls = StallDetector(settings.data_silence_s)
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
-        self._first_data_at: float | None = None
+        self._first_message_at: float | None = None
         self._reason = "restart"
-        status.expect(name, market_type)
+        readiness.add_connection(name, market_type)
 
     @property
     def symbols(self) -> frozenset[str]:
-        """What this connection follows."""
+        """The symbols of this connection."""
         return self._subscriptions.symbols
 
     def add(self, symbols: Collection[str], unlisted: Mapping[str, str]) -> None:
-        """Follow more symbols; `unlisted` ones, with the reason, are tried later."""
+        """Subscribe more symbols; `unlisted` ones, with the reason, are tried later."""
         self._subscriptions.add(symbols, unlisted, time.monotonic())
         if self._is_open:
-            self._intake.opened(self._market_type, frozenset(symbols).union(unlisted), "restart")
-            self._report()
+            self._pipeline.on_connected(self._market_type, frozenset(symbols).union(unlisted), "restart")
+            self._report_state()
 
     def remove(self, symbols: Collection[str]) -> None:
-        """Follow these symbols no more; what still comes of them is passed over."""
+        """Unsubscribe symbols; their trades that still arrive are ignored."""
         self._subscriptions.remove(symbols)
-        # The rate so far is that of other symbols: what is left may be quieter without being stalled.
-        self._silence = Silence(self._settings.data_silence_s)
-        self._silence.opened(time.monotonic())
+        # The rate so far includes the removed symbols: the remaining ones may be quieter without a stall.
+        self._stalls = StallDetector(self._settings.data_silence_s)
+        self._stalls.start_connection(time.monotonic())
         if self._is_open:
-            self._report()
+            self._report_state()
 
-    def is_answered(self, symbol: str) -> bool:
-        """Return whether the exchange has said yes or no to a symbol, and still would."""
-        return self._subscriptions.is_answered(symbol)
+    def is_acknowledged(self, symbol: str) -> bool:
+        """Return whether the exchange has acknowledged or refused a symbol on the current connection."""
+        return self._subscriptions.is_acknowledged(symbol)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         while True:
-            pause_s = await self._connect_once()
+            delay_s = await self._connect_once()
             self._metrics.reconnects.labels(self._market_type).inc()
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(delay_s)
 
     async def _connect_once(self) -> float:
-        """Run one connection to its end and return the pause before the next."""
-        ended, is_refused, self._first_data_at = "", False, None
+        """Run one connection to its end and return the delay before the next."""
+        reason, is_blocked, self._first_message_at = "", False, None
         try:
             async with connect(
                 self._url,
@@ -119,107 +120,108 @@ class Feed:
                 max_size=self._settings.max_frame_bytes,
                 max_queue=_FRAMES_QUEUED,
             ) as socket, asyncio.TaskGroup() as group:  # fmt: skip
-                self._opened()
-                group.create_task(self._tend(socket))
+                self._on_open()
+                group.create_task(self._maintain(socket))
                 group.create_task(self._read(socket))
         except* InvalidStatus as errors:
-            refusal = next(_leaves(errors))
-            status = refusal.response.status_code if isinstance(refusal, InvalidStatus) else 0
-            is_refused = status in _COME_BACK_LATER
-            ended = f"HTTP {status} at the handshake" + (
-                ": a blocked region or too many connections; trying again slowly" if is_refused else ""
+            invalid = next(_leaf_errors(errors))
+            status = invalid.response.status_code if isinstance(invalid, InvalidStatus) else 0
+            is_blocked = status in _BLOCKED_STATUS
+            reason = f"HTTP {status} at the handshake" + (
+                ": a blocked region or too many connections; retrying after the longest delay" if is_blocked else ""
             )
         except* (OSError, TimeoutError, WebSocketException, ProducerError) as errors:
-            error = next(_leaves(errors))
+            error = next(_leaf_errors(errors))
             if isinstance(error, StalledError):
                 self._reason = "stall"
-            ended = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
         self._is_open = False
-        self._subscriptions.closed()
-        pause_s = self._backoff.longest_s() if is_refused else self._backoff.next_s()
-        self._status.report(self.name, f"{self._url} is not connected: {ended}", self._subscriptions.refused)
-        what = {"url": self._url, "reason": ended, "retry_in_s": round(pause_s, 2)}
-        log.warning("the connection ended", extra=what)
-        return pause_s
+        self._subscriptions.on_close()
+        delay_s = self._backoff.max_delay_s() if is_blocked else self._backoff.next_delay_s()
+        state = f"{self._url} is not connected: {reason}"
+        self._readiness.report_connection(self.name, state, self._subscriptions.refused)
+        fields = {"url": self._url, "reason": reason, "retry_in_s": round(delay_s, 2)}
+        log.warning("disconnected; reconnecting", extra=fields)
+        return delay_s
 
-    def _opened(self) -> None:
+    def _on_open(self) -> None:
         now = time.monotonic()
-        self._subscriptions.opened(now)
+        self._subscriptions.on_open(now)
         self._is_open = True
-        self._silence.opened(now)
-        self._intake.opened(self._market_type, self._subscriptions.symbols, self._reason)
+        self._stalls.start_connection(now)
+        self._pipeline.on_connected(self._market_type, self._subscriptions.symbols, self._reason)
         self._reason = "reconnect"
         log.info("connected", extra={"url": self._url, "symbols": len(self._subscriptions.symbols)})
-        self._report()
+        self._report_state()
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             frame = await socket.recv(decode=False)
-            message = messages.read(frame, self._market_type, self._subscriptions.readable, self._clock_ms())
-            if isinstance(message, messages.Trades):
-                self._take(message)
+            message = messages.parse_frame(frame, self._market_type, self._subscriptions.expected, self._clock_ms())
+            if isinstance(message, messages.TradeBatch):
+                self._handle_trades(message)
             elif isinstance(message, messages.Ack):
-                self._answered(message)
-                await self._ask(socket)
-            elif isinstance(message, messages.Unreadable):
-                self._intake.unreadable(self._market_type, message)
+                self._handle_ack(message)
+                await self._send_requests(socket)
+            elif isinstance(message, messages.ParseFailure):
+                self._pipeline.on_parse_failure(self._market_type, message)
 
-    def _take(self, frame: messages.Trades) -> None:
+    def _handle_trades(self, frame: messages.TradeBatch) -> None:
         if not frame.trades:
-            for unreadable in frame.rejects:
-                self._intake.unreadable(self._market_type, unreadable)
+            for failure in frame.rejects:
+                self._pipeline.on_parse_failure(self._market_type, failure)
             return
-        self._heard()
+        self._record_message()
         symbol = frame.trades[0].symbol
-        if self._subscriptions.is_followed(symbol):
-            self._intake.trades(self._market_type, symbol, frame)
+        if self._subscriptions.is_wanted(symbol):
+            self._pipeline.on_trades(self._market_type, symbol, frame)
 
-    def _heard(self) -> None:
+    def _record_message(self) -> None:
         now = time.monotonic()
-        self._silence.heard(now)
-        if self._first_data_at is None:
-            self._first_data_at = now
-        elif now - self._first_data_at > HEALTHY_S:
-            self._backoff.succeeded()
+        self._stalls.record_message(now)
+        if self._first_message_at is None:
+            self._first_message_at = now
+        elif now - self._first_message_at > HEALTHY_S:
+            self._backoff.reset()
 
-    def _answered(self, ack: messages.Ack) -> None:
-        confirmed, refused = self._subscriptions.answered(ack, time.monotonic())
+    def _handle_ack(self, ack: messages.Ack) -> None:
+        confirmed, refused = self._subscriptions.on_ack(ack, time.monotonic())
         for symbol in confirmed:
-            self._intake.subscribed(self._market_type, symbol)
+            self._pipeline.on_subscribed(self._market_type, symbol)
         for symbol, reason in refused.items():
-            what = {"market_type": self._market_type, "symbol": symbol, "reason": reason}
-            log.error("the exchange refuses a topic; it is asked for again from time to time", extra=what)
-        self._report()
+            fields = {"market_type": self._market_type, "symbol": symbol, "reason": reason}
+            log.error("the exchange refuses a topic; retrying periodically", extra=fields)
+        self._report_state()
 
-    def _report(self) -> None:
-        waiting = self._subscriptions.waiting
-        reason = f"no answer yet for {', '.join(waiting[:5])} ({len(waiting)} topics)" if waiting else None
-        self._status.report(self.name, reason, self._subscriptions.refused)
+    def _report_state(self) -> None:
+        topics = self._subscriptions.unacknowledged
+        reason = f"no acknowledgement yet for {', '.join(topics[:5])} ({len(topics)} topics)" if topics else None
+        self._readiness.report_connection(self.name, reason, self._subscriptions.refused)
 
-    async def _ask(self, socket: ClientConnection) -> None:
-        for request in self._subscriptions.due(time.monotonic()):
-            await socket.send(messages.request(request.operation, request.req_id, request.topics))
+    async def _send_requests(self, socket: ClientConnection) -> None:
+        for request in self._subscriptions.due_requests(time.monotonic()):
+            await socket.send(messages.encode_request(request.operation, request.req_id, request.topics))
 
-    async def _tend(self, socket: ClientConnection) -> None:
-        """Subscribe, ping, and raise when data stops."""
+    async def _maintain(self, socket: ClientConnection) -> None:
+        """Send requests and pings, and raise on a stall."""
         pinged_at = time.monotonic()
         while True:
-            await self._ask(socket)
+            await self._send_requests(socket)
             now = time.monotonic()
             if now - pinged_at >= self._settings.ping_s:
                 pinged_at = now
                 await socket.send(messages.PING)
-            silence_s, limit_s = self._silence.silence_s(now), self._silence.limit_s(now)
-            if silence_s > limit_s:
-                self._silence.stalled()
-                raise StalledError(silence_s, limit_s)
-            await asyncio.sleep(_TEND_S)
+            silence_s, timeout_s = self._stalls.silence_s(now), self._stalls.timeout_s(now)
+            if silence_s > timeout_s:
+                self._stalls.record_stall()
+                raise StalledError(silence_s, timeout_s)
+            await asyncio.sleep(_MAINTENANCE_S)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Yield the single errors of a group of groups."""
+def _leaf_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the single errors of nested groups."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
+            yield from _leaf_errors(error)
         else:
             yield error

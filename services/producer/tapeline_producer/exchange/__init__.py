@@ -1,1 +1,1 @@
-"""What is asked of an exchange, and which of its symbols are followed."""
+"""Exchange adapters, and the selection of symbols."""

@@ -1,7 +1,7 @@
-"""Which symbols to follow: the named ones, or those with the highest turnover.
+"""Selects the symbols to subscribe: the named ones, or those with the highest turnover.
 
-Pure: rest.py fetches, this chooses.
-To select by something else: change `_by_turnover`; turnover24h is in the quote coin on spot and linear.
+Pure: bybit/rest.py fetches the input.
+To rank by another criterion: change `_by_turnover`; turnover24h is in the quote coin on spot and linear.
 Source: https://bybit-exchange.github.io/docs/v5/market/tickers and .../market/instrument
 """
 
@@ -13,48 +13,48 @@ import msgspec
 
 
 class Instrument(msgspec.Struct, rename="camel"):
-    """One line of `instruments-info`."""
+    """One item of `instruments-info`."""
 
     symbol: str
     quote_coin: str = ""
-    status: str = ""
+    readiness: str = ""
 
 
 class Ticker(msgspec.Struct):
-    """One line of `tickers`; the exchange sends the number as text."""
+    """One item of `tickers`; the exchange sends the number as text."""
 
     symbol: str
     turnover24h: str = "0"
 
 
-class Selection(NamedTuple):
-    """What to follow in one market_type; `unlisted` were named and do not trade there now."""
+class SymbolSelection(NamedTuple):
+    """The selected symbols of one market_type; `unlisted` were named and are not traded there now."""
 
     listed: tuple[str, ...]
     unlisted: tuple[str, ...]
 
 
-def select(
+def select_symbols(
     named: Iterable[str], instruments: Iterable[Instrument], tickers: Iterable[Ticker], quote: str, top: int
-) -> Selection:
-    """Return the symbols of one market_type, the busiest first.
+) -> SymbolSelection:
+    """Return the symbols of one market_type, by descending turnover.
 
     Args:
-        named: symbols asked for by name; if there are any, turnover plays no part.
-        instruments: what the market_type lists.
-        tickers: the last 24 h of the market_type; unused where symbols are named.
-        quote: quote coin that symbols chosen by turnover must have.
-        top: how many to choose by turnover.
+        named: symbols requested by name; if there are any, turnover is ignored.
+        instruments: instruments of the market_type.
+        tickers: 24 h tickers of the market_type; unused if symbols are named.
+        quote: quote coin of symbols selected by turnover.
+        top: number of symbols to select by turnover.
     """
-    trading = {item.symbol: item for item in instruments if item.status == "Trading"}
+    trading = {item.symbol: item for item in instruments if item.readiness == "Trading"}
     wanted = tuple(named)
     if wanted:
-        return Selection(
+        return SymbolSelection(
             tuple(symbol for symbol in wanted if symbol in trading),
             tuple(symbol for symbol in wanted if symbol not in trading),
         )
     quoted = {symbol for symbol, item in trading.items() if item.quote_coin == quote}
-    return Selection(_by_turnover(quoted, tickers)[:top], ())
+    return SymbolSelection(_by_turnover(quoted, tickers)[:top], ())
 
 
 def _by_turnover(symbols: set[str], tickers: Iterable[Ticker]) -> tuple[str, ...]:

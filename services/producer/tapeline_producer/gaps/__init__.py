@@ -1,1 +1,1 @@
-"""Gap detection, and reading the log to learn what Kafka holds already."""
+"""Gap detection, and reading the log to learn which trades Kafka already holds."""

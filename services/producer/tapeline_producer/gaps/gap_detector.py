@@ -1,8 +1,8 @@
-"""One symbol's history: what was seen last, what is new, and whether anything is missing in between.
+"""Detects gaps: tracks each symbol's last trade, duplicates, order and missing trades.
 
-Pure: time comes in as an argument; intake.py asks REST, publish.py writes Kafka.
-After a break the new trades are held until REST was asked; what REST proves is released without a gap.
-To change what counts as proof: `is_proven` and `overlaps`.
+Pure: time is an argument; pipeline.py requests the back-fill, trade_writer.py writes to Kafka.
+After a break new trades are buffered until REST responds; what REST proves is released without a gap.
+To change what counts as proof: `proves_continuity` and `overlaps_log`.
 """
 
 from collections import OrderedDict, deque
@@ -12,151 +12,151 @@ from typing import Final, NamedTuple
 from tapeline import names
 from tapeline.records.gap import Gap
 
-from tapeline_producer.exchange.bybit.messages import Trade, Trades
+from tapeline_producer.exchange.bybit.messages import Trade, TradeBatch
 
-Key = tuple[int, int]
-# (traded_at, sequence) pairs whose trades are still counted: frames of one taker order come close together.
-_PLACES_REMEMBERED: Final = 256
+OrderKey = tuple[int, int]
+# (traded_at, sequence) pairs whose frame index is still counted: frames of one taker order arrive close together.
+_ORDER_KEYS_KEPT: Final = 256
 
 
-class Seen(NamedTuple):
-    """The newest trade known of a symbol."""
+class LastTrade(NamedTuple):
+    """The newest known trade of a symbol."""
 
     trade_id: str
-    key: Key
+    key: OrderKey
 
 
 class Released(NamedTuple):
-    """What goes on to Kafka, in order; a gap stands for a hole before one of the trades."""
+    """Trades and gaps for Kafka, in order; each gap ends at one of the trades."""
 
     trades: list[Trade]
     gaps: list[Gap]
     duplicates: list[Trade]
 
 
-def key_of(traded_at: int, sequence: int | None) -> Key:
-    """Return the part of a trade's order that the exchange gives."""
+def order_key(traded_at: int, sequence: int | None) -> OrderKey:
+    """Return the part of a trade's order that the exchange defines."""
     return traded_at, -1 if sequence is None else sequence
 
 
-class History:
-    """The trades of one symbol, without duplicates, numbered, and with their holes known."""
+class SequenceTracker:
+    """Removes duplicates from one symbol's trades, numbers them and reports gaps."""
 
-    def __init__(self, market_type: str, symbol: str, window: int, hold_limit: int) -> None:
-        """Start with nothing known.
+    def __init__(self, market_type: str, symbol: str, window: int, buffer_limit: int) -> None:
+        """Start without a known trade.
 
         Args:
             market_type: market.
             symbol: symbol.
-            window: trade ids remembered.
-            hold_limit: most trades held during a back-fill.
+            window: number of trade ids kept.
+            buffer_limit: most trades buffered during a back-fill.
         """
         self.market_type = market_type
         self.symbol = symbol
-        self.last: Seen | None = None
-        self.unknown_since: int | None = None
-        """Time, ms UTC, from which nothing is known of a symbol that may have traded before."""
+        self.last: LastTrade | None = None
+        self.unknown_since_ms: int | None = None
+        """Time, ms UTC, from which the trades are unknown of a symbol that may have traded before."""
         self.generation = 0
-        """Counts the breaks: an answer that was asked for before the latest break proves nothing."""
-        self.asked = False
-        """Whether REST was asked since the latest break."""
+        """Number of breaks: a back-fill that was requested before the latest break proves nothing."""
+        self.backfill_requested = False
+        """Whether a back-fill was requested since the latest break."""
         self._window = window
-        self._hold_limit = hold_limit
-        self._ids: set[str] = set()
-        self._order: deque[tuple[str, Key]] = deque()
-        self._floor: Key | None = None
-        self._places: OrderedDict[Key, int] = OrderedDict()
+        self._buffer_limit = buffer_limit
+        self._known_ids: set[str] = set()
+        self._id_window: deque[tuple[str, OrderKey]] = deque()
+        self._known_from: OrderKey | None = None
+        self._next_frame_indexes: OrderedDict[OrderKey, int] = OrderedDict()
         self._segments: list[list[Trade]] = []
         self._reason = ""
-        self._owed = False
+        self._gap_pending = False
 
     @property
-    def holding(self) -> bool:
-        """Whether new trades wait for a back-fill."""
+    def is_paused(self) -> bool:
+        """Whether new trades are buffered until a back-fill ends."""
         return bool(self._segments)
 
-    def remember(self, trade_id: str, key: Key, frame_index: int) -> None:
-        """Note a trade that is in Kafka already; call in the order of the topic."""
-        if trade_id not in self._ids:
-            self._note(trade_id, key, frame_index)
+    def record_logged(self, trade_id: str, key: OrderKey, frame_index: int) -> None:
+        """Record a trade that Kafka already holds; call in the order of the topic."""
+        if trade_id not in self._known_ids:
+            self._record(trade_id, key, frame_index)
 
-    def hold(self, reason: str) -> None:
-        """Note a break of the connection: trades from here on wait for a back-fill.
+    def pause(self, reason: str) -> None:
+        """Record a break of the connection: trades are buffered from here on.
 
         Args:
             reason: `reconnect`, `restart` or `stall`, for the gap that may follow.
         """
-        if self.last is None and self.unknown_since is None:
+        if self.last is None and self.unknown_since_ms is None:
             return
         self.generation += 1
-        self.asked = False
-        self._owed = False
+        self.backfill_requested = False
+        self._gap_pending = False
         self._reason = reason
         self._segments.append([])
 
-    def take(self, trades: Sequence[Trade], now_ms: int) -> Released:
-        """Take trades of the stream and return those that go on now."""
+    def accept(self, trades: Sequence[Trade], now_ms: int) -> Released:
+        """Take trades of the stream and return those that are released now."""
         if not self._segments:
             out = Released([], [], [])
-            out.duplicates.extend(trade for trade in trades if not self._accept(trade, out, now_ms))
+            out.duplicates.extend(trade for trade in trades if not self._emit(trade, out, now_ms))
             return out
-        fresh = [trade for trade in trades if trade.trade_id not in self._ids]
-        duplicates = [trade for trade in trades if trade.trade_id in self._ids]
+        fresh = [trade for trade in trades if trade.trade_id not in self._known_ids]
+        duplicates = [trade for trade in trades if trade.trade_id in self._known_ids]
         self._segments[-1].extend(fresh)
-        if sum(map(len, self._segments)) > self._hold_limit:
-            out = self.give_up(now_ms)
+        if sum(map(len, self._segments)) > self._buffer_limit:
+            out = self.abandon(now_ms)
             return out._replace(duplicates=out.duplicates + duplicates)
         return Released([], [], duplicates)
 
-    def merge(self, answer: Trades, limit: int, now_ms: int) -> Released:
-        """End the hold with what REST gave back.
+    def resolve(self, backfill: TradeBatch, limit: int, now_ms: int) -> Released:
+        """End the pause with the trades of a back-fill.
 
         Args:
-            answer: the trades REST knows, oldest first.
-            limit: how many it would have given at most.
+            backfill: trades of the REST response, oldest first.
+            limit: most trades that the request could return.
             now_ms: for a gap, ms UTC.
         """
         out = Released([], [], [])
         segments, self._segments = self._segments, []
-        while len(segments) > 1 and not self.is_proven(answer, limit):
-            self._release_after_hole(segments.pop(0), out, now_ms)
-        held = [trade for segment in segments for trade in segment]
-        together = _interleave(list(self._missed(answer)), held)
-        self._owed = not self.is_proven(answer, limit)
-        out.duplicates.extend(trade for trade in together if not self._accept(trade, out, now_ms))
-        return _with_backfilled(out)
+        while len(segments) > 1 and not self.proves_continuity(backfill, limit):
+            self._release_after_gap(segments.pop(0), out, now_ms)
+        buffered = [trade for segment in segments for trade in segment]
+        merged = _interleave(list(self._missed_trades(backfill)), buffered)
+        self._gap_pending = not self.proves_continuity(backfill, limit)
+        out.duplicates.extend(trade for trade in merged if not self._emit(trade, out, now_ms))
+        return _with_backfill_count(out)
 
-    def give_up(self, now_ms: int) -> Released:
-        """End the hold without an answer: a gap to the first trade held, or to the next one that comes."""
+    def abandon(self, now_ms: int) -> Released:
+        """End the pause without a back-fill: a gap to the first buffered trade, or to the next trade that comes."""
         out = Released([], [], [])
         segments, self._segments = self._segments, []
         self.generation += 1
         for segment in segments:
-            self._release_after_hole(segment, out, now_ms)
+            self._release_after_gap(segment, out, now_ms)
         return out
 
-    def _release_after_hole(self, segment: list[Trade], out: Released, now_ms: int) -> None:
-        self._owed = True
+    def _release_after_gap(self, segment: list[Trade], out: Released, now_ms: int) -> None:
+        self._gap_pending = True
         for trade in segment:
-            self._accept(trade, out, now_ms)
+            self._emit(trade, out, now_ms)
 
-    def _accept(self, trade: Trade, out: Released, now_ms: int) -> bool:
-        """Number a trade and let it out, unless it is known."""
-        if trade.trade_id in self._ids:
+    def _emit(self, trade: Trade, out: Released, now_ms: int) -> bool:
+        """Number a trade and release it; False if it is a duplicate."""
+        if trade.trade_id in self._known_ids:
             return False
-        key = key_of(trade.traded_at, trade.sequence)
-        if self._owed and (self.last is None or key >= self.last.key):
-            self._owed = False
+        key = order_key(trade.traded_at, trade.sequence)
+        if self._gap_pending and (self.last is None or key >= self.last.key):
+            self._gap_pending = False
             gap = self._gap(trade, now_ms)
             if gap is not None:
                 out.gaps.append(gap)
-        trade.frame_index = self._places.get(key, 0)
-        self._note(trade.trade_id, key, trade.frame_index)
+        trade.frame_index = self._next_frame_indexes.get(key, 0)
+        self._record(trade.trade_id, key, trade.frame_index)
         out.trades.append(trade)
         return True
 
     def _gap(self, trade: Trade, now_ms: int) -> Gap | None:
-        start = self.last.key[0] if self.last else self.unknown_since
+        start = self.last.key[0] if self.last else self.unknown_since_ms
         if start is None:
             return None
         return Gap.model_validate(
@@ -174,116 +174,118 @@ class History:
             }
         )
 
-    def _note(self, trade_id: str, key: Key, frame_index: int) -> None:
-        self._ids.add(trade_id)
-        self._order.append((trade_id, key))
-        if self._floor is None:
-            self._floor = key
-        if len(self._order) > self._window:
-            forgotten, old_key = self._order.popleft()
-            self._ids.discard(forgotten)
-            self._floor = max(self._floor, old_key)
-        places = self._places
-        places[key] = max(places.get(key, 0), frame_index + 1)
-        if len(places) > _PLACES_REMEMBERED:
-            places.popitem(last=False)
+    def _record(self, trade_id: str, key: OrderKey, frame_index: int) -> None:
+        self._known_ids.add(trade_id)
+        self._id_window.append((trade_id, key))
+        if self._known_from is None:
+            self._known_from = key
+        if len(self._id_window) > self._window:
+            evicted_id, evicted_key = self._id_window.popleft()
+            self._known_ids.discard(evicted_id)
+            self._known_from = max(self._known_from, evicted_key)
+        indexes = self._next_frame_indexes
+        indexes[key] = max(indexes.get(key, 0), frame_index + 1)
+        if len(indexes) > _ORDER_KEYS_KEPT:
+            indexes.popitem(last=False)
         if self.last is None or key >= self.last.key:
-            self.last = Seen(trade_id, key)
+            self.last = LastTrade(trade_id, key)
 
     @property
-    def overlaps(self) -> bool:
-        """Whether a trade held since the only break is known already: another replica wrote all before it."""
-        return len(self._segments) == 1 and any(trade.trade_id in self._ids for trade in self._segments[0])
+    def overlaps_log(self) -> bool:
+        """Whether a trade buffered since the only break is in the log: another replica wrote all trades before it."""
+        return len(self._segments) == 1 and any(trade.trade_id in self._known_ids for trade in self._segments[0])
 
-    def is_proven(self, answer: Trades, limit: int) -> bool:
-        """Return whether the answer proves that it holds every trade since the last one seen.
+    def proves_continuity(self, backfill: TradeBatch, limit: int) -> bool:
+        """Return whether a back-fill provably contains every trade since the last known one.
 
         Args:
-            answer: the trades REST knows, oldest first.
-            limit: how many it would have given at most.
+            backfill: trades of the REST response, oldest first.
+            limit: most trades that the request could return.
         """
-        if answer.offered < limit:
+        if backfill.item_count < limit:
             return True
         if self.last is None:
-            since = self.unknown_since
-            return since is None or any(trade.traded_at < since for trade in answer.trades)
+            since = self.unknown_since_ms
+            return since is None or any(trade.traded_at < since for trade in backfill.trades)
         last_id, last_key = self.last
         return any(
-            trade.trade_id == last_id or key_of(trade.traded_at, trade.sequence) < last_key for trade in answer.trades
+            trade.trade_id == last_id or order_key(trade.traded_at, trade.sequence) < last_key
+            for trade in backfill.trades
         )
 
-    def _missed(self, answer: Trades) -> Iterator[Trade]:
-        """Yield the trades of the answer that should have come and did not, oldest first.
+    def _missed_trades(self, backfill: TradeBatch) -> Iterator[Trade]:
+        """Yield the trades of a back-fill that the stream did not deliver, oldest first.
 
-        That is what follows the last one seen, and holes further back that the known ids show.
+        These are the trades after the last known one, and earlier trades that are missing among the known ids.
         """
-        known_since = (self.unknown_since or 0, -2) if self._floor is None else self._floor
-        ids = [trade.trade_id for trade in answer.trades]
-        follows = ids.index(self.last.trade_id) if self.last and self.last.trade_id in ids else -1
-        for place, trade in enumerate(answer.trades):
-            key = key_of(trade.traded_at, trade.sequence)
-            is_after = place > follows if follows >= 0 else self.last is None or key >= self.last.key
-            if trade.trade_id not in self._ids and (key > known_since or (is_after and self.last is not None)):
+        known_from = (self.unknown_since_ms or 0, -2) if self._known_from is None else self._known_from
+        ids = [trade.trade_id for trade in backfill.trades]
+        last_index = ids.index(self.last.trade_id) if self.last and self.last.trade_id in ids else -1
+        for index, trade in enumerate(backfill.trades):
+            key = order_key(trade.traded_at, trade.sequence)
+            is_after = index > last_index if last_index >= 0 else self.last is None or key >= self.last.key
+            if trade.trade_id not in self._known_ids and (key > known_from or (is_after and self.last is not None)):
                 yield trade
 
 
-class Histories:
-    """The histories of all symbols."""
+class SequenceTrackers:
+    """The trackers of all symbols."""
 
-    def __init__(self, window: int, hold_limit: int) -> None:
-        """Start with none; see History for the arguments."""
+    def __init__(self, window: int, buffer_limit: int) -> None:
+        """Start without a tracker; see SequenceTracker for the arguments."""
         self._window = window
-        self._hold_limit = hold_limit
-        self._all: dict[tuple[str, str], History] = {}
-        self.unknown_since: int | None = None
-        """Given to every symbol that is not known yet: the log was too long to be read whole."""
+        self._buffer_limit = buffer_limit
+        self._trackers: dict[tuple[str, str], SequenceTracker] = {}
+        self.unknown_since_ms: int | None = None
+        """Initial value for new trackers: the log was too long to be read from its beginning."""
 
-    def of(self, market_type: str, symbol: str) -> History:
-        """Return the history of a symbol, a new one if there is none."""
-        history = self._all.get((market_type, symbol))
-        if history is None:
-            history = History(market_type, symbol, self._window, self._hold_limit)
-            history.unknown_since = self.unknown_since
-            self._all[market_type, symbol] = history
-        return history
+    def get_or_create(self, market_type: str, symbol: str) -> SequenceTracker:
+        """Return the tracker of a symbol, a new one if there is none."""
+        tracker = self._trackers.get((market_type, symbol))
+        if tracker is None:
+            tracker = SequenceTracker(market_type, symbol, self._window, self._buffer_limit)
+            tracker.unknown_since_ms = self.unknown_since_ms
+            self._trackers[market_type, symbol] = tracker
+        return tracker
 
-    def __iter__(self) -> Iterator[History]:
-        """Yield the history of each symbol."""
-        return iter(list(self._all.values()))
+    def __iter__(self) -> Iterator[SequenceTracker]:
+        """Yield the tracker of each symbol."""
+        return iter(list(self._trackers.values()))
 
-    def adopt(self, others: Iterable[History]) -> None:
-        """Take histories in, in place of what is known of their symbols."""
-        self._all.update(((history.market_type, history.symbol), history) for history in others)
+    def replace(self, trackers: Iterable[SequenceTracker]) -> None:
+        """Insert trackers, replacing those of the same symbols."""
+        self._trackers.update(((tracker.market_type, tracker.symbol), tracker) for tracker in trackers)
 
-    def forget(self, market_type: str, symbol: str) -> History | None:
-        """Drop the history of a symbol and return it; None if there is none."""
-        return self._all.pop((market_type, symbol), None)
+    def remove(self, market_type: str, symbol: str) -> SequenceTracker | None:
+        """Remove the tracker of a symbol and return it; None if there is none."""
+        return self._trackers.pop((market_type, symbol), None)
 
 
-def _interleave(missed: list[Trade], held: list[Trade]) -> list[Trade]:
-    """Return both without repeats, each in its own order; of a trade in both, ours.
+def _interleave(missed: list[Trade], buffered: list[Trade]) -> list[Trade]:
+    """Merge both lists without duplicates, each in its own order; of a trade in both, keep the buffered one.
 
-    What only REST has came before the subscription, so it goes before ours of the same moment.
+    A trade that only REST has came before the subscription, so it precedes a buffered trade of the same time.
     """
-    ours = {trade.trade_id for trade in held}
-    places = {trade.trade_id: place for place, trade in enumerate(missed)}
-    together: list[Trade] = []
+    buffered_ids = {trade.trade_id for trade in buffered}
+    indexes = {trade.trade_id: index for index, trade in enumerate(missed)}
+    merged: list[Trade] = []
     done = 0
-    for trade in held:
-        key = key_of(trade.traded_at, trade.sequence)
-        until = places.get(trade.trade_id, -1)
+    for trade in buffered:
+        key = order_key(trade.traded_at, trade.sequence)
+        until = indexes.get(trade.trade_id, -1)
         while done < len(missed):
             other = missed[done]
-            is_theirs = other.trade_id not in ours
-            if done > until and not (until < 0 and is_theirs and key_of(other.traded_at, other.sequence) <= key):
+            is_missed_only = other.trade_id not in buffered_ids
+            precedes = until < 0 and is_missed_only and order_key(other.traded_at, other.sequence) <= key
+            if done > until and not precedes:
                 break
-            if is_theirs:
-                together.append(other)
+            if is_missed_only:
+                merged.append(other)
             done += 1
-        together.append(trade)
-    return together + [other for other in missed[done:] if other.trade_id not in ours]
+        merged.append(trade)
+    return merged + [other for other in missed[done:] if other.trade_id not in buffered_ids]
 
 
-def _with_backfilled(out: Released) -> Released:
+def _with_backfill_count(out: Released) -> Released:
     count = sum(trade.source == names.SOURCE_BACKFILL for trade in out.trades)
     return out._replace(gaps=[gap.model_copy(update={"backfilled": count}) for gap in out.gaps])

@@ -1,8 +1,8 @@
-"""What another replica wrote while this one took its symbols up: the log once more, as a second proof.
+"""Reads the log again during a hand-over, for the trades that another replica wrote meanwhile.
 
-REST gives few trades back. A busy symbol has more between the reading of the log and the first trade that comes
-here, and all of them are in the log: the former owner goes on until the new one has taken over.
-To ask for more than trades: `resume.read_on`.
+REST returns few trades. A busy symbol has more between the reading of the log and the first trade of the stream,
+and the log has all of them: the former owner keeps writing until the new one has claimed the shard.
+To read more than trades: `log_tail.read_since`.
 """
 
 import asyncio
@@ -13,72 +13,71 @@ from typing import NamedTuple
 from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer.errors import ProducerError
-from tapeline_producer.gaps.gap_detector import History
-from tapeline_producer.gaps.log_tail import Key, Stored
+from tapeline_producer.gaps.gap_detector import SequenceTracker
+from tapeline_producer.gaps.log_tail import InstrumentKey, LoggedTrade
 
 log = logging.getLogger(__name__)
 
-ReadOn = Callable[[Collection[Key], Mapping[int, int]], list[Stored]]
+ReadSince = Callable[[Collection[InstrumentKey], Mapping[int, int]], list[LoggedTrade]]
 
 
-class _Question(NamedTuple):
-    history: History
+class _Request(NamedTuple):
+    tracker: SequenceTracker
     since: Mapping[int, int]
-    answered: asyncio.Future[None]
+    done: asyncio.Future[None]
 
 
-class Witness:
-    """Reads on for several symbols at once; use it from the event loop's thread only."""
+class LogCatchUp:
+    """Catches trackers up with the log, several in one reading; use it from the event loop's thread only."""
 
-    def __init__(self, read_on: ReadOn) -> None:
-        """Start with nothing to testify to.
+    def __init__(self, read_since: ReadSince) -> None:
+        """Start without a watched symbol.
 
         Args:
-            read_on: see `resume.read_on`; blocks, is called in a thread.
+            read_since: see `log_tail.read_since`; blocks, is called in a thread.
         """
-        self._read_on = read_on
-        self._since: dict[Key, Mapping[int, int]] = {}
-        self._asked: list[_Question] = []
-        self._work: asyncio.Task[None] | None = None
+        self._read_since = read_since
+        self._since: dict[InstrumentKey, Mapping[int, int]] = {}
+        self._requests: list[_Request] = []
+        self._task: asyncio.Task[None] | None = None
 
-    def expect(self, keys: Collection[Key], since: Mapping[int, int]) -> None:
-        """Note symbols that are being taken over, and up to which offsets their log was read."""
+    def watch(self, keys: Collection[InstrumentKey], since: Mapping[int, int]) -> None:
+        """Watch symbols that are being taken over, and the offsets up to which their log was read."""
         self._since.update(dict.fromkeys(keys, since))
 
-    def dismiss(self, key: Key) -> None:
-        """Note that a symbol is taken over: from now on nobody else writes its trades."""
+    def unwatch(self, key: InstrumentKey) -> None:
+        """Stop to watch a symbol: from now on no other replica writes its trades."""
         self._since.pop(key, None)
 
-    async def testify(self, history: History) -> None:
-        """Let a history know what was written since; at once where nobody else can have written."""
-        since = self._since.get((history.market_type, history.symbol))
+    async def catch_up(self, tracker: SequenceTracker) -> None:
+        """Record in a tracker what was logged since; return at once if the symbol is not watched."""
+        since = self._since.get((tracker.market_type, tracker.symbol))
         if since is None:
             return
-        answered = asyncio.get_running_loop().create_future()
-        self._asked.append(_Question(history, since, answered))
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._answer())
-        await answered
+        done = asyncio.get_running_loop().create_future()
+        self._requests.append(_Request(tracker, since, done))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._process_requests())
+        await done
 
-    async def _answer(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, []
-            # A partition that one of them has not read is read whole, at worst.
-            shared = set.intersection(*(set(question.since) for question in asked))
-            since = {number: min(question.since[number] for question in asked) for number in shared}
-            histories: dict[Key, list[History]] = {}
-            for question in asked:
-                histories.setdefault((question.history.market_type, question.history.symbol), []).append(
-                    question.history
-                )
+    async def _process_requests(self) -> None:
+        while self._requests:
+            requests, self._requests = self._requests, []
+            # A partition that one of the requests has no offset of is read from its beginning, at worst.
+            shared = set.intersection(*(set(request.since) for request in requests))
+            since = {number: min(request.since[number] for request in requests) for number in shared}
+            trackers: dict[InstrumentKey, list[SequenceTracker]] = {}
+            for request in requests:
+                key = request.tracker.market_type, request.tracker.symbol
+                trackers.setdefault(key, []).append(request.tracker)
             try:
-                found = await asyncio.to_thread(self._read_on, frozenset(histories), since)
+                logged = await asyncio.to_thread(self._read_since, frozenset(trackers), since)
             except (ProducerError, InvalidConnection) as error:
-                log.warning("what another replica wrote could not be read: %s", error)
-                found = []
-            for stored in found:
-                for history in histories[stored.market_type, stored.symbol]:
-                    stored.remember_in(history)
-            for question in asked:
-                if not question.answered.done():
-                    question.answered.set_result(None)
+                log.warning("log catch-up failed: %s", error)
+                logged = []
+            for trade in logged:
+                for tracker in trackers[trade.market_type, trade.symbol]:
+                    trade.record_in(tracker)
+            for request in requests:
+                if not request.done.done():
+                    request.done.set_result(None)

@@ -1,7 +1,7 @@
-"""What Kafka holds already: the end of the trades topic, read before a symbol is followed.
+"""Reads the end of the trades topic before a symbol is subscribed, to learn which trades Kafka already holds.
 
-The log is the only memory; nothing is kept on disk. Joins no consumer group, commits nothing.
-To remember more of a trade: add the field to `Stored` and to `History.remember`.
+The log is the only state; nothing is kept on disk. Joins no consumer group, commits nothing.
+To track more of a trade: add the field to `LoggedTrade` and to `SequenceTracker.record_logged`.
 """
 
 import logging
@@ -15,25 +15,25 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tapeline import names
 
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
-from tapeline_producer.gaps.gap_detector import Histories, History, key_of
+from tapeline_producer.gaps.gap_detector import SequenceTracker, SequenceTrackers, order_key
 from tapeline_producer.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _CALL_S: Final = 2.0
 _BATCH: Final = 5_000
-# A call waits this long for a full batch; the last one of a reading is never full.
+# Longest wait for a full batch; the last batch of a reading is never full.
 _WAIT_S: Final = 0.05
-_SILENCE_S: Final = 10.0
-# A producer that was killed may have read trades that Kafka never took; they are hardly older than this, measured
+_IDLE_TIMEOUT_S: Final = 10.0
+# A killed producer may have read trades that Kafka never acknowledged; they are hardly older than this, measured
 # back from the newest trade in the log.
 _IN_FLIGHT_MS: Final = 60_000
 
-Key = tuple[str, str]
+InstrumentKey = tuple[str, str]
 
 
-class Stored(msgspec.Struct, gc=False):
-    """A trade in the log, as far as it matters here."""
+class LoggedTrade(msgspec.Struct, gc=False):
+    """The fields of a logged trade that a tracker needs."""
 
     market_type: str
     symbol: str
@@ -42,71 +42,73 @@ class Stored(msgspec.Struct, gc=False):
     sequence: int | None
     frame_index: int
 
-    def remember_in(self, history: History) -> None:
-        """Let a history know this trade."""
-        history.remember(self.trade_id, key_of(self.traded_at, self.sequence), self.frame_index)
+    def record_in(self, tracker: SequenceTracker) -> None:
+        """Record this trade in a tracker."""
+        tracker.record_logged(self.trade_id, order_key(self.traded_at, self.sequence), self.frame_index)
 
 
-class Reading(NamedTuple):
-    """What a reading of the log's end gave; `ends` are the offsets behind it, by partition."""
+class LogTail(NamedTuple):
+    """The result of reading the log's end; `end_offsets` are the next offsets, by partition."""
 
-    histories: Histories
-    ends: dict[int, int]
-
-
-_decode: Final = msgspec.json.Decoder(Stored).decode
+    trackers: SequenceTrackers
+    end_offsets: dict[int, int]
 
 
-def read(settings: Settings, wanted: Collection[Key], is_stopping: Callable[[], bool]) -> Reading:
-    """Return the histories of symbols at the end of the trades topic; blocks, call it in a thread.
+_decode: Final = msgspec.json.Decoder(LoggedTrade).decode
+
+
+def read_tail(settings: Settings, wanted: Collection[InstrumentKey], is_stopping: Callable[[], bool]) -> LogTail:
+    """Return the trackers of symbols at the end of the trades topic; blocks, call it in a thread.
 
     Args:
-        settings: brokers, topic, and how many records a partition are read at most.
+        settings: brokers, topic, and most records read of a partition.
         wanted: market_type and symbol of each.
-        is_stopping: asked now and then; when true the reading ends early.
+        is_stopping: polled; the reading ends early once it returns true.
 
     Raises:
-        KafkaUnreachableError: the brokers are away, or went away meanwhile.
+        KafkaUnreachableError: the brokers cannot be reached, or stopped responding.
         TopicMissingError: the topic does not exist.
         InvalidConnection: password or authorities cannot be read.
     """
-    histories = Histories(settings.dedupe_ids, settings.hold_trades)
-    of_wanted = {key: histories.of(*key) for key in wanted}
+    trackers = SequenceTrackers(settings.dedupe_ids, settings.backfill_buffer_trades)
+    wanted_trackers = {key: trackers.get_or_create(*key) for key in wanted}
 
-    def remember(stored: Stored) -> None:
-        history = of_wanted.get((stored.market_type, stored.symbol))
-        if history is not None:
-            stored.remember_in(history)
+    def record_logged(trade: LoggedTrade) -> None:
+        tracker = wanted_trackers.get((trade.market_type, trade.symbol))
+        if tracker is not None:
+            trade.record_in(tracker)
 
-    with _reader(settings, wanted, remember) as reader:
+    with _reader(settings, wanted, record_logged) as reader:
         reader.run({}, is_stopping)
-    for history in histories:
-        history.unknown_since = reader.unknown_since
-        if history.last is None and history.unknown_since is None and reader.newest_ms is not None:
-            # Nothing of it in a log of others: its first trades may have been on their way when somebody died.
-            history.unknown_since = reader.newest_ms - _IN_FLIGHT_MS
-    return Reading(histories, reader.ends)
+    for tracker in trackers:
+        tracker.unknown_since_ms = reader.unknown_since_ms
+        if tracker.last is None and tracker.unknown_since_ms is None and reader.newest_ms is not None:
+            # The log holds other symbols only: this symbol's first trades may have been in flight when a producer died.
+            tracker.unknown_since_ms = reader.newest_ms - _IN_FLIGHT_MS
+    return LogTail(trackers, reader.end_offsets)
 
 
-def read_on(settings: Settings, wanted: Collection[Key], since: Mapping[int, int]) -> list[Stored]:
-    """Return what was written of some symbols since an earlier reading; blocks, call it in a thread.
+def read_since(settings: Settings, wanted: Collection[InstrumentKey], since: Mapping[int, int]) -> list[LoggedTrade]:
+    """Return the trades of symbols that were logged since an earlier reading; blocks, call it in a thread.
 
     Args:
-        settings: as for `read`; no limit on the records.
+        settings: as for `read_tail`; no limit on the records.
         wanted: market_type and symbol of each.
-        since: offsets to go on from, by partition.
+        since: offsets to start from, by partition.
 
     Raises:
-        ProducerError: as for `read`.
+        ProducerError: as for `read_tail`.
     """
-    found: list[Stored] = []
+    found: list[LoggedTrade] = []
     with _reader(settings, wanted, found.append) as reader:
         reader.run(since, lambda: False)
-    return [stored for stored in found if (stored.market_type, stored.symbol) in wanted]
+    return [trade for trade in found if (trade.market_type, trade.symbol) in wanted]
 
 
 @contextmanager
-def _reader(settings: Settings, wanted: Collection[Key], take: Callable[[Stored], None]) -> Iterator["_Reader"]:
+def _reader(
+    settings: Settings, wanted: Collection[InstrumentKey], on_trade: Callable[[LoggedTrade], None]
+) -> Iterator["_TailReader"]:
     consumer = Consumer(
         {
             **settings.librdkafka(),
@@ -120,50 +122,51 @@ def _reader(settings: Settings, wanted: Collection[Key], take: Callable[[Stored]
     )
     with closing(consumer):
         try:
-            yield _Reader(settings, consumer, {symbol.encode() for _, symbol in wanted}, take)
+            yield _TailReader(settings, consumer, {symbol.encode() for _, symbol in wanted}, on_trade)
         except KafkaException as error:
             raise KafkaUnreachableError(settings.kafka_bootstrap, error.args[0].str()) from error
 
 
-class _Reader:
-    """One reading of the topic's end."""
+class _TailReader:
+    """Reads the end of the topic once."""
 
     def __init__(
-        self, settings: Settings, consumer: Consumer, keys: Collection[bytes], take: Callable[[Stored], None]
+        self, settings: Settings, consumer: Consumer, keys: Collection[bytes], on_trade: Callable[[LoggedTrade], None]
     ) -> None:
-        self.ends: dict[int, int] = {}
-        self.unknown_since: int | None = None
-        """Time, ms UTC, from which on every trade was read; None: there are none before."""
+        self.end_offsets: dict[int, int] = {}
+        self.unknown_since_ms: int | None = None
+        """Time, ms UTC, from which every trade was read; None if the log was read from its beginning."""
         self.newest_ms: int | None = None
-        """Time, ms UTC, of the newest trade in the log, whatever its symbol; None of an empty log."""
+        """Time, ms UTC, of the newest trade in the log, of any symbol; None if the log is empty."""
         self._last_values: dict[int, bytes] = {}
         self._settings = settings
         self._consumer = consumer
         self._keys = keys
-        self._hand_on = take
+        self._on_trade = on_trade
         self._unread: set[int] = set()
-        self._cut: set[int] = set()
-        self._cut_at: list[int] = []
+        self._truncated: set[int] = set()
+        self._truncated_at_ms: list[int] = []
         self._records = 0
-        self._unreadable = 0
+        self._undecodable = 0
 
     def run(self, since: Mapping[int, int], is_stopping: Callable[[], bool]) -> None:
         self._assign(since)
-        heard_at = time.monotonic()
+        last_message_at = time.monotonic()
         while self._unread and not is_stopping():
             messages = self._consumer.consume(_BATCH, _WAIT_S)
             if messages:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > _SILENCE_S:
+                last_message_at = time.monotonic()
+            elif time.monotonic() - last_message_at > _IDLE_TIMEOUT_S:
                 raise KafkaUnreachableError(
-                    self._settings.kafka_bootstrap, f"partitions {sorted(self._unread)} went silent"
+                    self._settings.kafka_bootstrap,
+                    f"partitions {sorted(self._unread)} sent nothing for {_IDLE_TIMEOUT_S:g} s",
                 )
             for message in messages:
-                self._take(message)
-        self.unknown_since = min(self._cut_at, default=None)
-        self.newest_ms = max(_times(self._last_values.values()), default=None)
-        what = {"records": self._records, "unreadable": self._unreadable, "unknown_since": self.unknown_since}
-        log.info("read the end of the trades topic", extra=what)
+                self._handle(message)
+        self.unknown_since_ms = min(self._truncated_at_ms, default=None)
+        self.newest_ms = max(_trade_times(self._last_values.values()), default=None)
+        fields = {"records": self._records, "undecodable": self._undecodable, "unknown_since_ms": self.unknown_since_ms}
+        log.info("log tail read", extra=fields)
 
     def _assign(self, since: Mapping[int, int]) -> None:
         topic = self._settings.topic_trades
@@ -172,19 +175,19 @@ class _Reader:
             if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMissingError((topic,), self._settings.kafka_bootstrap)
             raise KafkaException(found.error)
-        places = []
+        starts = []
         for number in found.partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_CALL_S)
             start = max(low, since.get(number, high - self._settings.resume_records))
-            self.ends[number] = high
+            self.end_offsets[number] = high
             if start < high:
-                places.append(TopicPartition(topic, number, start))
+                starts.append(TopicPartition(topic, number, start))
                 self._unread.add(number)
             if start > low and not since:
-                self._cut.add(number)
-        self._consumer.assign(places)
+                self._truncated.add(number)
+        self._consumer.assign(starts)
 
-    def _take(self, message: object) -> None:
+    def _handle(self, message: object) -> None:
         error = message.error()  # type: ignore[attr-defined]
         partition = message.partition()  # type: ignore[attr-defined]
         if error is not None:
@@ -196,22 +199,22 @@ class _Reader:
             raise KafkaException(error)
         self._records += 1
         self._last_values[partition] = message.value() or b""  # type: ignore[attr-defined]
-        self.ends[partition] = max(self.ends[partition], message.offset() + 1)  # type: ignore[attr-defined]
-        if partition not in self._cut and message.key() not in self._keys:  # type: ignore[attr-defined]
+        self.end_offsets[partition] = max(self.end_offsets[partition], message.offset() + 1)  # type: ignore[attr-defined]
+        if partition not in self._truncated and message.key() not in self._keys:  # type: ignore[attr-defined]
             return
         try:
-            stored = _decode(message.value() or b"")  # type: ignore[attr-defined]
+            trade = _decode(message.value() or b"")  # type: ignore[attr-defined]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._unreadable += 1
+            self._undecodable += 1
             return
-        if partition in self._cut:
-            self._cut.discard(partition)
-            self._cut_at.append(stored.traded_at)
-        self._hand_on(stored)
+        if partition in self._truncated:
+            self._truncated.discard(partition)
+            self._truncated_at_ms.append(trade.traded_at)
+        self._on_trade(trade)
 
 
-def _times(values: Iterable[bytes]) -> Iterator[int]:
-    """Yield the times of those that are trades, ms UTC."""
+def _trade_times(values: Iterable[bytes]) -> Iterator[int]:
+    """Yield the times of the values that are trades, ms UTC."""
     for value in values:
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             yield _decode(value).traded_at

@@ -1,1 +1,1 @@
-"""Writing to Kafka: trades, overflow, delivery reports, counts."""
+"""Kafka writers: trades, gaps, rejects, overflow, delivery reports and counts."""

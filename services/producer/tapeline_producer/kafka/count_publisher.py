@@ -1,6 +1,7 @@
-"""The counts' way into Kafka, by a client of its own: nothing that happens to it can touch the trades.
+"""Publishes the counts to Kafka, through a separate client so that its failures cannot affect the trades.
 
-Not here: what is counted (counts.py). A report that Kafka did not take is made anew at the next turn, so none waits.
+Not here: what is counted (minute_counts.py). A record that Kafka does not acknowledge is not retried: the next run
+publishes the current totals.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapeline import names
 
-from tapeline_producer.kafka.minute_counts import Cell, Counts
+from tapeline_producer.kafka.minute_counts import MinuteCounter, MinuteCounters
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.settings import Settings
 
@@ -20,24 +21,26 @@ log = logging.getLogger(__name__)
 _TIMEOUT_MS: Final = 20_000
 
 
-class Teller:
-    """Tells Kafka what was counted; use it from the event loop's thread only."""
+class CountPublisher:
+    """Publishes the totals of the minute counters; use it from the event loop's thread only."""
 
-    def __init__(self, settings: Settings, counts: Counts, metrics: Metrics, clock_ms: Callable[[], int]) -> None:
-        """Prepare the Kafka client; brokers may be away.
+    def __init__(
+        self, settings: Settings, counters: MinuteCounters, metrics: Metrics, clock_ms: Callable[[], int]
+    ) -> None:
+        """Create the Kafka client; brokers may be unreachable.
 
         Args:
-            settings: brokers, topic and how often.
-            counts: what is told.
-            metrics: what is counted.
+            settings: brokers, topic and interval.
+            counters: the totals to publish.
+            metrics: counts the failed records.
             clock_ms: our clock, ms UTC.
 
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        self._settings, self._counts, self._metrics, self._clock_ms = settings, counts, metrics, clock_ms
-        self._under_way: set[Cell] = set()
-        self._is_well = True
+        self._settings, self._counters, self._metrics, self._clock_ms = settings, counters, metrics, clock_ms
+        self._in_flight: set[MinuteCounter] = set()
+        self._is_healthy = True
         configuration = {
             **settings.librdkafka(),
             "client.id": "tapeline-producer-counts",
@@ -49,62 +52,62 @@ class Teller:
             "queue.buffering.max.messages": 20_000,
             "reconnect.backoff.max.ms": 1000,
             "log.connection.close": False,
-            # The trades' client says what is wrong with the brokers.
+            # The client of the trades logs what is wrong with the brokers.
             "log_level": 2,
         }
         self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
 
     async def run(self) -> None:
-        """Tell what changed, again and again, for ever."""
+        """Publish changed totals at each interval, until cancelled."""
         while True:
             await asyncio.sleep(self._settings.counts_interval_s)
-            self.tell()
+            self.publish()
 
-    def tell(self) -> None:
-        """Hand over the totals that Kafka does not have; what does not fit waits for the next turn."""
+    def publish(self) -> None:
+        """Enqueue the totals that Kafka has not acknowledged; what does not fit the queue waits for the next run."""
         self._producer.poll(0)
         now_ms = self._clock_ms()
-        for cell in self._counts.due():
-            if cell not in self._under_way and not self._send(cell, now_ms):
+        for counter in self._counters.unpublished():
+            if counter not in self._in_flight and not self._produce(counter, now_ms):
                 break
-        self._counts.forget(now_ms)
+        self._counters.evict(now_ms)
         self._producer.poll(0)
 
-    def _send(self, cell: Cell, now_ms: int) -> bool:
-        totals = cell.totals
+    def _produce(self, counter: MinuteCounter, now_ms: int) -> bool:
+        totals = counter.totals
 
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            self._under_way.discard(cell)
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            self._in_flight.discard(counter)
             if error is None:
-                cell.told(totals)
-            self._hear(error)
+                counter.mark_published(totals)
+            self._record_outcome(error)
 
-        value = cell.report(totals, now_ms).model_dump_json().encode()
-        self._under_way.add(cell)
+        value = counter.to_record(totals, now_ms).model_dump_json().encode()
+        self._in_flight.add(counter)
         try:
-            self._producer.produce(self._settings.topic_counts, value, cell.symbol.encode(), on_delivery=delivered)
+            self._producer.produce(self._settings.topic_counts, value, counter.symbol.encode(), on_delivery=on_delivery)
         except (BufferError, KafkaException):
-            self._under_way.discard(cell)
+            self._in_flight.discard(counter)
             return False
         return True
 
-    def _hear(self, error: KafkaError | None) -> None:
-        """Take note of whether Kafka takes the counts; say so once."""
+    def _record_outcome(self, error: KafkaError | None) -> None:
+        """Count a failed record; log the first failure after a success."""
         if error is None:
-            self._is_well = True
+            self._is_healthy = True
             return
         self._metrics.counts_failed.inc()
-        if self._is_well:
-            log.error("Kafka did not take the counts of %s: %s", self._settings.topic_counts, error.str())
-        self._is_well = False
-        # It may have been changed since this client was made.
+        if self._is_healthy:
+            log.error("publishing counts to %s failed: %s", self._settings.topic_counts, error.str())
+        self._is_healthy = False
+        # The password may have changed since this client was created.
         user = self._settings.kafka_user()
         if user is not None:
             self._producer.set_sasl_credentials(*user)
 
-    async def close(self, patience_s: float) -> int:
-        """Tell the last totals, for at most `patience_s`, and return how many reports are left."""
-        # One that is under way tells less than the last totals do, so it must be answered first.
-        await asyncio.to_thread(self._producer.flush, patience_s / 2)
-        self.tell()
-        return int(await asyncio.to_thread(self._producer.flush, patience_s / 2))
+    async def close(self, timeout_s: float) -> int:
+        """Publish the last totals, for at most `timeout_s`, and return how many records are left."""
+        # A record in flight holds older totals, so its delivery report must come first.
+        await asyncio.to_thread(self._producer.flush, timeout_s / 2)
+        self.publish()
+        return int(await asyncio.to_thread(self._producer.flush, timeout_s / 2))

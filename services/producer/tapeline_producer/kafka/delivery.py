@@ -1,30 +1,30 @@
-"""What is under way to Kafka: a record with what is to happen once it is there, and how many of them there are."""
+"""Records in delivery to Kafka, and barriers that tell when all records before a flush are delivered."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message
 
-Delivered = Callable[[KafkaError | None, Message], None]
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 
-class Span:
-    """Counts of the records between two flushes; each number is written by one thread only."""
+class FlushBarrier:
+    """Counts the records between two flushes; each number is written by one thread only."""
 
     def __init__(self) -> None:
-        self.given = self.delivered = self.given_up = 0
+        self.enqueued = self.delivered = self.discarded = 0
 
     @property
-    def is_settled(self) -> bool:
-        """Whether every record has got where it can get."""
-        return self.delivered + self.given_up >= self.given
+    def is_complete(self) -> bool:
+        """Whether every record is delivered or discarded."""
+        return self.delivered + self.discarded >= self.enqueued
 
 
-class Record(NamedTuple):
+class PendingRecord(NamedTuple):
     """A record that Kafka has not acknowledged."""
 
     topic: str
     key: bytes | None
     value: bytes
-    delivered: Delivered
-    span: Span
+    on_delivery: DeliveryCallback
+    barrier: FlushBarrier

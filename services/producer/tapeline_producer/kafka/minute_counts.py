@@ -1,8 +1,8 @@
-"""What this process has counted of each symbol and minute: read, read again, taken by Kafka.
+"""Counts the trades of each symbol and minute: received, duplicates, acknowledged by Kafka.
 
-Pure: time comes in as an argument; teller.py writes what is due. Totals, so that the newest report says all.
-The minute is that of the trades' own time.
-To count something else: a field of tapeline.completeness.Count and of Cell.
+Pure: time is an argument; count_publisher.py writes the records. Each record holds totals, so the newest one is enough.
+The minute is that of `traded_at`.
+To count something else: a field of tapeline.records.reconciliation.Count and of MinuteCounter.
 """
 
 from typing import Final
@@ -13,21 +13,21 @@ from tapeline.records.reconciliation import Count
 from tapeline_producer.exchange.bybit.messages import Trade
 
 _MINUTE_MS: Final = 60_000
-_KEEP_MS: Final = 15 * _MINUTE_MS
-"""How long a minute is kept after its last change; what comes later is counted under another name."""
-_KEEP_OWED_MS: Final = 24 * 60 * _MINUTE_MS
-"""The same of a minute whose trades Kafka has not all taken."""
+_RETENTION_MS: Final = 15 * _MINUTE_MS
+"""How long a counter is kept after its last change; later trades go to a counter under another producer name."""
+_UNACKED_RETENTION_MS: Final = 24 * 60 * _MINUTE_MS
+"""The same if Kafka has not acknowledged all trades of the minute."""
 
 Totals = tuple[int, int, int]
 
 
-class Cell:
+class MinuteCounter:
     """The totals of one symbol and minute; each number is written by one thread only."""
 
     __slots__ = (
-        "_looked_at",
-        "_still_since_ms",
-        "_told",
+        "_last_seen",
+        "_published",
+        "_unchanged_since_ms",
         "duplicates",
         "market_type",
         "minute_ms",
@@ -40,12 +40,12 @@ class Cell:
     def __init__(self, producer: str, market_type: str, symbol: str, minute_ms: int) -> None:
         self.producer, self.market_type, self.symbol, self.minute_ms = producer, market_type, symbol, minute_ms
         self.received = self.duplicates = self.produced = 0
-        self._told: Totals = (0, 0, 0)
-        self._looked_at: Totals | None = None
-        self._still_since_ms = 0
+        self._published: Totals = (0, 0, 0)
+        self._last_seen: Totals | None = None
+        self._unchanged_since_ms = 0
 
-    def take(self) -> None:
-        """Count a trade that Kafka has taken."""
+    def record_produced(self) -> None:
+        """Count a trade that Kafka has acknowledged."""
         self.produced += 1
 
     @property
@@ -54,26 +54,26 @@ class Cell:
         return self.received, self.duplicates, self.produced
 
     @property
-    def is_told(self) -> bool:
-        """Whether Kafka has the totals as they are."""
-        return self._told == self.totals
+    def is_published(self) -> bool:
+        """Whether Kafka has acknowledged the current totals."""
+        return self._published == self.totals
 
-    def told(self, totals: Totals) -> None:
-        """Note what Kafka has."""
-        self._told = totals
+    def mark_published(self, totals: Totals) -> None:
+        """Set the totals that Kafka has acknowledged."""
+        self._published = totals
 
-    def still_ms(self, now_ms: int) -> int:
-        """Return for how long the totals have been found the same, ms.
+    def unchanged_ms(self, now_ms: int) -> int:
+        """Return for how long the calls of this method have found the totals unchanged, ms.
 
         Args:
-            now_ms: our clock, ms UTC; the minute says nothing, for trades may come long after their time.
+            now_ms: our clock, ms UTC; the minute itself is no measure, as trades may arrive long after their time.
         """
-        if self._looked_at != self.totals:
-            self._looked_at, self._still_since_ms = self.totals, now_ms
-        return now_ms - self._still_since_ms
+        if self._last_seen != self.totals:
+            self._last_seen, self._unchanged_since_ms = self.totals, now_ms
+        return now_ms - self._unchanged_since_ms
 
-    def report(self, totals: Totals, now_ms: int) -> Count:
-        """Return totals of this cell as they are written.
+    def to_record(self, totals: Totals, now_ms: int) -> Count:
+        """Return totals of this counter as the record that is published.
 
         Args:
             totals: received, duplicates, produced.
@@ -89,45 +89,45 @@ class Cell:
         return Count.model_validate({"producer": self.producer, **fields, **numbers, "counted_at": now_ms})
 
 
-class Counts:
-    """The cells of one process."""
+class MinuteCounters:
+    """The counters of one process."""
 
     def __init__(self, process: str) -> None:
-        """Start with none.
+        """Start without a counter.
 
         Args:
             process: name of this process, never used before.
         """
         self._process = process
         self._generation = 0
-        self._cells: dict[tuple[str, str, int], Cell] = {}
+        self._counters: dict[tuple[str, str, int], MinuteCounter] = {}
 
-    def of(self, trade: Trade) -> Cell:
-        """Return the cell of a trade."""
+    def counter_for(self, trade: Trade) -> MinuteCounter:
+        """Return the counter of a trade, a new one if there is none."""
         minute_ms = trade.traded_at - trade.traded_at % _MINUTE_MS
         key = trade.market_type, trade.symbol, minute_ms
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = Cell(f"{self._process}.{self._generation}", *key)
-        return cell
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = MinuteCounter(f"{self._process}.{self._generation}", *key)
+        return counter
 
-    def due(self) -> list[Cell]:
-        """Return the cells of which Kafka does not have the newest totals."""
-        return [cell for cell in self._cells.values() if not cell.is_told]
+    def unpublished(self) -> list[MinuteCounter]:
+        """Return the counters whose current totals Kafka has not acknowledged."""
+        return [counter for counter in self._counters.values() if not counter.is_published]
 
-    def forget(self, now_ms: int) -> None:
-        """Let go of minutes that nothing has come of for long, so that memory is bounded.
+    def evict(self, now_ms: int) -> None:
+        """Remove counters that have not changed for their retention time, so that memory is bounded.
 
-        A trade of such a minute that comes yet begins a new cell; it must not tell less under the old name.
+        A later trade of such a minute starts a new counter; under the old name its totals would replace larger ones.
         """
-        old = [key for key, cell in self._cells.items() if _is_done(cell, now_ms)]
+        old = [key for key, counter in self._counters.items() if _is_evictable(counter, now_ms)]
         for key in old:
-            del self._cells[key]
+            del self._counters[key]
         self._generation += bool(old)
 
 
-def _is_done(cell: Cell, now_ms: int) -> bool:
-    still_ms = cell.still_ms(now_ms)
-    if not cell.is_told:
+def _is_evictable(counter: MinuteCounter, now_ms: int) -> bool:
+    unchanged_ms = counter.unchanged_ms(now_ms)
+    if not counter.is_published:
         return False
-    return still_ms > (_KEEP_MS if cell.produced >= cell.received else _KEEP_OWED_MS)
+    return unchanged_ms > (_RETENTION_MS if counter.produced >= counter.received else _UNACKED_RETENTION_MS)

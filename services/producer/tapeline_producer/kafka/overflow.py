@@ -1,7 +1,7 @@
-"""The bounded memory in front of the Kafka client, and the books of what did not fit.
+"""Limits the buffer in front of the Kafka client, and reports what was dropped as gaps.
 
-Pure: publish.py moves the records. When it is full the newest trades are dropped, and each symbol's
-hole becomes one gap once there is room again.
+Pure: trade_writer.py moves the records. While the buffer is full the newest trades are dropped; once it has room
+again, each symbol's dropped trades become one gap.
 To change what is dropped: `admit`.
 """
 
@@ -12,70 +12,70 @@ from tapeline.records.gap import Gap
 
 from tapeline_producer.exchange.bybit.messages import Trade
 
-# Room must be this share before trades are taken again: at the brim each free place would cost a gap.
-_ROOM_AGAIN: Final = 0.25
+# Share of the buffer that must be free before trades are accepted again: otherwise each free slot would cost a gap.
+_RESUME_FREE_SHARE: Final = 0.25
 
 
-class End(NamedTuple):
-    """One end of a hole."""
+class GapBoundary(NamedTuple):
+    """The trade at one end of a gap."""
 
     trade_id: str | None
     traded_at: int
 
 
-class Admission:
-    """Decides which trades are kept, and remembers the holes of those that are not."""
+class OverflowPolicy:
+    """Decides which trades are buffered, and tracks the open gap of each symbol whose trades are dropped."""
 
     def __init__(self, limit: int) -> None:
-        """Start empty.
+        """Start with an empty buffer.
 
         Args:
-            limit: trades that may wait.
+            limit: most trades buffered.
         """
         self._limit = limit
         self._is_full = False
-        self._last_kept: dict[tuple[str, str], End] = {}
-        self._holes: dict[tuple[str, str], End] = {}
+        self._last_kept: dict[tuple[str, str], GapBoundary] = {}
+        self._open_gaps: dict[tuple[str, str], GapBoundary] = {}
 
     @property
     def is_full(self) -> bool:
         """Whether trades are being dropped."""
         return self._is_full
 
-    def known(self, market_type: str, symbol: str, trade_id: str, traded_at: int) -> None:
-        """Note a trade that Kafka had before this process followed its symbol."""
-        self._last_kept[market_type, symbol] = End(trade_id, traded_at)
+    def record_logged(self, market_type: str, symbol: str, trade_id: str, traded_at: int) -> None:
+        """Record a trade that Kafka held before this process subscribed its symbol."""
+        self._last_kept[market_type, symbol] = GapBoundary(trade_id, traded_at)
 
-    def forget(self, market_type: str, symbol: str) -> None:
-        """Drop what is known of a symbol, an open hole included: whoever owns it now reports what is missing."""
+    def remove_symbol(self, market_type: str, symbol: str) -> None:
+        """Remove a symbol and its open gap: the new owner reports what is missing."""
         self._last_kept.pop((market_type, symbol), None)
-        self._holes.pop((market_type, symbol), None)
+        self._open_gaps.pop((market_type, symbol), None)
 
-    def admit(self, trade: Trade, waiting: int, now_ms: int) -> tuple[bool, Gap | None]:
+    def admit(self, trade: Trade, buffered: int, now_ms: int) -> tuple[bool, Gap | None]:
         """Return whether to keep a trade, and the gap that ends with it.
 
         Args:
             trade: the newest trade of its symbol.
-            waiting: trades that wait already.
+            buffered: number of buffered trades.
             now_ms: for the gap, ms UTC.
         """
-        if waiting >= self._limit:
+        if buffered >= self._limit:
             self._is_full = True
-        elif waiting <= self._limit * (1 - _ROOM_AGAIN):
+        elif buffered <= self._limit * (1 - _RESUME_FREE_SHARE):
             self._is_full = False
-        who = trade.market_type, trade.symbol
+        key = trade.market_type, trade.symbol
         if self._is_full:
-            if who not in self._holes:
-                self._holes[who] = self._last_kept.get(who, End(None, trade.traded_at))
+            if key not in self._open_gaps:
+                self._open_gaps[key] = self._last_kept.get(key, GapBoundary(None, trade.traded_at))
             return False, None
-        self._last_kept[who] = End(trade.trade_id, trade.traded_at)
-        if not self._holes:
+        self._last_kept[key] = GapBoundary(trade.trade_id, trade.traded_at)
+        if not self._open_gaps:
             return True, None
-        start = self._holes.pop(who, None)
+        start = self._open_gaps.pop(key, None)
         return True, None if start is None else _gap(start, trade, now_ms)
 
 
-def _gap(start: End, trade: Trade, now_ms: int) -> Gap:
+def _gap(start: GapBoundary, trade: Trade, now_ms: int) -> Gap:
     return Gap.model_validate(
         {
             "venue": names.VENUE,

@@ -1,1 +1,1 @@
-"""Sharing the instruments out among the replicas of the producer."""
+"""Sharding: splits the instruments between the replicas of the producer."""

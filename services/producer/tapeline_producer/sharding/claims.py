@@ -1,8 +1,8 @@
-"""Notes of the group's members at its partitions: who follows a share now.
+"""Reads and writes shard claims: which member of the group has subscribed a shard.
 
-A note is the metadata of an offset that a member commits; the offset itself means nothing. Kafka takes it from
-the owner of the partition only. Whoever gave the share up looks for a note that was not there before.
-Use it from the thread of the Kafka client only; nothing waits longer than some seconds.
+A claim is the metadata of a committed offset; the offset itself has no meaning. Kafka accepts the commit only from
+the owner of the partition. The former owner of a shard polls for a claim that did not exist before.
+Use it from the thread of the Kafka client only; no call blocks longer than 2 s.
 """
 
 import logging
@@ -18,80 +18,82 @@ log = logging.getLogger(__name__)
 _CALL_S: Final = 2.0
 
 
-class _Parting(NamedTuple):
-    """The note at a share when it was given up, and until when (loop time, s) another one is looked for."""
+class _AwaitedClaim(NamedTuple):
+    """The claim of a shard at the time of its release, and until when (loop time, s) a new claim is awaited."""
 
-    note: str
+    previous: str
     until: float
 
 
-class Notes:
-    """What one member wrote, and what it waits for."""
+class ShardClaims:
+    """The claims of one member, and the released shards whose next claim it awaits."""
 
     def __init__(self, consumer: Consumer, topic: str) -> None:
-        """Start with nothing written.
+        """Start without a claim.
 
         Args:
             consumer: a member of the group.
-            topic: whose partitions are the shares.
+            topic: topic whose partitions are the shards.
         """
         self._consumer = consumer
         self._topic = topic
-        self._name = uuid.uuid4().hex[:12]
-        self._partings: dict[int, _Parting] = {}
+        self._member_id = uuid.uuid4().hex[:12]
+        self._awaited: dict[int, _AwaitedClaim] = {}
 
     @property
-    def awaited(self) -> list[int]:
-        """The shares given up that nobody is known to follow yet."""
-        return list(self._partings)
+    def awaited_shards(self) -> list[int]:
+        """The released shards that no other member has claimed yet."""
+        return list(self._awaited)
 
-    def place(self, share: int, note: str = "") -> TopicPartition:
-        """Return a share as the Kafka client names it."""
-        return TopicPartition(self._topic, share, 0, note)
+    def topic_partition(self, shard: int, metadata: str = "") -> TopicPartition:
+        """Return the partition of a shard, at offset 0."""
+        return TopicPartition(self._topic, shard, 0, metadata)
 
-    def write(self, shares: Collection[int]) -> None:
-        """Write that shares are followed here; whether that worked comes to the client's `on_commit`."""
-        note = f"{self._name} {time.time_ns()}"
-        self._consumer.commit(offsets=[self.place(share, note) for share in shares], asynchronous=True)
+    def claim(self, shards: Collection[int]) -> None:
+        """Commit claims asynchronously; the client's `on_commit` receives the result."""
+        metadata = f"{self._member_id} {time.time_ns()}"
+        self._consumer.commit(offsets=[self.topic_partition(shard, metadata) for shard in shards], asynchronous=True)
 
-    def part(self, shares: Collection[int], until: float, is_late: bool = False) -> None:
-        """Begin to look for others' notes at shares that are given up.
+    def await_claims(self, shards: Collection[int], until: float, is_late: bool = False) -> None:
+        """Start to poll for other members' claims of released shards.
 
         Args:
-            shares: which.
-            until: how long, loop time, s.
-            is_late: whether another may have written already: then any note but ours is taken for new.
+            shards: released shards.
+            until: deadline, loop time, s.
+            is_late: another member may have claimed already: any foreign claim counts as new.
         """
-        found = {} if is_late else self._read(shares)
-        self._partings.update((share, _Parting(found.get(share, ""), until)) for share in shares)
+        found = {} if is_late else self._read(shards)
+        self._awaited.update((shard, _AwaitedClaim(found.get(shard, ""), until)) for shard in shards)
 
-    def stay(self, shares: Collection[int]) -> None:
-        """Look no more for notes at these shares."""
-        for share in shares:
-            self._partings.pop(share, None)
+    def stop_awaiting(self, shards: Collection[int]) -> None:
+        """Stop to poll for claims of these shards."""
+        for shard in shards:
+            self._awaited.pop(shard, None)
 
-    def newly_taken(self, now: float) -> list[int]:
-        """Return the shares given up that another member follows now; each of them once."""
-        self._partings = {share: parting for share, parting in self._partings.items() if now < parting.until}
-        found = self._read(self._partings)
-        taken = [share for share, parting in self._partings.items() if self._is_new(parting.note, found.get(share))]
-        self.stay(taken)
-        return taken
+    def poll_claimed(self, now: float) -> list[int]:
+        """Return the released shards that another member has claimed since the last call."""
+        self._awaited = {shard: awaited for shard, awaited in self._awaited.items() if now < awaited.until}
+        found = self._read(self._awaited)
+        claimed = [
+            shard for shard, awaited in self._awaited.items() if self._is_new(awaited.previous, found.get(shard))
+        ]
+        self.stop_awaiting(claimed)
+        return claimed
 
-    def _is_new(self, before: str, note: str | None) -> bool:
-        return bool(note) and note != before and not str(note).startswith(self._name)
+    def _is_new(self, previous: str, claim: str | None) -> bool:
+        return bool(claim) and claim != previous and not str(claim).startswith(self._member_id)
 
-    def _read(self, shares: Collection[int]) -> dict[int, str]:
-        if not shares:
+    def _read(self, shards: Collection[int]) -> dict[int, str]:
+        if not shards:
             return {}
         try:
-            found = self._consumer.committed([self.place(share) for share in shares], timeout=_CALL_S)
+            found = self._consumer.committed([self.topic_partition(shard) for shard in shards], timeout=_CALL_S)
         except KafkaException as error:
-            log.warning("the notes of the group could not be read: %s", error)
+            log.warning("shard claims could not be read: %s", error)
             return {}
         return {one.partition: one.metadata or "" for one in found if one.error is None}
 
 
-def failed(error: KafkaError | None, places: list[TopicPartition]) -> list[int]:
-    """Return the shares whose note was not written, from what `on_commit` is given."""
-    return [one.partition for one in places if error is not None or one.error is not None]
+def failed_shards(error: KafkaError | None, partitions: list[TopicPartition]) -> list[int]:
+    """Return the shards whose claim was not committed, from the arguments of `on_commit`."""
+    return [one.partition for one in partitions if error is not None or one.error is not None]

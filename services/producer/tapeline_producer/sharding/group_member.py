@@ -1,9 +1,9 @@
-"""Membership in the replicas' consumer group: which shares are ours, and how they change hands without a hole.
+"""Joins the replicas' consumer group and hands shards over without missing a trade.
 
-Kafka's group protocol deals out the partitions of the empty assignments topic; nothing is ever read from it.
-A share is given up only when all trades read so far are in the log, and is followed further until the next owner
-has written a note at its partition (the metadata of a committed offset) that it follows the share now.
-All calls of the Kafka client come from one thread; roster.py is told in the event loop's.
+Kafka's group protocol assigns the partitions of the empty shards topic; no record is ever read from it.
+A revoked shard is released after all trades read so far are in the log, and stays subscribed until the next owner
+has claimed it (claims.py).
+One thread makes all calls of the Kafka client; the listener is called in the event loop's thread.
 Source: https://github.com/confluentinc/librdkafka/blob/master/INTRODUCTION.md#consumer-groups
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final, Protocol
@@ -22,102 +23,100 @@ from tapeline.service.connection import InvalidConnection
 from tapeline_producer.errors import FatalKafkaError
 from tapeline_producer.settings import Settings
 from tapeline_producer.sharding import claims
-from tapeline_producer.sharding.claims import Notes
+from tapeline_producer.sharding.claims import ShardClaims
 
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 10.0
 _POLL_S: Final = 0.1
-_NOTES_S: Final = 0.5
+_CLAIMS_INTERVAL_S: Final = 0.5
 _CALL_S: Final = 2.0
-# Below the 300 s after which the client takes its user for dead: without Kafka there is nothing to join before.
-_LONGEST_FLUSH_S: Final = 240.0
+# Below max.poll.interval.ms (300 s): without Kafka there is nothing to join before.
+_MAX_FLUSH_S: Final = 240.0
 _HEARTBEATS_A_SESSION: Final = 6
 _CRITICAL: Final = 2
 
 
-class Listener(Protocol):
-    """Who is told what the group says; see Roster."""
+class ShardListener(Protocol):
+    """Receives the group's changes of ownership; see SubscriptionCoordinator."""
 
-    def assigned(self, shares: Collection[int]) -> None:
-        """Take shares."""
+    def on_assigned(self, shards: Collection[int]) -> None:
+        """Add shards to the owned ones."""
 
-    def revoked(self, shares: Collection[int]) -> None:
-        """Go on with shares until another replica has taken them up."""
+    def on_revoked(self, shards: Collection[int]) -> None:
+        """Drain shards until another replica claims them."""
 
-    def lost(self, shares: Collection[int]) -> None:
-        """Go on with shares until the group is heard again."""
+    def on_lost(self, shards: Collection[int]) -> None:
+        """Keep shards until the group is reachable again."""
 
-    def taken(self, shares: Collection[int]) -> None:
-        """Let go of shares."""
+    def on_claimed(self, shards: Collection[int]) -> None:
+        """Unsubscribe shards that another replica has claimed."""
 
 
-class Membership:
-    """One member of the group."""
+class GroupMember:
+    """One member of the consumer group."""
 
     def __init__(
         self,
         settings: Settings,
-        listener: Listener,
+        listener: ShardListener,
+        live_shards: deque[set[int]],
         flush: Callable[[float], Coroutine[Any, Any, bool]],
-        trouble: Callable[[str], None],
+        on_error: Callable[[str], None],
     ) -> None:
         """Prepare; `start` joins.
 
         Args:
             settings: brokers, group, topic.
-            listener: told about shares, in the event loop's thread.
-            flush: waits so many seconds for Kafka to have all that was read, and says whether it has.
-            trouble: told why the group cannot be joined, in the event loop's thread.
+            listener: receives the changes, in the event loop's thread.
+            live_shards: queue of owned shards whose symbols are all subscribed; this member claims and removes them.
+            flush: waits at most so many seconds for Kafka to acknowledge what was read; returns whether it did.
+            on_error: receives the reason why the group cannot be joined, in the event loop's thread.
         """
         self._settings = settings
         self._listener = listener
+        self._live_shards = live_shards
         self._flush = flush
-        self._trouble = trouble
+        self._on_join_error = on_error
         self._loop = asyncio.get_running_loop()
-        self._given: set[int] = set()
-        self._doubtful: set[int] = set()
-        self._to_note: set[int] = set()
-        self._taken_up: list[set[int]] = []
+        self._assigned: set[int] = set()
+        self._unconfirmed: set[int] = set()
+        self._to_claim: set[int] = set()
         self._is_member = False
-        self._looked_at = 0.0
-        self._told = ""
+        self._claims_checked_at = 0.0
+        self._last_error = ""
         self._leaving = threading.Event()
-        self._abandoned = threading.Event()
+        self._aborted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kafka-group", daemon=True)
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        """Done when the group is left, with the error if that was not asked for."""
+        """Done when the group is left; holds the error if leaving was not requested."""
 
     def start(self) -> None:
         """Join the group."""
         self._thread.start()
 
-    def taken_up(self, shares: set[int]) -> None:
-        """Tell the other replicas that shares are followed here now."""
-        self._taken_up.append(shares)
-
     async def leave(self) -> None:
-        """Give all shares up, and return when others follow them or nobody is left who could."""
+        """Release all shards; return when other replicas have claimed them or no other member exists."""
         self._leaving.set()
         await asyncio.wait([self.ended])
 
     async def close(self) -> None:
-        """End without waiting for anybody."""
-        self._abandoned.set()
+        """Leave without waiting for other replicas."""
+        self._aborted.set()
         await self.leave()
 
     def _run(self) -> None:
         error: Exception | None = None
         try:
-            self._take_part()
-        except InvalidConnection as refusal:
-            error = refusal
+            self._run_consumer()
+        except InvalidConnection as invalid:
+            error = invalid
         except KafkaException as caught:
             error = FatalKafkaError(caught.args[0].str())
         finally:
-            self._tell(self._end, error)
+            self._call_in_loop(self._finish, error)
 
-    def _end(self, error: Exception | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         if self.ended.done():
             return
         if error is None:
@@ -135,146 +134,146 @@ class Membership:
             "session.timeout.ms": session_ms,
             "heartbeat.interval.ms": session_ms // _HEARTBEATS_A_SESSION,
             "enable.auto.commit": False,
-            "on_commit": self._on_noted,
+            "on_commit": self._on_commit,
             "error_cb": self._on_error,
             "allow.auto.create.topics": False,
             "topic.metadata.refresh.interval.ms": 10_000,
             "reconnect.backoff.max.ms": 1000,
-            # A broker that is away costs a line at each attempt, and publish.py tells of it once.
+            # An unreachable broker costs a line at each attempt; trade_writer.py logs it once.
             "log_level": _CRITICAL,
         }
 
-    def _take_part(self) -> None:
+    def _run_consumer(self) -> None:
         consumer = Consumer(self._configuration(), logger=logging.getLogger("librdkafka"))
-        self._consumer, self._notes = consumer, Notes(consumer, self._settings.topic_assignments)
+        self._consumer, self._claims = consumer, ShardClaims(consumer, self._settings.topic_shards)
         try:
-            topics = [self._settings.topic_assignments]
+            topics = [self._settings.topic_shards]
             consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
             while not self._leaving.is_set():
-                self._turn()
+                self._poll_once()
             consumer.unsubscribe()
-            self._part()
+            self._hand_over()
         finally:
             consumer.close()
 
-    def _turn(self) -> bool:
-        """Serve the client, and the notes if it is time; return whether it was."""
+    def _poll_once(self) -> bool:
+        """Poll the client, and exchange claims when their interval is over; return whether claims were exchanged."""
         message = self._consumer.poll(_POLL_S)
         error = None if message is None else message.error()
         if error is not None:
-            self._complain(error)
+            self._report_error(error)
         now = time.monotonic()
-        if now - self._looked_at < _NOTES_S:
+        if now - self._claims_checked_at < _CLAIMS_INTERVAL_S:
             return False
-        self._looked_at = now
-        self._write_notes()
-        taken = self._notes.newly_taken(now)
-        if taken:
-            self._tell(self._listener.taken, taken)
+        self._claims_checked_at = now
+        self._claim_live_shards()
+        claimed = self._claims.poll_claimed(now)
+        if claimed:
+            self._call_in_loop(self._listener.on_claimed, claimed)
         return True
 
-    def _part(self) -> None:
-        """Stay until others have taken up what we had."""
+    def _hand_over(self) -> None:
+        """Poll until other replicas have claimed the released shards."""
         admin = AdminClient({**self._settings.librdkafka()}, logger=logging.getLogger("librdkafka"))
-        while not self._abandoned.is_set() and (self._given or self._notes.awaited):
-            has_looked = self._turn()
-            left = self._notes.awaited
-            if has_looked and left and not self._given and self._is_alone(admin):
-                log.info("nobody is left to take over from this replica")
-                self._notes.stay(left)
-                self._tell(self._listener.taken, left)
+        while not self._aborted.is_set() and (self._assigned or self._claims.awaited_shards):
+            has_checked_claims = self._poll_once()
+            unclaimed = self._claims.awaited_shards
+            if has_checked_claims and unclaimed and not self._assigned and self._is_group_empty(admin):
+                log.info("no other replica in the group; releasing shards", extra={"shards": sorted(unclaimed)})
+                self._claims.stop_awaiting(unclaimed)
+                self._call_in_loop(self._listener.on_claimed, unclaimed)
 
-    def _is_alone(self, admin: AdminClient) -> bool:
+    def _is_group_empty(self, admin: AdminClient) -> bool:
         group = self._settings.group or ""
         try:
             found = admin.describe_consumer_groups([group], request_timeout=_CALL_S)
             return not found[group].result(_CALL_S).members
         except (KafkaException, FutureTimeoutError) as error:
-            log.warning("the members of the group are unknown: %s", error)
+            log.warning("group members could not be listed: %s", error)
             return False
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # A place of our own saves the broker the search for one, and a pause the fetching from empty partitions.
-        shares = _numbers(partitions)
-        places = [self._notes.place(share) for share in shares]
-        consumer.incremental_assign(places)
-        if places:
-            consumer.pause(places)
-        self._is_member, self._told = True, ""
-        self._given.update(shares)
-        self._notes.stay(shares)
-        others, self._doubtful = self._doubtful - self._given, set()
-        self._notes.part(others, time.monotonic() + self._settings.handover_s, is_late=True)
-        self._tell(self._listener.assigned, shares)
+        # An explicit offset saves the broker a lookup, and a pause the fetching from empty partitions.
+        shards = _shard_numbers(partitions)
+        assigned = [self._claims.topic_partition(shard) for shard in shards]
+        consumer.incremental_assign(assigned)
+        if assigned:
+            consumer.pause(assigned)
+        self._is_member, self._last_error = True, ""
+        self._assigned.update(shards)
+        self._claims.stop_awaiting(shards)
+        reassigned, self._unconfirmed = self._unconfirmed - self._assigned, set()
+        self._claims.await_claims(reassigned, time.monotonic() + self._settings.handover_s, is_late=True)
+        self._call_in_loop(self._listener.on_assigned, shards)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        shares = _numbers(partitions)
-        patience_s = self._settings.handover_s
-        if not self._flushed(FLUSH_S):
-            log.warning("shares are given up before all that was read is in Kafka", extra={"shares": shares})
-            # Without Kafka nobody takes over, and a process that is to end has no time to wait for it.
-            patience_s = 0.0 if self._leaving.is_set() else patience_s
-        self._notes.part(shares, time.monotonic() + patience_s)
-        self._given.difference_update(shares)
-        self._tell(self._listener.revoked, shares)
+        shards = _shard_numbers(partitions)
+        handover_s = self._settings.handover_s
+        if not self._flush_pending(FLUSH_S):
+            log.warning("shards released before all trades are in Kafka", extra={"shards": shards})
+            # Without Kafka no replica can claim, and a process that is stopping has no time to wait for it.
+            handover_s = 0.0 if self._leaving.is_set() else handover_s
+        self._claims.await_claims(shards, time.monotonic() + handover_s)
+        self._assigned.difference_update(shards)
+        self._call_in_loop(self._listener.on_revoked, shards)
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        shares = _numbers(partitions)
+        shards = _shard_numbers(partitions)
         self._is_member = False
-        self._doubtful.update(shares)
-        self._given.difference_update(shares)
-        self._tell(self._listener.lost, shares)
-        # Whoever gets these shares next reads the log first: all that we have must be in it before we ask again.
-        until = time.monotonic() + _LONGEST_FLUSH_S
-        while not self._leaving.is_set() and time.monotonic() < until and not self._flushed(1.0):
+        self._unconfirmed.update(shards)
+        self._assigned.difference_update(shards)
+        self._call_in_loop(self._listener.on_lost, shards)
+        # The next owner reads the log first: everything read here must be in the log before this replica rejoins.
+        until = time.monotonic() + _MAX_FLUSH_S
+        while not self._leaving.is_set() and time.monotonic() < until and not self._flush_pending(1.0):
             pass
         consumer.incremental_unassign(partitions)
 
-    def _flushed(self, patience_s: float) -> bool:
-        if self._abandoned.is_set():
+    def _flush_pending(self, timeout_s: float) -> bool:
+        if self._aborted.is_set():
             return False
-        waiting = asyncio.run_coroutine_threadsafe(self._flush(patience_s), self._loop)
+        flushing = asyncio.run_coroutine_threadsafe(self._flush(timeout_s), self._loop)
         try:
-            return waiting.result(patience_s + _CALL_S)
+            return flushing.result(timeout_s + _CALL_S)
         except (FutureTimeoutError, asyncio.CancelledError):
             return False
 
-    def _write_notes(self) -> None:
-        while self._taken_up:
-            self._to_note.update(self._taken_up.pop())
-        shares, self._to_note = self._to_note & self._given, set()
-        if shares:
-            self._notes.write(shares)
+    def _claim_live_shards(self) -> None:
+        while self._live_shards:
+            self._to_claim.update(self._live_shards.pop())
+        shards, self._to_claim = self._to_claim & self._assigned, set()
+        if shards:
+            self._claims.claim(shards)
 
-    def _on_noted(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
-        self._to_note.update(claims.failed(error, places))
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        self._to_claim.update(claims.failed_shards(error, partitions))
 
-    def _complain(self, error: KafkaError) -> None:
+    def _report_error(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
         if not self._is_member:
-            self._tell(self._trouble, error.str())
-        if error.str() != self._told:
-            self._told = error.str()
-            log.error("the group: %s", self._told)
+            self._call_in_loop(self._on_join_error, error.str())
+        if error.str() != self._last_error:
+            self._last_error = error.str()
+            log.error("consumer group error: %s", self._last_error)
 
     def _on_error(self, error: KafkaError) -> None:
-        """Take the password as its file holds it now: it may have been changed since this client was made."""
+        """Reload the password file: the password may have changed since this client was created."""
         if error.code() != KafkaError._AUTHENTICATION:
             return
-        self._complain(error)
+        self._report_error(error)
         try:
             user = self._settings.kafka_user()
-        except InvalidConnection as refusal:
-            log.error("%s", refusal)
+        except InvalidConnection as invalid:
+            log.error("%s", invalid)
             return
         if user is not None:
             self._consumer.set_sasl_credentials(*user)
 
-    def _tell(self, whom: Callable[..., None], *what: object) -> None:
-        self._loop.call_soon_threadsafe(whom, *what)
+    def _call_in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
+        self._loop.call_soon_threadsafe(callback, *arguments)
 
 
-def _numbers(partitions: list[TopicPartition]) -> list[int]:
+def _shard_numbers(partitions: list[TopicPartition]) -> list[int]:
     return [one.partition for one in partitions]

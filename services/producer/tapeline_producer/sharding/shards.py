@@ -1,94 +1,94 @@
-"""Whose a symbol is: the symbols fall into shares, and a share is followed here or not.
+"""Maps symbols to shards and tracks which shards this replica owns.
 
-Pure: time is an argument; membership.py hears from the group, roster.py follows the symbols.
-A share is a partition of the assignments topic. Every replica puts a symbol into the same share, whatever else
-it has selected. Alone there is one share, and it is ours.
-To deal symbols out otherwise: `share_of`; all replicas must change at once.
+Pure: time is an argument; group_member.py talks to the consumer group, coordinator.py subscribes the symbols.
+A shard is a partition of the shards topic. Every replica maps a symbol to the same shard, whatever its selection.
+A producer without a group has one shard and owns it.
+To map symbols differently: `shard_of`; all replicas must change at once.
 """
 
 import zlib
 from collections.abc import Iterable
 
 
-def share_of(market_type: str, symbol: str, count: int) -> int:
-    """Return the number of a symbol's share, in [0, count): CRC-32 of `market_type|symbol` modulo `count`."""
+def shard_of(market_type: str, symbol: str, count: int) -> int:
+    """Return the number of a symbol's shard, in [0, count): CRC-32 of `market_type|symbol` modulo `count`."""
     return zlib.crc32(f"{market_type}|{symbol}".encode()) % count
 
 
-class Shares:
-    """Which shares this replica follows, and why."""
+class ShardMap:
+    """The state of each shard that this replica subscribes: assigned, unconfirmed or draining."""
 
     def __init__(self, count: int, handover_s: float) -> None:
-        """Start with none.
+        """Start without a shard.
 
         Args:
-            count: how many shares there are.
-            handover_s: how long a share that another replica was given is followed at most.
+            count: number of shards.
+            handover_s: longest time that a shard drains, s.
         """
         self.count = count
         self._handover_s = handover_s
-        self._given: set[int] = set()
-        self._doubtful: set[int] = set()
-        self._leaving: dict[int, float] = {}
+        self._assigned: set[int] = set()
+        self._unconfirmed: set[int] = set()
+        self._draining: dict[int, float] = {}
 
     @property
-    def own(self) -> set[int]:
-        """The shares that are ours as far as we know; their holes are ours to report."""
-        return self._given | self._doubtful
+    def assigned(self) -> frozenset[int]:
+        """The shards that the group assigns to this replica."""
+        return frozenset(self._assigned)
 
     @property
-    def given(self) -> frozenset[int]:
-        """The shares that the group says are ours."""
-        return frozenset(self._given)
+    def owned(self) -> set[int]:
+        """The assigned and the unconfirmed shards; this replica reports their gaps."""
+        return self._assigned | self._unconfirmed
 
     @property
-    def leaving(self) -> frozenset[int]:
-        """The shares that are another's, and still followed until that one has taken them up."""
-        return frozenset(self._leaving)
+    def draining(self) -> frozenset[int]:
+        """The shards of other replicas that stay subscribed here until their owner claims them."""
+        return frozenset(self._draining)
 
-    def follows(self, market_type: str, symbol: str) -> bool:
-        """Return whether a symbol is to be followed here."""
-        share = share_of(market_type, symbol, self.count)
-        return share in self._given or share in self._leaving or share in self._doubtful
+    def includes(self, market_type: str, symbol: str) -> bool:
+        """Return whether this replica subscribes a symbol."""
+        shard = shard_of(market_type, symbol, self.count)
+        return shard in self._assigned or shard in self._draining or shard in self._unconfirmed
 
-    def reports(self, market_type: str, symbol: str) -> bool:
-        """Return whether a symbol's holes are ours to report."""
-        share = share_of(market_type, symbol, self.count)
-        return share in self._given or share in self._doubtful
+    def owns(self, market_type: str, symbol: str) -> bool:
+        """Return whether this replica reports a symbol's gaps."""
+        shard = shard_of(market_type, symbol, self.count)
+        return shard in self._assigned or shard in self._unconfirmed
 
-    def assigned(self, shares: Iterable[int], now: float) -> None:
-        """Take shares; what was in doubt and is not among all that is ours now, is another's.
+    def mark_assigned(self, shards: Iterable[int], now: float) -> None:
+        """Add assigned shards; an unconfirmed shard that is not assigned now belongs to another replica and drains.
 
         Args:
-            shares: what came to those we have.
+            shards: shards that the group adds to the assigned ones.
             now: loop time, s.
         """
-        self._given.update(shares)
-        for share in self._given:
-            self._leaving.pop(share, None)
-        doubtful, self._doubtful = self._doubtful - self._given, set()
-        self._leave(doubtful, now)
+        self._assigned.update(shards)
+        for shard in self._assigned:
+            self._draining.pop(shard, None)
+        unconfirmed, self._unconfirmed = self._unconfirmed - self._assigned, set()
+        self._drain(unconfirmed, now)
 
-    def revoked(self, shares: Iterable[int], now: float) -> None:
-        """Note shares that go to another replica, which is about to follow them."""
-        self._given.difference_update(shares)
-        self._leave(shares, now)
+    def mark_revoked(self, shards: Iterable[int], now: float) -> None:
+        """Drain shards that the group moves to another replica."""
+        self._assigned.difference_update(shards)
+        self._drain(shards, now)
 
-    def lost(self, shares: Iterable[int]) -> None:
-        """Note shares of which the group may have thought otherwise while we did not hear from it."""
-        self._given.difference_update(shares)
-        self._doubtful.update(shares)
+    def mark_lost(self, shards: Iterable[int]) -> None:
+        """Make shards unconfirmed: the group may have reassigned them while it was unreachable."""
+        self._assigned.difference_update(shards)
+        self._unconfirmed.update(shards)
 
-    def taken(self, shares: Iterable[int]) -> None:
-        """Note shares that another replica follows now."""
-        for share in shares:
-            self._leaving.pop(share, None)
+    def mark_claimed(self, shards: Iterable[int]) -> None:
+        """Drop draining shards that another replica claims."""
+        for shard in shards:
+            self._draining.pop(shard, None)
 
-    def overdue(self, now: float) -> set[int]:
-        """Forget the shares that nobody took up in time, and return them."""
-        late = {share for share, until in self._leaving.items() if now >= until}
-        self.taken(late)
-        return late
+    def release_expired(self, now: float) -> set[int]:
+        """Drop the draining shards that no replica claimed in time, and return them."""
+        expired = {shard for shard, until in self._draining.items() if now >= until}
+        self.mark_claimed(expired)
+        return expired
 
-    def _leave(self, shares: Iterable[int], now: float) -> None:
-        self._leaving.update(dict.fromkeys(shares, now + self._handover_s))
+    def _drain(self, shards: Iterable[int], now: float) -> None:
+        self._draining.update(dict.fromkeys(shards, now + self._handover_s))

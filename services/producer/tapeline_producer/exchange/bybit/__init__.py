@@ -1,1 +1,1 @@
-"""Bybit V5: messages of the public trade stream, and the REST interface."""
+"""Bybit V5: messages of the public trade stream, and the REST API."""

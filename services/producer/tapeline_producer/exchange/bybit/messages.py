@@ -1,7 +1,7 @@
-"""Bybit V5 public trades: bytes in; trades, acknowledgements or a reason out; and subscribe requests.
+"""Parses Bybit V5 messages into trades, acknowledgements or parse failures, and encodes subscribe requests.
 
-Pure: no socket, no clock, no environment. feed.py and rest.py move the bytes.
-To accept another message: add its kind to Message and a branch to `_control`.
+Pure: no socket, no clock, no environment. connection.py and rest.py move the bytes.
+To accept another message: add its type to Message and a branch to `_parse_control`.
 Source: https://bybit-exchange.github.io/docs/v5/websocket/public/trade and .../market/recent-trade
 """
 
@@ -17,25 +17,25 @@ Operation = Literal["subscribe", "unsubscribe"]
 PING: Final = '{"op":"ping"}'
 BACKFILL_LIMIT: Final = {"spot": 60, "linear": 1000}
 _ARGS_PER_REQUEST: Final = {"spot": 10, "linear": 50}
-# The exchange allows 21,000; whether quotes and commas count is not documented, so they are counted.
+# The exchange allows 21,000; whether quotes and commas count is not documented, so they are included.
 ARGS_CHARACTERS_PER_CONNECTION: Final = 18_000
 _TOPIC_IN_TEXT: Final = re.compile(r"publicTrade\.[A-Za-z0-9._-]+")
-_NOT_READABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def _whole(pattern: str) -> str:
-    """Return `pattern` for Python's `search`, whose `$` would let a newline through at the end."""
+def _anchored(pattern: str) -> str:
+    """Return `pattern` for Python's `search`, whose `$` would accept a newline at the end."""
     return pattern.removesuffix("$") + r"\Z"
 
 
-_Decimal = Annotated[str, msgspec.Meta(pattern=_whole(trade.DECIMAL_PATTERN))]
-_Symbol = Annotated[str, msgspec.Meta(pattern=_whole(trade.SYMBOL_PATTERN))]
-_TradeId = Annotated[str, msgspec.Meta(pattern=_whole(trade.TRADE_ID_PATTERN))]
+_Decimal = Annotated[str, msgspec.Meta(pattern=_anchored(trade.DECIMAL_PATTERN))]
+_Symbol = Annotated[str, msgspec.Meta(pattern=_anchored(trade.SYMBOL_PATTERN))]
+_TradeId = Annotated[str, msgspec.Meta(pattern=_anchored(trade.TRADE_ID_PATTERN))]
 _Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
 
 
 class Trade(msgspec.Struct, gc=False):
-    """A trade as it goes into Kafka: the fields are `tapeline.trade.WIRE_COLUMNS`, in that order."""
+    """A trade as it is written to Kafka: the fields are `tapeline.trade.WIRE_COLUMNS`, in that order."""
 
     venue: str
     market_type: str
@@ -54,23 +54,23 @@ class Trade(msgspec.Struct, gc=False):
     source: str
 
 
-class Unreadable(NamedTuple):
-    """Bytes that are no trade, and why."""
+class ParseFailure(NamedTuple):
+    """Bytes that could not be parsed, and the reason."""
 
     raw: bytes
     reason: str
 
 
-class Trades(NamedTuple):
-    """The trades of one frame or one REST answer, oldest first; `offered` counts the unreadable ones too."""
+class TradeBatch(NamedTuple):
+    """The trades of one frame or one REST response, oldest first; `item_count` includes the rejects."""
 
     trades: list[Trade]
-    rejects: list[Unreadable]
-    offered: int
+    rejects: list[ParseFailure]
+    item_count: int
 
 
 class Ack(NamedTuple):
-    """The answer to a subscribe request; `req_id` is "" where the exchange did not say."""
+    """The response to a subscribe request; `req_id` is "" where the exchange omits it."""
 
     req_id: str
     success: bool
@@ -78,10 +78,10 @@ class Ack(NamedTuple):
 
 
 class Pong(NamedTuple):
-    """The answer to our ping: the socket lives; it says nothing about the data."""
+    """The response to a ping: the socket is alive; the data may still be stalled."""
 
 
-Message = Trades | Ack | Pong | Unreadable
+Message = TradeBatch | Ack | Pong | ParseFailure
 
 
 class _Fill(
@@ -143,39 +143,39 @@ _decode_fill: Final = msgspec.json.Decoder(_Fill).decode
 _decode_rest_fill: Final = msgspec.json.Decoder(_RestFill).decode
 
 
-def read(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
-    """Return what one WebSocket frame says; never raises for any bytes.
+def parse_frame(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+    """Parse one WebSocket frame; never raises for any bytes.
 
     Args:
-        frame: the frame as it came.
+        frame: bytes of the frame.
         market_type: market of the connection; the frame does not name it.
-        symbols: what this connection asked for; a trade of another symbol is not readable.
-        received_at_ms: when the frame was read, ms UTC.
+        symbols: symbols of this connection; a trade of another symbol is a parse failure.
+        received_at_ms: receive time of the frame, ms UTC.
     """
     try:
         fast = _decode_frame(frame)
-    except _NOT_READABLE:
-        return _slowly(frame, market_type, symbols, received_at_ms)
+    except _DECODE_ERRORS:
+        return _parse_item_by_item(frame, market_type, symbols, received_at_ms)
     symbol = fast.topic.removeprefix(TOPIC_PREFIX)
     if symbol not in symbols or symbol == fast.topic:
-        return Unreadable(frame, _bad_topic(fast.topic))
+        return ParseFailure(frame, _topic_error(fast.topic))
     trades = []
     try:
         for fill in fast.data:
-            trades.append(_trade(fill, market_type, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
+            trades.append(_build_trade(fill, market_type, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
     except ValueError:
-        return _slowly(frame, market_type, symbols, received_at_ms)
-    return Trades(trades, [], len(trades))
+        return _parse_item_by_item(frame, market_type, symbols, received_at_ms)
+    return TradeBatch(trades, [], len(trades))
 
 
-def read_recent_trades(items: bytes, market_type: str, symbol: str, received_at_ms: int) -> Trades:
-    """Return the trades of a `recent-trade` answer, oldest first.
+def parse_recent_trades(items: bytes, market_type: str, symbol: str, received_at_ms: int) -> TradeBatch:
+    """Parse a `recent-trade` response into trades, oldest first.
 
     Args:
         items: JSON of `result.list`, newest first as the exchange sends it.
-        market_type: market that was asked.
-        symbol: symbol that was asked for.
-        received_at_ms: when the answer came, ms UTC.
+        market_type: requested market.
+        symbol: requested symbol.
+        received_at_ms: receive time of the response, ms UTC.
 
     Raises:
         ValueError: `items` is no JSON array.
@@ -183,57 +183,57 @@ def read_recent_trades(items: bytes, market_type: str, symbol: str, received_at_
     raws = _decode_items(items)
     raws.reverse()
 
-    def one(raw: msgspec.Raw) -> Trade:
-        return _trade(_decode_rest_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_BACKFILL)
+    def decode(raw: msgspec.Raw) -> Trade:
+        return _build_trade(_decode_rest_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_BACKFILL)
 
-    return _each(raws, one)
+    return _parse_each(raws, decode)
 
 
-def _slowly(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+def _parse_item_by_item(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
     try:
         envelope = _decode_envelope(frame)
         if envelope.topic is None:
-            return _control(envelope, frame)
+            return _parse_control(envelope, frame)
         if not isinstance(envelope.topic, str):
-            return Unreadable(frame, _bad_topic(envelope.topic))
+            return ParseFailure(frame, _topic_error(envelope.topic))
         symbol = envelope.topic.removeprefix(TOPIC_PREFIX)
         if symbol not in symbols or symbol == envelope.topic:
-            return Unreadable(frame, _bad_topic(envelope.topic))
+            return ParseFailure(frame, _topic_error(envelope.topic))
         raws = _decode_items(envelope.data)
-    except _NOT_READABLE as error:
-        return Unreadable(frame, f"the frame is not a V5 message: {error}")
+    except _DECODE_ERRORS as error:
+        return ParseFailure(frame, f"the frame is not a V5 message: {error}")
 
-    def one(raw: msgspec.Raw) -> Trade:
-        return _trade(_decode_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_STREAM)
+    def decode(raw: msgspec.Raw) -> Trade:
+        return _build_trade(_decode_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_STREAM)
 
-    return _each(raws, one)
+    return _parse_each(raws, decode)
 
 
-def _each(raws: Iterable[msgspec.Raw], one: Callable[[msgspec.Raw], Trade]) -> Trades:
-    """Read trades one by one, so that a bad one does not take its neighbours along."""
+def _parse_each(raws: Iterable[msgspec.Raw], decode: Callable[[msgspec.Raw], Trade]) -> TradeBatch:
+    """Parse trades one by one, so that an invalid one does not reject the others."""
     trades: list[Trade] = []
-    rejects: list[Unreadable] = []
+    rejects: list[ParseFailure] = []
     for raw in raws:
         try:
-            trades.append(one(raw))
-        except (*_NOT_READABLE, ValueError) as error:
-            rejects.append(Unreadable(bytes(raw), f"the trade is not readable: {error}"))
-    return Trades(trades, rejects, len(trades) + len(rejects))
+            trades.append(decode(raw))
+        except (*_DECODE_ERRORS, ValueError) as error:
+            rejects.append(ParseFailure(bytes(raw), f"the trade cannot be parsed: {error}"))
+    return TradeBatch(trades, rejects, len(trades) + len(rejects))
 
 
-def _control(envelope: _Envelope, frame: bytes) -> Message:
+def _parse_control(envelope: _Envelope, frame: bytes) -> Message:
     if envelope.ret_msg == "pong" or envelope.op == "pong":
         return Pong()
     if isinstance(envelope.success, bool):
         return Ack(str(envelope.req_id or ""), envelope.success, str(envelope.ret_msg or ""))
-    return Unreadable(frame, "the frame has neither a topic nor an answer to a request in it")
+    return ParseFailure(frame, "the frame is neither a topic message nor a response to a request")
 
 
-def _bad_topic(topic: object) -> str:
+def _topic_error(topic: object) -> str:
     return f"topic was {str(topic)[:100]!r}; it must be {TOPIC_PREFIX}<a symbol this connection subscribed to>"
 
 
-def _trade(fill: _Fill | _RestFill, market_type: str, symbol: str, received_at_ms: int, source: str) -> Trade:
+def _build_trade(fill: _Fill | _RestFill, market_type: str, symbol: str, received_at_ms: int, source: str) -> Trade:
     traded_at = int(fill.traded_at)
     sequence = None if fill.sequence is None else int(fill.sequence)
     if not trade.EARLIEST_MS <= traded_at <= trade.LATEST_MS:
@@ -248,28 +248,28 @@ def _trade(fill: _Fill | _RestFill, market_type: str, symbol: str, received_at_m
     )  # fmt: skip
 
 
-def topic(symbol: str) -> str:
+def trade_topic(symbol: str) -> str:
     """Return the topic of a symbol's trades."""
     return TOPIC_PREFIX + symbol
 
 
-def topics_named(text: str) -> set[str]:
-    """Return the topics that an error text of the exchange names."""
+def topics_in_text(text: str) -> set[str]:
+    """Return the topics named in an error text of the exchange."""
     return set(_TOPIC_IN_TEXT.findall(text))
 
 
-def request(operation: Operation, req_id: str, topics: Iterable[str]) -> str:
-    """Return the text of a request to begin or to end the sending of topics."""
+def encode_request(operation: Operation, req_id: str, topics: Iterable[str]) -> str:
+    """Return the JSON of a request to subscribe or unsubscribe topics."""
     return msgspec.json.encode({"req_id": req_id, "op": operation, "args": list(topics)}).decode()
 
 
-def batches(market_type: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
-    """Cut topics into requests that the exchange takes: spot refuses more than 10 at once."""
+def request_batches(market_type: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
+    """Split topics into requests that the exchange accepts: spot refuses more than 10 topics a request."""
     size = _ARGS_PER_REQUEST[market_type]
     for start in range(0, len(topics), size):
         yield tuple(topics[start : start + size])
 
 
 def args_characters(symbol: str) -> int:
-    """Return what a symbol uses up of a connection's ARGS_CHARACTERS_PER_CONNECTION."""
-    return len(topic(symbol)) + len('"",')
+    """Return how many characters a symbol takes of a connection's ARGS_CHARACTERS_PER_CONNECTION."""
+    return len(trade_topic(symbol)) + len('"",')

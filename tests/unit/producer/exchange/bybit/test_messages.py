@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.trade import WIRE_COLUMNS, WireTrade
 from tapeline_producer.exchange.bybit import messages
-from tapeline_producer.exchange.bybit.messages import Ack, Pong, Trades, Unreadable
+from tapeline_producer.exchange.bybit.messages import Ack, ParseFailure, Pong, TradeBatch
 
-from unit.producer.made import START_MS, fill, frame
+from unit.producer.factories import START_MS, fill, frame
 
 SYMBOLS = frozenset({"BTCUSDT", "ETHUSDT"})
 
 
-def read(raw: bytes) -> messages.Message:
-    return messages.read(raw, "spot", SYMBOLS, START_MS)
+def parse(raw: bytes) -> messages.Message:
+    return messages.parse_frame(raw, "spot", SYMBOLS, START_MS)
 
 
-def trades_of(raw: bytes) -> Trades:
-    message = read(raw)
-    assert isinstance(message, Trades)
+def trades_of(raw: bytes) -> TradeBatch:
+    message = parse(raw)
+    assert isinstance(message, TradeBatch)
     return message
 
 
-def test_record_has_exactly_the_columns_of_the_table_in_its_order() -> None:
+def test_trade_has_exactly_the_columns_of_the_table_in_its_order() -> None:
     assert list(messages.Trade.__struct_fields__) == [column.name for column in WIRE_COLUMNS]
 
 
@@ -39,18 +39,18 @@ def test_spot_frame_becomes_a_record_the_contract_accepts() -> None:
     assert (stored["market_type"], stored["is_rpi"], stored["source"]) == ("spot", True, "stream")
 
 
-def test_linear_frame_with_tick_direction_and_unknown_fields_is_read() -> None:
+def test_linear_frame_with_tick_direction_and_unknown_fields_is_parsed() -> None:
     raw = b"""{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1791365008335,"new":[{}],"data":[{"T":1791365008334,
     "s":"BTCUSDT","S":"Sell","v":"0.001","p":"83766.30","L":"PlusTick","i":"68bc1c35-dcc0-58e8-a4c5-f59a6b790814",
     "BT":false,"RPI":false,"seq":821670598155}]}"""
-    message = messages.read(raw, "linear", SYMBOLS, START_MS)
-    assert isinstance(message, Trades)
+    message = messages.parse_frame(raw, "linear", SYMBOLS, START_MS)
+    assert isinstance(message, TradeBatch)
     (trade,) = message.trades
     assert (trade.side, trade.price, trade.market_type) == ("Sell", "83766.30", "linear")
 
 
 @pytest.mark.parametrize("missing", [("seq",), ("RPI",), ("BT",), ("seq", "RPI", "BT")])
-def test_frame_of_before_2025_without_the_later_fields_is_read(missing: tuple[str, ...]) -> None:
+def test_frame_of_before_2025_without_the_later_fields_is_parsed(missing: tuple[str, ...]) -> None:
     old = {name: value for name, value in fill(1).items() if name not in missing}
     (trade,) = trades_of(frame(old)).trades
     assert (trade.sequence is None) == ("seq" in missing)
@@ -59,7 +59,7 @@ def test_frame_of_before_2025_without_the_later_fields_is_read(missing: tuple[st
     )
 
 
-def test_time_as_text_is_read_like_time_as_number() -> None:
+def test_time_as_text_is_parsed_like_time_as_number() -> None:
     assert trades_of(frame(fill(1, T=str(START_MS)))).trades[0].traded_at == START_MS
 
 
@@ -89,16 +89,16 @@ def test_bad_trade_is_rejected_alone_with_its_own_bytes(change: dict[str, Any]) 
         frame(fill(1), topic="kline.1.BTCUSDT"),
     ],
 )  # fmt: skip
-def test_unreadable_frame_is_one_reject_with_all_its_bytes(raw: bytes) -> None:
-    message = read(raw)
-    assert isinstance(message, Unreadable)
+def test_malformed_frame_is_one_parse_failure_with_all_its_bytes(raw: bytes) -> None:
+    message = parse(raw)
+    assert isinstance(message, ParseFailure)
     assert message.raw == raw and message.reason
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-def test_any_bytes_are_one_reject_and_never_an_error(raw: bytes) -> None:
-    assert isinstance(read(raw), Unreadable | Ack | Pong | Trades)
+def test_any_bytes_are_parsed_without_an_exception(raw: bytes) -> None:
+    assert isinstance(parse(raw), ParseFailure | Ack | Pong | TradeBatch)
 
 
 _ANY_JSON = (
@@ -112,13 +112,13 @@ _ANY_JSON = (
     st.lists(st.dictionaries(st.sampled_from([*fill(1)]), _ANY_JSON, max_size=4).map(lambda c: fill(1) | c), max_size=5)
 )
 def test_every_entry_of_a_frame_is_a_valid_trade_or_a_reject(fills: list[dict[str, Any]]) -> None:
-    message = read(frame(*fills))
-    if isinstance(message, Unreadable):
-        # Python writes these, and a lone half of a surrogate pair, although JSON knows none of them.
+    message = parse(frame(*fills))
+    if isinstance(message, ParseFailure):
+        # Python writes these, and lone surrogates, although JSON allows neither.
         assert re.search(rb": -?(NaN|Infinity)|\\\\u[dD]", message.raw)
         return
-    assert isinstance(message, Trades)
-    assert len(message.trades) + len(message.rejects) == message.offered == len(fills)
+    assert isinstance(message, TradeBatch)
+    assert len(message.trades) + len(message.rejects) == message.item_count == len(fills)
     for trade in message.trades:
         trade.produced_at = START_MS
         WireTrade.model_validate_json(msgspec.json.encode(trade))
@@ -136,58 +136,58 @@ def test_every_entry_of_a_frame_is_a_valid_trade_or_a_reject(fills: list[dict[st
         (b'{"args":["1672916271846"],"op":"pong"}', Pong()),
     ],
 )  # fmt: skip
-def test_answers_of_every_documented_shape_are_told_apart(raw: bytes, expected: messages.Message) -> None:
-    assert read(raw) == expected
+def test_responses_of_every_documented_form_are_distinguished(raw: bytes, expected: messages.Message) -> None:
+    assert parse(raw) == expected
 
 
-def test_rest_answer_is_turned_oldest_first_with_numbers_for_its_texts() -> None:
+def test_rest_response_is_sorted_oldest_first_with_texts_as_numbers() -> None:
     items = [
         {"execId": f"t{n}", "symbol": "BTCUSDT", "price": "16618.49", "size": "0.00012", "side": "Buy",
          "time": str(START_MS + n), "isBlockTrade": False, "isRPITrade": True, "seq": str(n)}
         for n in (3, 2, 1)
     ]  # fmt: skip
-    answer = messages.read_recent_trades(json.dumps(items).encode(), "spot", "BTCUSDT", START_MS)
-    assert [(t.trade_id, t.traded_at, t.sequence) for t in answer.trades] == [
+    response = messages.parse_recent_trades(json.dumps(items).encode(), "spot", "BTCUSDT", START_MS)
+    assert [(t.trade_id, t.traded_at, t.sequence) for t in response.trades] == [
         (f"t{n}", START_MS + n, n) for n in (1, 2, 3)
     ]
-    assert answer.trades[0].is_rpi is True and answer.trades[0].source == "backfill"
+    assert response.trades[0].is_rpi is True and response.trades[0].source == "backfill"
 
 
-def test_bad_item_of_a_rest_answer_is_rejected_and_still_counts_as_offered() -> None:
-    answer = messages.read_recent_trades(b'[{"execId":"t1"}]', "spot", "BTCUSDT", START_MS)
-    assert (answer.trades, len(answer.rejects), answer.offered) == ([], 1, 1)
+def test_bad_item_of_a_rest_response_is_rejected_and_counted() -> None:
+    response = messages.parse_recent_trades(b'[{"execId":"t1"}]', "spot", "BTCUSDT", START_MS)
+    assert (response.trades, len(response.rejects), response.item_count) == ([], 1, 1)
 
 
 def test_spot_requests_hold_ten_topics_at_most() -> None:
-    sizes = [len(batch) for batch in messages.batches("spot", [f"t{n}" for n in range(25)])]
+    sizes = [len(batch) for batch in messages.request_batches("spot", [f"t{n}" for n in range(25)])]
     assert sizes == [10, 10, 5]
 
 
-def test_characters_of_symbols_are_counted_as_a_request_holds_them() -> None:
+def test_characters_of_symbols_are_counted_as_in_a_request() -> None:
     symbols = [f"COIN{n}USDT" for n in range(800)]
-    text = json.dumps([messages.topic(symbol) for symbol in symbols], separators=(",", ":"))
+    text = json.dumps([messages.trade_topic(symbol) for symbol in symbols], separators=(",", ":"))
     assert sum(map(messages.args_characters, symbols)) == len(text) - len("[]") + len(",")
 
 
-def test_topics_in_an_error_text_are_found_whole() -> None:
-    assert messages.topics_named("Invalid symbol :[publicTrade.WBTCUSDT]") == {"publicTrade.WBTCUSDT"}
-    assert messages.topics_named("error:handler not found,topic:publicTrade.1000PEPEUSDT") == {
+def test_topics_in_an_error_text_are_found() -> None:
+    assert messages.topics_in_text("Invalid symbol :[publicTrade.WBTCUSDT]") == {"publicTrade.WBTCUSDT"}
+    assert messages.topics_in_text("error:handler not found,topic:publicTrade.1000PEPEUSDT") == {
         "publicTrade.1000PEPEUSDT"
     }
 
 
 @pytest.mark.captures
-def test_recorded_traffic_is_read_whole() -> None:
+def test_recorded_traffic_is_parsed_without_a_reject() -> None:
     folder = os.environ.get("CAPTURES")
     if not folder:
-        pytest.skip("CAPTURES is not set: no recorded traffic to read")
+        pytest.skip("CAPTURES is not set: no recorded traffic to parse")
     lines = (Path(folder) / "bybit" / "bybit_v5_publicTrade_frames.jsonl").read_text().splitlines()
-    offered = 0
+    item_count = 0
     for line in lines:
         record = json.loads(line)
         market_type, symbol = record["addr"].rsplit("/", 1)[-1], record["frame"]["topic"].split(".", 1)[1]
-        message = messages.read(json.dumps(record["frame"]).encode(), market_type, frozenset({symbol}), START_MS)
-        assert isinstance(message, Trades) and not message.rejects
+        message = messages.parse_frame(json.dumps(record["frame"]).encode(), market_type, frozenset({symbol}), START_MS)
+        assert isinstance(message, TradeBatch) and not message.rejects
         assert [t.trade_id for t in message.trades] == [entry["i"] for entry in record["frame"]["data"]]
-        offered += message.offered
-    assert (len(lines), offered) == (120, 347)
+        item_count += message.item_count
+    assert (len(lines), item_count) == (120, 347)

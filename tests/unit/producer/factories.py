@@ -1,4 +1,4 @@
-"""Hand-made trades of the exchange, as JSON and as the producer's own record."""
+"""Creates trades as the exchange's JSON and as the producer's record."""
 
 import json
 from typing import Any
