@@ -19,7 +19,7 @@ IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$
 MEMBERS := lib/tapeline lib/clients services/producer services/simulator services/inference services/trainer services/board services/notifier spark-apps dashboards local
 
 .PHONY: help dashboards dashboards-check setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock board \
-	images load seed-model kind-up kind-down operators
+	images load seed-model chart-schema kind-up kind-down operators
 
 help:
 	@awk -f local/help.awk $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,8 @@ seed-model: $(STAMP) ## push a first model, which always says one half, and note
 		$(if $(INSECURE)$(filter localhost:%,$(REGISTRY)),--insecure)
 dashboards: $(STAMP) ## load the dashboards into a Kibana: KIBANA_URL=https://host:5601 (DASHBOARDS_USERNAME, DASHBOARDS_PASSWORD_FILE, ...)
 	@$(if $(KIBANA_URL),DASHBOARDS_KIBANA_URL="$(KIBANA_URL)") $(RUN) -m tapeline_dashboards load
+chart-schema: $(STAMP) ## write the settings blocks of charts/apps/values.schema.json anew after a change of settings
+	@$(RUN) -m tapeline_local.cluster.chart_schema
 lock: $(STAMP) ## write uv.lock anew after a change of dependencies
 	@$(UV) lock
 

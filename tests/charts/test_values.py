@@ -70,6 +70,15 @@ WRONG = {
     "kafka.nodePools[0].roles[0]=zookeeper": "must be one of",
     "global.elasticsearch.url=https://elastic:secret@host:9200": "does not match pattern",
     "apps.trainer.resources.limits.memory=3Gb": "does not match pattern",
+    "apps.producer.settings.top=many": "got string, want integer",
+    "apps.producer.settings.top=0": "minimum: got 0, want 1",
+    "apps.producer.settings.top=2.5": "want integer",
+    "apps.producer.settings.exchange=binance": "must be one of 'bybit', 'simulator'",
+    "apps.producer.settings.market_types=futures": "does not match pattern",
+    "apps.board.settings.docs=7": "got number, want boolean",
+    "apps.spark.settings.queries=none": "must be one of 'both', 'trades', 'candles'",
+    "apps.spark.settings.hold_s=null_s": "got string, want number",
+    "apps.trainer.settings.test_share=1": "exclusiveMaximum",
 }
 
 

@@ -1,15 +1,15 @@
 {{/* Kafka and Elasticsearch: addresses, users as files. The files lie where every service looks for them. */}}
 
 {{- define "apps.kafkaBootstrap" -}}
-{{- .Values.global.kafka.bootstrap | default (printf "tapeline-kafka-bootstrap.%s.svc:9093" .Release.Namespace) }}
+{{- .Values.global.kafka.bootstrap | default (printf "%s.%s.svc:9093" (include "apps.name" "kafka-bootstrap") .Release.Namespace) }}
 {{- end }}
 
 {{- define "apps.elasticsearchUrl" -}}
-{{- .Values.global.elasticsearch.url | default (printf "https://tapeline-es-http.%s.svc:9200" .Release.Namespace) }}
+{{- .Values.global.elasticsearch.url | default (printf "https://%s.%s.svc:9200" (include "apps.name" "elasticsearch-http") .Release.Namespace) }}
 {{- end }}
 
 {{- define "apps.inferenceUrl" -}}
-http://inference.{{ .Values.global.inferenceNamespace }}.svc:8000
+http://{{ include "apps.name" "inference" }}.{{ .Values.global.inferenceNamespace }}.svc:8000
 {{- end }}
 
 {{/* Environment of a Kafka client. Call with (dict "root" $ "prefix" "PRODUCER_" "user" "producer"). */}}

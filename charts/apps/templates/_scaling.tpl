@@ -1,6 +1,5 @@
 {{/* The object that scales a Deployment, one or the other, never both: an HPA on CPU, or KEDA's ScaledObject, which
-     makes an HPA on CPU and a Prometheus query. Call with (dict "root" $ "name" NAME "deployment" NAME "namespace" NS
-     "values" VALUES "query" PROMQL). */}}
+     makes an HPA on CPU and a Prometheus query. Call with (dict "root" $ "name" NAME "values" VALUES "query" PROMQL). */}}
 {{- define "apps.scaling" -}}
 {{- $scaling := .values.autoscaling }}
 {{- if eq $scaling.kind "hpa" }}
@@ -20,12 +19,12 @@
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  name: {{ .deployment }}
-  namespace: {{ .namespace }}
+  name: {{ include "apps.name" .name }}
+  namespace: {{ include "apps.namespace" . }}
   labels:
     {{- include "apps.labels" . | nindent 4 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .deployment }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "apps.name" .name }}}
   minReplicas: {{ .values.autoscaling.minReplicas }}
   maxReplicas: {{ .values.autoscaling.maxReplicas }}
   metrics:
@@ -41,12 +40,12 @@ spec:
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
-  name: {{ .deployment }}
-  namespace: {{ .namespace }}
+  name: {{ include "apps.name" .name }}
+  namespace: {{ include "apps.namespace" . }}
   labels:
     {{- include "apps.labels" . | nindent 4 }}
 spec:
-  scaleTargetRef: {name: {{ .deployment }}}
+  scaleTargetRef: {name: {{ include "apps.name" .name }}}
   pollingInterval: 15
   minReplicaCount: {{ .values.autoscaling.minReplicas }}
   maxReplicaCount: {{ .values.autoscaling.maxReplicas }}
@@ -75,13 +74,13 @@ scaleDown:
   policies: [{type: Pods, value: 1, periodSeconds: 60}]
 {{- end }}
 
-{{/* A budget for voluntary evictions. Call as apps.scaling. */}}
+{{/* A budget for voluntary evictions. Call with (dict "root" $ "name" NAME). */}}
 {{- define "apps.disruptionBudget" -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ .deployment }}
-  namespace: {{ .namespace }}
+  name: {{ include "apps.name" .name }}
+  namespace: {{ include "apps.namespace" . }}
   labels:
     {{- include "apps.labels" . | nindent 4 }}
 spec:

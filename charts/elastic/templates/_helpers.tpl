@@ -1,5 +1,3 @@
-{{- define "elastic.cluster" -}}tapeline{{- end }}
-
 {{- define "elastic.labels" -}}
 app.kubernetes.io/name: {{ .name | default "elasticsearch" }}
 app.kubernetes.io/part-of: tapeline

@@ -1,6 +1,3 @@
-{{/* The name that everything in front of a Kafka knows; k8s/ and the services' secrets depend on it. */}}
-{{- define "kafka.cluster" -}}tapeline{{- end }}
-
 {{- define "kafka.labels" -}}
 app.kubernetes.io/name: kafka
 app.kubernetes.io/part-of: tapeline
@@ -15,13 +12,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 annotations:
   helm.sh/resource-policy: keep
 {{- end }}
-{{- end }}
-
-{{- define "kafka.users" -}}
-{{- toYaml (dict
-  "producer" (dig "kafka" "users" "producer" "username" "tapeline-producer" .Values.global)
-  "spark" (dig "kafka" "users" "spark" "username" "tapeline-spark" .Values.global)
-  "notifier" (dig "kafka" "users" "notifier" "username" "tapeline-notifier" .Values.global)) }}
 {{- end }}
 
 {{/* Quotas of a KafkaUser; Kafka counts bytes. */}}

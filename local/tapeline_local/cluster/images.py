@@ -1,6 +1,6 @@
 """Builds our images and brings them into a registry.
 
-To add one: a Dockerfile, and a line in IMAGES.
+To add a plain Python service: a target in services/Dockerfile, and a line in IMAGES.
 """
 
 import json
@@ -19,30 +19,46 @@ _BY_NAME = (
 )
 
 
+# The Dockerfile with one target for each service that differs in nothing but its code.
+SHARED = "services/Dockerfile"
+
+
 @dataclass(frozen=True)
 class Image:
     """One image.
 
     Attributes:
         name: repository, behind `tapeline/`.
-        folder: with its Dockerfile.
+        member: folder of the workspace member in it.
+        dockerfile: path; the shared one has a target with the name of the image.
         pins: of versions.env that its Dockerfile takes.
     """
 
     name: str
-    folder: str
+    member: str
+    dockerfile: str = SHARED
     pins: tuple[str, ...] = ("UV_VERSION", "TAPELINE_VERSION")
+
+    @property
+    def target(self) -> str | None:
+        """Stage to build; None: the last one."""
+        return self.name if self.dockerfile == SHARED else None
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Build arguments that tell images of the shared Dockerfile apart."""
+        return {"MEMBER": self.member, "NAME": self.name} if self.dockerfile == SHARED else {}
 
 
 IMAGES = (
     Image("producer", "services/producer"),
     Image("inference", "services/inference"),
-    Image("board", "services/board"),
+    Image("board", "services/board", "services/board/Dockerfile"),
     Image("notifier", "services/notifier"),
     Image("trainer", "services/trainer"),
     Image("simulator", "services/simulator"),
     Image("dashboards", "dashboards"),
-    Image("spark", "spark-apps", ("UV_VERSION", "TAPELINE_VERSION", "SETUPTOOLS_VERSION")),
+    Image("spark", "spark-apps", "spark-apps/Dockerfile", ("UV_VERSION", "TAPELINE_VERSION", "SETUPTOOLS_VERSION")),
 )
 
 
@@ -105,14 +121,7 @@ def build(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
     images = chosen(options.only)
     for number, image in enumerate(images, start=1):
         shell.say(f"image {number} of {len(images)}: {image.name}")
-        command = ["docker", "build", "--file", f"{image.folder}/Dockerfile"]
-        command += ["--tag", reference(image, options.registry, pins)]
-        command += ["--build-arg", f"BASE_IMAGE={options.base_image}"]
-        for pin in image.pins:
-            command += ["--build-arg", f"{pin}={pins[pin]}"]
-        for name in by_name:
-            command += ["--build-arg", name]
-        command += ["--network", options.network] if options.network else []
+        command = _build_command(image, pins, options, by_name)
         shell.run(*command, ".", more=more)
     _record(shell, pins, options)
 
@@ -131,6 +140,17 @@ def load(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
         shell.say(f"pushing {number} of {len(images)}: {image.name}")
         shell.run("docker", "push", reference(image, options.registry, pins))
     _record(shell, pins, options)
+
+
+def _build_command(image: Image, pins: dict[str, str], options: BuildOptions, by_name: list[str]) -> list[str]:
+    """Return `docker build` of one image, all but the context."""
+    command = ["docker", "build", "--file", image.dockerfile]
+    command += ["--target", image.target] if image.target else []
+    command += ["--tag", reference(image, options.registry, pins)]
+    given = {"BASE_IMAGE": options.base_image, **image.arguments, **{pin: pins[pin] for pin in image.pins}}
+    for argument in (*(f"{name}={value}" for name, value in given.items()), *by_name):
+        command += ["--build-arg", argument]
+    return command + (["--network", options.network] if options.network else [])
 
 
 def _check(shell: Shell, pins: dict[str, str]) -> None:

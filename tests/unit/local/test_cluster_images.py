@@ -26,6 +26,24 @@ def test_every_image_is_built_from_the_root_under_its_name_and_version(tools):
     assert {command[-1] for command in built(tools)} == {"."}
 
 
+@pytest.mark.parametrize("image", images.IMAGES, ids=lambda image: image.name)
+def test_a_shared_dockerfile_gets_the_target_and_the_arguments_of_its_image(tools, image):
+    done = tools.run("images", "--only", image.name, "--report", str(tools.folder / "r.json"))
+    assert done.returncode == 0, done.stderr
+    (command,) = built(tools)
+    given = [command[number + 1] for number, word in enumerate(command) if word == "--build-arg"]
+    arguments = {name: value for name, _, value in (argument.partition("=") for argument in given)}
+    file = command[command.index("--file") + 1]
+    if image.name in ("board", "spark"):
+        assert file == f"{image.member}/Dockerfile"
+        assert "--target" not in command
+        assert not {"MEMBER", "NAME"} & set(arguments)
+    else:
+        assert file == "services/Dockerfile"
+        assert command[command.index("--target") + 1] == arguments["NAME"] == image.name
+        assert arguments["MEMBER"] == image.member
+
+
 def test_an_authority_travels_by_the_environment_and_stands_in_no_command(tools):
     file = tools.folder / "ca.pem"
     file.write_text("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n")

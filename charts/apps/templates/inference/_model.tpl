@@ -1,7 +1,7 @@
 {{/* Which model is served. The trainer owns that: what runs is asked first, so an upgrade never takes it back. */}}
 {{- define "inference.reference" -}}
 {{- $found := "" }}
-{{- $running := lookup "apps/v1" "Deployment" .Values.global.inferenceNamespace "inference" }}
+{{- $running := lookup "apps/v1" "Deployment" .Values.global.inferenceNamespace (include "apps.name" "inference") }}
 {{- with $running }}
 {{- $found = dig "spec" "template" "metadata" "annotations" "tapeline/model-reference" "" . }}
 {{- range dig "spec" "template" "spec" "volumes" list . }}
@@ -9,7 +9,7 @@
 {{- end }}
 {{- end }}
 {{- if not $found }}
-{{- $noted := lookup "v1" "ConfigMap" .Release.Namespace "tapeline-first-model" }}
+{{- $noted := lookup "v1" "ConfigMap" .Release.Namespace (include "apps.name" "first-model") }}
 {{- $found = .Values.inference.model.reference | default (dig "data" "reference" "" $noted) }}
 {{- end }}
 {{- $found }}

@@ -15,7 +15,7 @@
 {{- define "policies.toKafka" -}}
 - to:
     - podSelector:
-        matchLabels: {strimzi.io/cluster: tapeline, strimzi.io/kind: Kafka}
+        matchLabels: {strimzi.io/cluster: {{ include "apps.name" "kafka-cluster" }}, strimzi.io/kind: Kafka}
   ports: [{protocol: TCP, port: 9093}]
 {{- include "policies.toAddresses" .Values.global.networkPolicies.kafka }}
 {{- end }}
@@ -23,7 +23,7 @@
 {{- define "policies.toElasticsearch" -}}
 - to:
     - podSelector:
-        matchLabels: {common.k8s.elastic.co/type: elasticsearch, elasticsearch.k8s.elastic.co/cluster-name: tapeline}
+        matchLabels: {common.k8s.elastic.co/type: elasticsearch, elasticsearch.k8s.elastic.co/cluster-name: {{ include "apps.name" "elasticsearch-cluster" }}}
   ports: [{protocol: TCP, port: 9200}]
 {{- include "policies.toAddresses" .Values.global.networkPolicies.elasticsearch }}
 {{- end }}
@@ -76,7 +76,7 @@ matchExpressions:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: tapeline-{{ .name }}
+  name: {{ include "apps.name" .name }}
   labels:
     {{- include "apps.labels" . | nindent 4 }}
 {{- end }}

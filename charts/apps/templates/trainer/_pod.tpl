@@ -3,7 +3,7 @@
 {{- $access := dict "root" . "elastic" "trainer" }}
 {{- $trainer := .Values.trainer }}
 restartPolicy: Never
-serviceAccountName: tapeline-trainer
+serviceAccountName: {{ include "apps.name" "trainer" }}
 automountServiceAccountToken: {{ ne .Values.inference.model.delivery "volume" }}
 enableServiceLinks: false
 {{- include "apps.pullSecrets" . }}
@@ -17,7 +17,7 @@ containers:
     image: {{ include "apps.image" (dict "root" . "image" $trainer.image) | quote }}
     imagePullPolicy: {{ .Values.global.imagePullPolicy }}
     envFrom:
-      - configMapRef: {name: tapeline-trainer}
+      - configMapRef: {name: {{ include "apps.name" "trainer" }}}
     {{- if .Values.registry.secret }}
     env:
       - name: TRAINER_REGISTRY_USERNAME
