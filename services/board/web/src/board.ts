@@ -23,13 +23,13 @@ export class Board {
   #urlState: UrlState;
   /** On the chart: as in the URL, else the most active symbol at page load. */
   #focus: Instrument | null;
-  #source: DataSource;
+  #data: DataSource;
   readonly #dirty = new Set<Part | "url">();
   #frame = 0;
   readonly #controls: Controls;
   readonly #connection = new ConnectionStatus();
-  readonly #watch: Watchlist;
-  readonly #head = new ChartHeader();
+  readonly #watchlist: Watchlist;
+  readonly #header = new ChartHeader();
   readonly #chart: CandleChart;
   readonly #views: Views;
   readonly #tape = new Tape();
@@ -38,7 +38,7 @@ export class Board {
   readonly #alerts = new Alerts();
   readonly #main = h("main");
   readonly #canvas = h("div", { class: "chart", attr: { role: "img" } });
-  readonly #blank = h("p", { class: "empty chart-empty" });
+  readonly #emptyMessage = h("p", { class: "empty chart-empty" });
   readonly #help: HTMLDialogElement;
 
   constructor(root: HTMLElement, urlState: UrlState) {
@@ -54,27 +54,27 @@ export class Board {
     this.#controls = new Controls((change) => this.change(change), toggles);
     const focus = (instrument: Instrument) => this.change({ focus: instrument });
     const only = (instrument: Instrument) => this.change({ only: url.toggleOnly(this.#urlState, instrument).only });
-    this.#watch = new Watchlist({ focus, only, all: () => this.change({ only: [] }) });
+    this.#watchlist = new Watchlist({ focus, only, all: () => this.change({ only: [] }) });
     this.#views = new Views(focus);
-    this.#lay(root);
+    this.#buildLayout(root);
     this.#chart = new CandleChart(this.#canvas);
     keyboard.listen(keys);
-    this.#source = this.#begin({});
+    this.#data = this.#startSource({});
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
     window.addEventListener("popstate", () => this.change(url.readUrlState(location.search), false));
-    this.#soon("url");
+    this.#scheduleRender("url");
   }
 
-  #lay(root: HTMLElement): void {
+  #buildLayout(root: HTMLElement): void {
     const brand = h("a", { class: "brand", attr: { href: "/" } }, h("i"), h("b", { text: "Tapeline" }));
     const top = h("header", { class: "top" }, brand, this.#connection.element, this.#controls.element);
     const chart = h(
       "section",
       { class: "panel main" },
-      this.#head.element,
-      h("div", { class: "chart-frame" }, this.#canvas, this.#blank),
+      this.#header.element,
+      h("div", { class: "chart-frame" }, this.#canvas, this.#emptyMessage),
     );
-    const live = h("div", { class: "live" }, this.#watch.element, chart, this.#tape.element);
+    const live = h("div", { class: "live" }, this.#watchlist.element, chart, this.#tape.element);
     const evaluation = h("div", { class: "evaluation" }, this.#model.element, this.#alerts.element);
     const link = h("a", { text: t("charts"), attr: { href: "https://www.tradingview.com/", rel: "noreferrer" } });
     const foot = h("footer", {}, h("p", { text: t("disclaimer") }), link);
@@ -96,45 +96,45 @@ export class Board {
     this.#focus = focus;
     const areOther = DATA.some((name) => JSON.stringify(before[name]) !== JSON.stringify(this.#urlState[name]));
     if (isOther || areOther) this.#restart(isOther || areOther, areOther);
-    this.#soon("url");
+    this.#scheduleRender("url");
   }
 
-  #begin(before: Partial<PageData>): DataSource {
-    const source = new DataSource(this.#urlState, this.#focus, before, (part) => this.#soon(part));
+  #startSource(before: Partial<PageData>): DataSource {
+    const source = new DataSource(this.#urlState, this.#focus, before, (part) => this.#scheduleRender(part));
     source.start();
     return source;
   }
 
   #restart(isOtherChart: boolean, areOtherFilters: boolean): void {
-    const before = retainedData(this.#source.known, isOtherChart, areOtherFilters);
-    this.#source.end();
-    this.#source = this.#begin(before);
+    const before = retainedData(this.#data.known, isOtherChart, areOtherFilters);
+    this.#data.end();
+    this.#data = this.#startSource(before);
     if (areOtherFilters) this.#tape.clear(t("connecting"));
-    this.#soon("connection");
+    this.#scheduleRender("connection");
   }
 
   /** Render a part in the next frame, at most once a frame. */
-  #soon(part: Part | "url"): void {
+  #scheduleRender(part: Part | "url"): void {
     this.#dirty.add(part);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       const parts = new Set(this.#dirty);
       this.#dirty.clear();
-      this.#show(parts);
+      this.#render(parts);
     });
   }
 
-  #show(parts: ReadonlySet<Part | "url">): void {
-    const known = this.#source.known;
+  #render(parts: ReadonlySet<Part | "url">): void {
+    const known = this.#data.known;
     const first = known.symbols[0];
     if (!this.#focus && first) {
       this.#focus = { market_type: first.market_type, symbol: first.symbol };
       return this.#restart(true, false);
     }
     const any = (...names: (Part | "url")[]) => names.some((name) => parts.has(name));
-    if (any("url", "symbols")) this.#watch.show(known.symbols, { ...this.#urlState, focus: this.#focus });
+    if (any("url", "symbols")) this.#watchlist.show(known.symbols, { ...this.#urlState, focus: this.#focus });
     if (any("url", "candles")) this.#showCandles();
-    if (any("symbols", "candles", "url")) this.#head.show(this.#focus, known);
+    if (any("symbols", "candles", "url")) this.#header.show(this.#focus, known);
     if (any("url", "markers")) this.#chart.predictions(known.markers);
     if (any("url", "gaps")) this.#chart.gaps(known.gaps);
     if (any("tape")) this.#tape.show(known.tape);
@@ -147,13 +147,13 @@ export class Board {
   }
 
   #showCandles(): void {
-    const candles = this.#source.known.candles;
+    const candles = this.#data.known.candles;
     const focus = this.#focus;
     const { fixed, span } = this.#urlState;
     const shown = fixed ? null : SPANS_MS[span];
     this.#chart.show(`${focus ? url.keyOf(focus) : ""} ${JSON.stringify(fixed ?? span)}`, candles, shown);
-    this.#blank.hidden = candles.length > 0;
-    put(this.#blank, t(focus ? "noCandles" : "waiting"));
+    this.#emptyMessage.hidden = candles.length > 0;
+    put(this.#emptyMessage, t(focus ? "noCandles" : "waiting"));
   }
 
   #showUrlState(): void {
@@ -171,7 +171,7 @@ export class Board {
   }
 
   #showConnectionState(): void {
-    const { status, isConnected, failures } = this.#source.known;
+    const { status, isConnected, failures } = this.#data.known;
     const failure = failures.values().next().value;
     const isAway = status?.elasticsearch === "unavailable";
     if (this.#urlState.fixed) {
@@ -201,13 +201,13 @@ export class Board {
 
   #keys(): keyboard.Key[] {
     const step = (by: number) => {
-      const instrument = this.#watch.neighbour(this.#focus, by);
+      const instrument = this.#watchlist.neighbour(this.#focus, by);
       if (instrument) this.change({ focus: instrument });
     };
     const next = keyboard.nextOf;
     return [
       { keys: ["j", "k"], message: "keyNext", act: (key) => step(key === "j" ? 1 : -1) },
-      { keys: ["/"], message: "find", act: () => this.#watch.search.focus() },
+      { keys: ["/"], message: "find", act: () => this.#watchlist.search.focus() },
       {
         keys: ["1", "2", "3", "4"],
         message: "keySpan",

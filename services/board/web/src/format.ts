@@ -108,7 +108,7 @@ export function length(ms: number): string {
   return number({ style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
 }
 
-/** The first characters of a digest are enough to tell two apart. */
+/** The first characters of a digest are enough to distinguish models. */
 export function digest(value: string): string {
   return value.replace(/^sha256:/, "").slice(0, 10);
 }
