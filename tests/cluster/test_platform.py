@@ -209,10 +209,10 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
 
 def balanced(url: str) -> list[dict]:
     """Return the complete minutes of the last 15 once the books are green and there are two."""
-    answer = httpx.get(f"{url}/api/completeness", trust_env=False, timeout=20.0).raise_for_status()
-    told = answer.json()
-    closed = [minute for minute in told["minutes"] if minute["state"] == "complete"]
-    return closed if told["is_balanced"] and len(closed) >= 2 else []
+    answer = httpx.get(f"{url}/api/reconciliation", trust_env=False, timeout=20.0).raise_for_status()
+    reconciliation = answer.json()
+    closed = [minute for minute in reconciliation["minutes"] if minute["state"] == "complete"]
+    return closed if reconciliation["is_reconciled"] and len(closed) >= 2 else []
 
 
 def test_alerts_reach_people_once_each_over_a_notifier_that_moves(up, people):

@@ -22,8 +22,8 @@ from tapeline.records import candle
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.elastic import index_templates
 from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING
-from unit.board import made
-from unit.board.made import Document
+from unit.board import factories
+from unit.board.factories import Document
 
 MINUTE_MS = candle.MINUTE_MS
 # The busiest first; the same symbol in two market_types, and more symbols than are shown side by side.
@@ -46,7 +46,7 @@ class Filled:
         self.from_ms = self.to_ms - SPAN_MINUTES * MINUTE_MS
         self.trades: list[Document] = []
         self._put_templates()
-        self.put_trades(made.tape(MARKETS, 6_000, self.from_ms, self.to_ms))
+        self.put_trades(factories.tape(MARKETS, 6_000, self.from_ms, self.to_ms))
         self._put_rest()
 
     def _put_templates(self) -> None:
@@ -69,20 +69,22 @@ class Filled:
 
     def _put_rest(self) -> None:
         last = self.to_ms - MINUTE_MS
-        self.candles = [made.candle_of(last - n * MINUTE_MS, 200.0 - n, trades=10 + n) for n in range(90)]
-        self.put_candles(*self.candles, *(made.candle_of(last, 50.0, trades=9_999, market_type="linear"),))
-        self.scores = [made.score_of(last - n * MINUTE_MS, 10 + n, 6 + n, 4) for n in range(5)]
-        self.scores.append(made.score_of(last, 7, 1, 3, market_type="linear", symbol="C00USDT"))
+        self.candles = [factories.candle_of(last - n * MINUTE_MS, 200.0 - n, trades=10 + n) for n in range(90)]
+        self.put_candles(*self.candles, *(factories.candle_of(last, 50.0, trades=9_999, market_type="linear"),))
+        self.scores = [factories.score_of(last - n * MINUTE_MS, 10 + n, 6 + n, 4) for n in range(5)]
+        self.scores.append(factories.score_of(last, 7, 1, 3, market_type="linear", symbol="C00USDT"))
         self.put([(names.monthly_index(names.INDEX_SCORES_PREFIX, s["@timestamp"]), key(s), s) for s in self.scores])
-        self.books = [made.books_of(last - n * MINUTE_MS, "complete" if n else "open", 10 + n) for n in range(10)]
-        self.put_books(*self.books)
-        self.gap = made.gap_of(last - 5 * MINUTE_MS, last - 4 * MINUTE_MS)
-        self.put([(names.INDEX_GAPS, "gap", self.gap), (names.INDEX_ALERTS, "alert", made.alert_of(last))])
-        self.put([(names.INDEX_MODELS, f"run-{n}", made.verdict_of(last + n, f"run-{n}")) for n in range(12)])
+        self.reconciliation = [
+            factories.reconciliation_of(last - n * MINUTE_MS, "complete" if n else "open", 10 + n) for n in range(10)
+        ]
+        self.put_reconciliation(*self.reconciliation)
+        self.gap = factories.gap_of(last - 5 * MINUTE_MS, last - 4 * MINUTE_MS)
+        self.put([(names.INDEX_GAPS, "gap", self.gap), (names.INDEX_ALERTS, "alert", factories.alert_of(last))])
+        self.put([(names.INDEX_MODELS, f"run-{n}", factories.training_run_of(last + n, f"run-{n}")) for n in range(12)])
 
-    def put_books(self, *books: Document) -> None:
+    def put_reconciliation(self, *minutes: Document) -> None:
         prefix = names.INDEX_RECONCILIATION_PREFIX
-        self.put([(names.monthly_index(prefix, one["@timestamp"]), key(one), one) for one in books])
+        self.put([(names.monthly_index(prefix, one["@timestamp"]), key(one), one) for one in minutes])
 
     @property
     def span(self) -> dict[str, int]:
@@ -102,8 +104,14 @@ class Board:
 
     def __init__(self, elasticsearch: str, log: Path, **settings: object) -> None:
         self.log = log
-        given = {"ELASTICSEARCH_URL": elasticsearch, "PORT": 0, "LOOK_S": 0.3, "POLL_S": 0.3, "SLOW_POLL_S": 0.6}
-        given |= {"ANSWER_TTL_S": 0.01, "LINGER_S": 0.5} | {name.upper(): value for name, value in settings.items()}
+        given = {
+            "ELASTICSEARCH_URL": elasticsearch,
+            "PORT": 0,
+            "HEALTH_CHECK_S": 0.3,
+            "POLL_S": 0.3,
+            "SLOW_POLL_S": 0.6,
+        }
+        given |= {"RESPONSE_TTL_S": 0.01, "LINGER_S": 0.5} | {name.upper(): value for name, value in settings.items()}
         environment = os.environ | {f"BOARD_{name}": str(value) for name, value in given.items()}
         with log.open("wb") as output:
             command = [sys.executable, "-W", "error", "-m", "tapeline_board"]
@@ -124,15 +132,15 @@ class Board:
         return False
 
     def get(self, path: str, **query: Any) -> Any:
-        """Return an answer, which "later" is not: a look that took too long, a shard that is starting."""
+        """Return a response; retry on 503 and 504, such as a time-out or a starting shard."""
 
-        def answered() -> httpx.Response | None:
-            answer = self.client.get(f"/api/{path}", params=query)
-            return None if answer.status_code in (503, 504) else answer
+        def respond() -> httpx.Response | None:
+            response = self.client.get(f"/api/{path}", params=query)
+            return None if response.status_code in (503, 504) else response
 
-        answer = eventually(answered, f"/api/{path} is answered")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = eventually(respond, f"/api/{path} responds")
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def metric(self, name: str, **labels: str) -> float:
         families = text_string_to_metric_families(self.client.get("/metrics").text)
@@ -154,15 +162,15 @@ class Stream:
         # Without authorities: loading them for hundreds of clients takes longer than all the rest.
         self._client = httpx.Client(timeout=httpx.Timeout(20.0, read=60.0), verify=False)
         self._context = self._client.stream("GET", f"{board.url}/api/stream", params=query)
-        self.answer = self._context.__enter__()
-        assert self.answer.headers["content-type"].startswith("text/event-stream")
+        self.response = self._context.__enter__()
+        assert self.response.headers["content-type"].startswith("text/event-stream")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         name = ""
         with contextlib.suppress(httpx.HTTPError, httpx.StreamError, ValueError, OSError):
-            for line in self.answer.iter_lines():
+            for line in self.response.iter_lines():
                 if line.startswith("event: "):
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: "):
@@ -183,7 +191,7 @@ class Stream:
     def close(self) -> None:
         """End it; a socket closed under the thread that reads it would stay open until more comes."""
         with contextlib.suppress(OSError):
-            self.answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            self.response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=10.0)
-        self.answer.close()
+        self.response.close()
         self._client.close()

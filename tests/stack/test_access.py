@@ -554,7 +554,7 @@ def test_board_shows_what_is_stored_and_may_write_nothing(
     board = Board(access.pop("elasticsearch_url"), tmp_path / "log", **access)
     try:
         assert [row["trade_id"] for row in board.get("tape")["trades"]] == [trade.identity.rpartition("|")[2]]
-        for path in ("symbols", "market", "model", "completeness", "gaps", "alerts"):
+        for path in ("symbols", "market", "model", "reconciliation", "gaps", "alerts"):
             board.get(path)
     finally:
         board.stop()

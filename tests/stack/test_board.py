@@ -1,6 +1,6 @@
-"""The real board before a real Elasticsearch: its numbers against truth reckoned here, its streams over sockets.
+"""The real board before a real Elasticsearch: its numbers against values computed here, its streams over sockets.
 
-Every number is checked against a plain loop over the documents that were put in, never against another answer.
+Every number is checked against a plain loop over the documents that were put in, never against another response.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from tapeline.records import candle
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
-from unit.board import made
-from unit.board.made import Document
+from unit.board import factories
+from unit.board.factories import Document
 
 from stack.boards import MINUTE_MS, Board, Filled, Stream, key
 
@@ -88,8 +88,8 @@ def median(trades: list[Document]) -> float | None:
     return statistics.median(float(one["price"]) for one in trades) if trades else None
 
 
-def close(told: float | None, wanted: float | None) -> bool:
-    return told == wanted if told is None or wanted is None else told == pytest.approx(wanted, rel=1e-12)
+def is_close(actual: float | None, wanted: float | None) -> bool:
+    return actual == wanted if actual is None or wanted is None else actual == pytest.approx(wanted, rel=1e-12)
 
 
 PARTS: dict[str, Callable[[Document], bool]] = {
@@ -108,27 +108,27 @@ def check_series(series: Document, trades: list[Document], interval_ms: int) -> 
     assert series["at"] == sorted(buckets)
     for place, at in enumerate(series["at"]):
         assert series["trades"][place] == len(buckets[at])
-        assert close(series["price"][place], median(buckets[at])), (series["symbol"], at)
+        assert is_close(series["price"][place], median(buckets[at])), (series["symbol"], at)
         for part, fits in PARTS.items():
             chosen = [one for one in buckets[at] if fits(one)]
             assert series[f"{part}_trades"][place] == len(chosen)
-            assert close(series[f"{part}_price"][place], median(chosen))
+            assert is_close(series[f"{part}_price"][place], median(chosen))
             assert series[f"{part}_quantity"][place] == pytest.approx(sum(float(one["quantity"]) for one in chosen))
 
 
-def check_market(told: Document, trades: list[Document]) -> None:
+def check_market(response: Document, trades: list[Document]) -> None:
     """Hold the six views against a loop over the trades that fit."""
     markets = by_market(trades)
     busiest = sorted(markets, key=lambda market: (-len(markets[market]), market))[:12]
-    assert told["trades"] == len(trades)
-    assert told["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
-    assert told["sell_trades"] == told["trades"] - told["buy_trades"]
-    assert told["is_cut"] is (len(markets) > 12)
-    assert [(row["market_type"], row["symbol"]) for row in told["totals"]] == busiest
-    assert [(row["market_type"], row["symbol"]) for row in told["series"]] == busiest
-    for row, series in zip(told["totals"], told["series"], strict=True):
+    assert response["trades"] == len(trades)
+    assert response["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
+    assert response["sell_trades"] == response["trades"] - response["buy_trades"]
+    assert response["is_truncated"] is (len(markets) > 12)
+    assert [(row["market_type"], row["symbol"]) for row in response["totals"]] == busiest
+    assert [(row["market_type"], row["symbol"]) for row in response["series"]] == busiest
+    for row, series in zip(response["totals"], response["series"], strict=True):
         own = markets[row["market_type"], row["symbol"]]
-        check_series(series, own, told["interval_ms"])
+        check_series(series, own, response["interval_ms"])
         check_total(row, own)
 
 
@@ -147,9 +147,9 @@ def check_total(row: Document, own: list[Document]) -> None:
 
 
 def test_the_six_views_are_right_for_every_symbol_and_bucket(filled: Filled, board: Board) -> None:
-    told = board.get("market", **filled.span)
-    assert len({one["traded_at"] // told["interval_ms"] for one in filled.trades}) <= 240
-    check_market(told, filled.trades)
+    response = board.get("market", **filled.span)
+    assert len({one["traded_at"] // response["interval_ms"] for one in filled.trades}) <= 240
+    check_market(response, filled.trades)
 
 
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
@@ -175,7 +175,7 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_filters_choose_the_trades_that_they_name(filled: Filled, board: Board, name: str) -> None:
+def test_filters_select_matching_trades(filled: Filled, board: Board, name: str) -> None:
     query, fits = FILTERS[name]
     check_market(board.get("market", **filled.span, **query), [one for one in filled.trades if fits(one)])
 
@@ -195,7 +195,7 @@ def newest(trades: list[Document]) -> list[Document]:
 
 
 def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Filled, board: Board) -> None:
-    told = board.get("tape", symbol="BTCUSDT", side="Buy", limit=50)
+    response = board.get("tape", symbol="BTCUSDT", side="Buy", limit=50)
     fits = [one for one in filled.trades if one["symbol"] == "BTCUSDT" and one["side"] == "Buy"]
     wanted = newest(fits)[:50]
     names_ = (
@@ -209,20 +209,20 @@ def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Fil
         "probability",
         "prediction",
     )
-    assert [[row[name] for name in names_] for row in told["trades"]] == [
+    assert [[row[name] for name in names_] for row in response["trades"]] == [
         [one[name] for name in names_] for one in wanted
     ]
-    assert told["is_cut"] is True
+    assert response["is_truncated"] is True
 
 
 def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest_trade(
     filled: Filled, board: Board
 ) -> None:
-    told = board.get("symbols")
-    assert (told["symbols"][0]["market_type"], told["symbols"][0]["trades"]) == ("linear", 9_999)
-    row = next(each for each in told["symbols"] if each["market_type"] == "spot")
-    hour = [one for one in filled.candles if told["from_at"] <= one["@timestamp"] < told["to_at"]]
-    assert len(hour) == min(60, (filled.to_ms - told["from_at"]) // MINUTE_MS) > 30
+    response = board.get("symbols")
+    assert (response["symbols"][0]["market_type"], response["symbols"][0]["trades"]) == ("linear", 9_999)
+    row = next(each for each in response["symbols"] if each["market_type"] == "spot")
+    hour = [one for one in filled.candles if response["from_at"] <= one["@timestamp"] < response["to_at"]]
+    assert len(hour) == min(60, (filled.to_ms - response["from_at"]) // MINUTE_MS) > 30
     last = newest([one for one in filled.trades if (one["market_type"], one["symbol"]) == ("spot", "BTCUSDT")])[0]
     assert row["trades"] == sum(one["trades"] for one in hour)
     assert row["notional"] == pytest.approx(400.0 * len(hour))
@@ -234,42 +234,42 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
     )
 
 
-def test_candles_are_told_as_they_are_stored_with_the_windows_of_the_newest(filled: Filled, board: Board) -> None:
+def test_candles_are_returned_as_stored_with_the_windows_of_the_newest(filled: Filled, board: Board) -> None:
     from_ms = filled.to_ms - 30 * MINUTE_MS
-    told = board.get("candles", market_type="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
+    response = board.get("candles", market_type="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
     wanted = sorted((one for one in filled.candles if one["@timestamp"] >= from_ms), key=lambda one: one["@timestamp"])
-    assert len(told["candles"]) == 30
-    for row, one in zip(told["candles"], wanted, strict=True):
+    assert len(response["candles"]) == 30
+    for row, one in zip(response["candles"], wanted, strict=True):
         assert row.pop("at") == one["@timestamp"]
         assert row == {name: one[name] for name in row}
         assert set(candle.INDICATORS) | set(candle.PRICES) < set(row)
     last = wanted[-1]
-    for window in told["windows"]:
+    for window in response["windows"]:
         assert all(window[name] == last[f"{name}_{window['window']}"] for name in candle.WINDOWED)
-    assert [window["window"] for window in told["windows"]] == list(candle.WINDOWS_MINUTES)
+    assert [window["window"] for window in response["windows"]] == list(candle.WINDOWS_MINUTES)
 
 
-def test_markers_say_what_was_predicted_in_each_minute_and_how_it_turned_out(filled: Filled, board: Board) -> None:
-    told = board.get("markers", market_type="spot", symbol="BTCUSDT", **filled.span)
+def test_markers_have_predictions_and_outcomes_of_each_minute(filled: Filled, board: Board) -> None:
+    response = board.get("markers", market_type="spot", symbol="BTCUSDT", **filled.span)
     minutes: dict[int, list[Document]] = defaultdict(list)
     for one in filled.trades:
         if (one["market_type"], one["symbol"], one["prediction_state"]) == ("spot", "BTCUSDT", "ok"):
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
     outcomes = {one["@timestamp"]: one for one in filled.scores if one["market_type"] == "spot"}
-    assert [row["at"] for row in told["markers"]] == sorted(minutes)
-    for row in told["markers"]:
+    assert [row["at"] for row in response["markers"]] == sorted(minutes)
+    for row in response["markers"]:
         own, outcome = minutes[row["at"]], outcomes.get(row["at"], {"predictions": 0, "hits": 0})
         assert (row["predictions"], row["ups"]) == (len(own), sum(one["prediction"] for one in own))
         assert row["mean_probability"] == pytest.approx(statistics.mean(one["probability"] for one in own))
         assert (row["scored"], row["hits"]) == (outcome["predictions"], outcome["hits"])
 
 
-# Model, books
+# Model, reconciliation
 
 
 def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, board: Board) -> None:
-    told = board.get("model")
-    (scores,) = told["scores"]
+    response = board.get("model")
+    (scores,) = response["scores"]
     total = scores["total"]
     sums = {name: sum(one[name] for one in filled.scores) for name in ("predictions", "hits", "ups", "pending")}
     assert (total["predictions"], total["pending"]) == (sums["predictions"], sums["pending"])
@@ -288,48 +288,48 @@ def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, bo
     assert sum(row["predictions"] for row in scores["bins"]) == sums["predictions"]
 
 
-def test_the_last_verdicts_come_first_and_a_model_that_nobody_serves_is_explained(board: Board) -> None:
-    told = board.get("model")
-    assert [row["run_id"] for row in told["verdicts"]] == [f"run-{number}" for number in range(11, 1, -1)]
-    assert told["verdicts"][0]["reasons"] == ["better than the prior"]
-    assert told["served"] is None
-    assert "BOARD_INFERENCE_URL" in told["served_reason"]
+def test_the_last_training_runs_come_first_and_a_missing_model_has_a_reason(board: Board) -> None:
+    response = board.get("model")
+    assert [row["run_id"] for row in response["training_runs"]] == [f"run-{number}" for number in range(11, 1, -1)]
+    assert response["training_runs"][0]["reasons"] == ["better than the prior"]
+    assert response["served"] is None
+    assert "BOARD_INFERENCE_URL" in response["served_reason"]
 
 
-def test_the_books_are_green_when_all_but_the_newest_minute_is_complete(filled: Filled, board: Board) -> None:
-    told = board.get("completeness", **filled.span)
-    assert (told["is_balanced"], told["reasons"], told["rejects"]) == (True, [], 0)
-    wanted = sorted(filled.books, key=lambda one: one["@timestamp"])
-    assert [(row["at"], row["state"], row["indexed"], row["symbols"]) for row in told["minutes"]] == [
+def test_reconciled_when_all_but_the_newest_minute_is_complete(filled: Filled, board: Board) -> None:
+    response = board.get("reconciliation", **filled.span)
+    assert (response["is_reconciled"], response["reasons"], response["rejects"]) == (True, [], 0)
+    wanted = sorted(filled.reconciliation, key=lambda one: one["@timestamp"])
+    assert [(row["at"], row["state"], row["indexed"], row["symbols"]) for row in response["minutes"]] == [
         (one["@timestamp"], one["state"], one["indexed"], 1) for one in wanted
     ]
-    (row,) = told["symbols"]
+    (row,) = response["symbols"]
     assert (row["state"], row["minutes"], row["not_complete"]) == ("open", 10, 0)
-    assert row["received"] == sum(one["received"] for one in filled.books)
+    assert row["received"] == sum(one["received"] for one in filled.reconciliation)
 
 
-def test_one_bad_minute_of_one_symbol_turns_the_books(filled: Filled, board: Board) -> None:
+def test_one_bad_minute_of_one_symbol_is_not_reconciled(filled: Filled, board: Board) -> None:
     minute_ms = filled.to_ms - 6 * MINUTE_MS
-    bad = made.books_of(minute_ms, "incomplete", symbol="C00USDT", market_type="linear", indexed=9)
-    filled.put_books(bad)
+    bad = factories.reconciliation_of(minute_ms, "incomplete", symbol="C00USDT", market_type="linear", indexed=9)
+    filled.put_reconciliation(bad)
     try:
-        told = board.get("completeness", **filled.span)
-        assert (told["is_balanced"], told["reasons"]) == (False, ["incomplete"])
-        row = next(each for each in told["minutes"] if each["at"] == minute_ms)
+        response = board.get("reconciliation", **filled.span)
+        assert (response["is_reconciled"], response["reasons"]) == (False, ["incomplete"])
+        row = next(each for each in response["minutes"] if each["at"] == minute_ms)
         assert (row["state"], row["symbols"], row["indexed"]) == ("incomplete", 2, 15 + 9)
-        assert told["symbols"][0]["symbol"] == "C00USDT"
+        assert response["symbols"][0]["symbol"] == "C00USDT"
     finally:
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
         filled.client.delete(index=index, id=key(bad), refresh=True)
 
 
-def test_a_reject_without_a_symbol_turns_the_books_too(filled: Filled, board: Board) -> None:
+def test_a_reject_without_a_symbol_is_not_reconciled(filled: Filled, board: Board) -> None:
     at_ms = filled.to_ms - 90_000
     reject = {"@timestamp": at_ms, "origin": "producer", "reason": "no JSON", "raw_base64": "", "rejected_at": at_ms}
     filled.put([(names.INDEX_REJECTS, "reject", reject)])
     try:
-        told = board.get("completeness", **filled.span)
-        assert (told["is_balanced"], told["reasons"], told["rejects"]) == (False, ["rejects"], 1)
+        response = board.get("reconciliation", **filled.span)
+        assert (response["is_reconciled"], response["reasons"], response["rejects"]) == (False, ["rejects"], 1)
     finally:
         filled.client.delete(index=names.INDEX_REJECTS, id="reject", refresh=True)
 
@@ -337,20 +337,20 @@ def test_a_reject_without_a_symbol_turns_the_books_too(filled: Filled, board: Bo
 @pytest.mark.parametrize(
     ("from_", "to", "found"), [(-5.0, -4.5, 1), (-4.2, -4.0, 1), (-3.9, -1.0, 0), (-9.0, -5.1, 0), (-6.0, -1.0, 1)]
 )
-def test_a_gap_is_told_wherever_it_touches_the_span(
+def test_a_gap_is_returned_wherever_it_overlaps_the_span(
     filled: Filled, board: Board, from_: float, to: float, found: int
 ) -> None:
     last = filled.to_ms - MINUTE_MS
     span = {"from": round(last + from_ * MINUTE_MS), "to": round(last + to * MINUTE_MS)}
-    told = board.get("gaps", **span)["gaps"]
-    assert len(told) == found
-    assert all(row == {name: filled.gap[name] for name in row} for row in told)
+    response = board.get("gaps", **span)["gaps"]
+    assert len(response) == found
+    assert all(row == {name: filled.gap[name] for name in row} for row in response)
     assert board.get("gaps", **span, symbol="C00USDT")["gaps"] == []
 
 
-def test_alerts_are_told_as_they_are_stored(filled: Filled, board: Board) -> None:
+def test_alerts_are_returned_as_stored(filled: Filled, board: Board) -> None:
     (row,) = board.get("alerts", **filled.span)["alerts"]
-    wanted = made.alert_of(filled.to_ms - MINUTE_MS)
+    wanted = factories.alert_of(filled.to_ms - MINUTE_MS)
     assert row == {name: wanted[name] for name in row}
 
 
@@ -364,7 +364,7 @@ def now_ms() -> int:
 def fresh_trades(filled: Filled, count: int, **more: Any) -> list[Document]:
     """Put trades of this moment."""
     first, at_ms = len(filled.trades) + 1_000_000, now_ms()
-    found = [made.trade(first + number, at_ms + number, 300.0 + number, 2.0, **more) for number in range(count)]
+    found = [factories.trade(first + number, at_ms + number, 300.0 + number, 2.0, **more) for number in range(count)]
     filled.put_trades(found)
     return found
 
@@ -378,7 +378,7 @@ def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]
     """Return what a page knows after some `market` events: rows by market and start of bucket."""
     known: dict[tuple[str, str], dict[int, tuple[Any, ...]]] = {}
     for event in events:
-        known = {} if event["is_whole"] else known
+        known = {} if event["is_snapshot"] else known
         for series in event["series"]:
             columns = {name: values for name, values in series.items() if isinstance(values, list)}
             rows = known.setdefault((series["market_type"], series["symbol"]), {})
@@ -391,36 +391,36 @@ def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]
 
 def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: Callable[..., Stream]) -> None:
     stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", window_ms=1_800_000)
-    for name in ("status", "symbols", "tape", "candle", "market", "model", "completeness", "alerts"):
+    for name in ("status", "symbols", "tape", "candle", "market", "model", "reconciliation", "alerts"):
         stream.wait(name)
     assert stream.events[0][0] == "status"
-    assert stream.wait("status")["elasticsearch"] == "ok"
-    assert all(stream.of(name)[0]["is_whole"] for name in ("tape", "candle", "market"))
+    assert stream.wait("status")["elasticsearch"] == "available"
+    assert all(stream.of(name)[0]["is_snapshot"] for name in ("tape", "candle", "market"))
     assert stream.wait("tape")["trades"] == board.get("tape")["trades"]
     assert len(stream.wait("candle")["candles"]) == 60
 
 
-def test_news_are_told_alone_and_make_the_same_as_asking_anew(
+def test_deltas_have_only_changes_and_merge_to_the_same_state_as_a_new_query(
     filled: Filled, board: Board, new_stream: Callable[..., Stream]
 ) -> None:
     stream = new_stream(board, symbol="BTCUSDT", window_ms=1_800_000, events=["tape", "market"])
     stream.wait("tape"), stream.wait("market")
     for turn in range(3):
         put = fresh_trades(filled, 4, side="Sell" if turn else "Buy", probability=0.9)
-        told = stream.wait("tape", lambda event, put=put: has(event, put[-1]))
-        assert not told["is_whole"]
-        assert len(told["trades"]) <= 4
+        response = stream.wait("tape", lambda event, put=put: has(event, put[-1]))
+        assert not response["is_snapshot"]
+        assert len(response["trades"]) <= 4
     count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
     last = stream.wait("market", lambda event: event["trades"] == count)
-    assert not last["is_whole"]
+    assert not last["is_snapshot"]
     assert sum(len(series["at"]) for series in last["series"]) < 10
-    whole = board.get("market", symbol="BTCUSDT", **{"from": last["from_at"], "to": last["to_at"]})
-    assert whole["interval_ms"] == last["interval_ms"]
-    assert merged(stream.of("market")) == merged([whole])
-    assert last["totals"] == whole["totals"]
+    snapshot = board.get("market", symbol="BTCUSDT", **{"from": last["from_at"], "to": last["to_at"]})
+    assert snapshot["interval_ms"] == last["interval_ms"]
+    assert merged(stream.of("market")) == merged([snapshot])
+    assert last["totals"] == snapshot["totals"]
 
 
-def test_a_candle_that_is_written_again_is_told_again_and_no_other(
+def test_an_updated_candle_is_sent_again_and_no_other(
     filled: Filled, board: Board, new_stream: Callable[..., Stream]
 ) -> None:
     stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", events=["candle"])
@@ -429,13 +429,13 @@ def test_a_candle_that_is_written_again_is_told_again_and_no_other(
     index = next(n for n, one in enumerate(filled.candles) if one["@timestamp"] == old)
     filled.candles[index] = filled.candles[index] | {"close": 171.25, "late_trades": 9, "updated_at": now_ms()}
     filled.put_candles(filled.candles[index])
-    told = stream.wait("candle", lambda event: not event["is_whole"])
-    assert [(row["at"], row["close"], row["late_trades"]) for row in told["candles"]] == [(old, 171.25, 9)]
+    response = stream.wait("candle", lambda event: not event["is_snapshot"])
+    assert [(row["at"], row["close"], row["late_trades"]) for row in response["candles"]] == [(old, 171.25, 9)]
     newest = filled.candles[0]
-    assert told["windows"][0]["return_bp"] == newest["return_bp_1m"]
+    assert response["windows"][0]["return_bp"] == newest["return_bp_1m"]
 
 
-def test_a_symbol_that_was_not_there_appears_at_once(
+def test_a_new_symbol_appears_at_once(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     symbol = f"NEW{uuid.uuid4().hex[:6].upper()}"
@@ -445,7 +445,7 @@ def test_a_symbol_that_was_not_there_appears_at_once(
     stream.wait("market", lambda event: [row["trades"] for row in event["totals"]] == [3])
 
 
-def test_two_hundred_clients_cost_one_question_a_look_and_the_next_one_is_refused(
+def test_two_hundred_clients_cost_one_query_a_poll_and_the_next_one_is_rejected(
     new_board: Callable[..., Board], filled: Filled, new_stream: Callable[..., Stream]
 ) -> None:
     clients = 200
@@ -453,37 +453,37 @@ def test_two_hundred_clients_cost_one_question_a_look_and_the_next_one_is_refuse
     query = {"symbol": "BTCUSDT", "events": "tape"}
     streams = [new_stream(board, **query) for _ in range(clients)]
     for stream in streams:
-        stream.wait("tape", lambda event: event["is_whole"])
-    assert (board.metric("tapeline_board_clients"), board.metric("tapeline_board_feeds")) == (clients, 1)
+        stream.wait("tape", lambda event: event["is_snapshot"])
+    assert (board.metric("tapeline_board_clients"), board.metric("tapeline_board_pollers")) == (clients, 1)
     refused = board.client.get("/api/stream", params=query)
     assert (refused.status_code, refused.json()["error"]) == (503, "too_many_clients")
     assert refused.headers["retry-after"] == "10"
 
-    asked, start_s = board.metric("tapeline_board_searches_total", what="tape"), time.monotonic()
+    searches, start_s = board.metric("tapeline_board_searches_total", query="tape"), time.monotonic()
     (put,) = fresh_trades(filled, 1)
     for stream in streams:
         stream.wait("tape", lambda event: has(event, put))
-    looks = board.metric("tapeline_board_searches_total", what="tape") - asked
-    assert 1 <= looks <= (time.monotonic() - start_s) / 0.5 + 2
+    polls = board.metric("tapeline_board_searches_total", query="tape") - searches
+    assert 1 <= polls <= (time.monotonic() - start_s) / 0.5 + 2
     for stream in streams:
         stream.close()
     eventually(lambda: board.metric("tapeline_board_clients") == 0, "all have left")
-    eventually(lambda: board.metric("tapeline_board_feeds") == 0, "nobody is asked for any more")
+    eventually(lambda: board.metric("tapeline_board_pollers") == 0, "all pollers have stopped")
     new_stream(board, **query).wait("tape")
 
 
-def test_more_different_questions_than_allowed_are_refused(
+def test_more_different_queries_than_allowed_are_rejected(
     new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
-    board = new_board(feeds_max=8)
+    board = new_board(pollers_max=8)
     for number in range(8):
         new_stream(board, symbol=f"C{number:02}USDT", events="tape").wait("tape")
     refused = board.client.get("/api/stream", params={"symbol": "C09USDT", "events": "tape"})
-    assert (refused.status_code, refused.json()["error"]) == (503, "too_many_questions")
+    assert (refused.status_code, refused.json()["error"]) == (503, "too_many_queries")
     new_stream(board, symbol="C00USDT", events="tape").wait("tape")
 
 
-def test_a_client_that_reads_nothing_costs_no_memory_and_is_given_up(
+def test_a_client_that_reads_nothing_costs_no_memory_and_is_disconnected(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     board = new_board(poll_s=0.05, send_timeout_s=4.0)
@@ -491,7 +491,7 @@ def test_a_client_that_reads_nothing_costs_no_memory_and_is_given_up(
     watcher.wait("tape")
     with contextlib.ExitStack() as open_ones:
         for _ in range(20):
-            open_ones.enter_context(deaf_client(board, b"/api/stream?symbol=LOUDUSDT&events=tape"))
+            open_ones.enter_context(stalled_client(board, b"/api/stream?symbol=LOUDUSDT&events=tape"))
         eventually(lambda: board.metric("tapeline_board_clients") == 21, "all are connected")
         before = psutil.Process(board.process.pid).memory_info().rss
         for _ in range(60):
@@ -503,13 +503,13 @@ def test_a_client_that_reads_nothing_costs_no_memory_and_is_given_up(
         sent = sum(len(json.dumps(event)) for event in watcher.of("tape"))
         grown = psutil.Process(board.process.pid).memory_info().rss - before
         # Buffers of the system and of the server count too.
-        assert grown < max(20 * sent / 4, 6 * 2**20), f"{grown} bytes after {sent} bytes of news"
-        eventually(lambda: board.metric("tapeline_board_clients") == 1, "the deaf are given up", 30.0)
+        assert grown < max(20 * sent / 4, 6 * 2**20), f"{grown} bytes after {sent} bytes of events"
+        eventually(lambda: board.metric("tapeline_board_clients") == 1, "the stalled clients are disconnected", 30.0)
     assert not watcher.has_ended()
 
 
-def deaf_client(board: Board, path: bytes) -> socket.socket:
-    """Return a connection that asks and then reads nothing."""
+def stalled_client(board: Board, path: bytes) -> socket.socket:
+    """Return a connection that sends a request and then reads nothing."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.connect(("127.0.0.1", board.port))
@@ -533,38 +533,40 @@ def test_a_stop_ends_all_streams_at_once_and_in_order(
     assert not [line for line in lines if line["level"] not in ("INFO",)]
 
 
-# Elasticsearch away
+# Elasticsearch unavailable
 
 
-def test_an_elasticsearch_that_is_killed_is_told_within_moments_and_found_again(
+def test_a_killed_elasticsearch_is_reported_within_seconds_and_its_return_too(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
-    board = new_board(market_whole_s=2.0)
+    board = new_board(market_refresh_s=2.0)
     stream = new_stream(board, symbol="BTCUSDT", window_ms=3_600_000)
     stream.wait("market")
     killed_s = time.monotonic()
     filled.stack.kill("elasticsearch", signal.SIGKILL)
-    away = stream.wait("status", lambda event: event["elasticsearch"] == "away")
+    outage = stream.wait("status", lambda event: event["elasticsearch"] == "unavailable")
     assert time.monotonic() - killed_s < 10
-    assert away["reason"]
+    assert outage["reason"]
     asked_s = time.monotonic()
     refused = board.client.get("/api/market")
     assert time.monotonic() - asked_s < 3
-    assert (refused.status_code, refused.json()["error"]) == (503, "elasticsearch_away")
+    assert (refused.status_code, refused.json()["error"]) == (503, "elasticsearch_unavailable")
     assert board.client.get("/health/ready").status_code == 200
     assert not stream.has_ended()
 
     filled.stack.wait_ready("elasticsearch")
-    stream.wait("status", lambda event: event["elasticsearch"] == "ok" and event["since_at"] > away["since_at"], 60.0)
+    stream.wait(
+        "status", lambda event: event["elasticsearch"] == "available" and event["since_at"] > outage["since_at"], 60.0
+    )
     (put,) = fresh_trades(filled, 1)
     stream.wait("tape", lambda event: has(event, put))
     count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
     stream.wait("market", lambda event: event["trades"] == count, 30.0)
-    # Shards that are still starting are an outage too, never an answer that is only a part.
+    # Shards that are still starting are an outage too, never an response that is only a part.
     assert not [event for event in stream.of("market") if event["trades"] < count - 50]
 
 
-def test_an_elasticsearch_that_stands_still_is_told_and_found_again(
+def test_a_stopped_elasticsearch_is_reported_and_its_return_too(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     board = new_board(request_timeout_s=2.0)
@@ -572,13 +574,15 @@ def test_an_elasticsearch_that_stands_still_is_told_and_found_again(
     stream.wait("tape")
     filled.stack.kill("elasticsearch", signal.SIGSTOP)
     try:
-        stream.wait("status", lambda event: event["elasticsearch"] == "away", 15.0)
+        stream.wait("status", lambda event: event["elasticsearch"] == "unavailable", 15.0)
         asked_s = time.monotonic()
         assert board.client.get("/api/symbols").status_code == 503
-        assert time.monotonic() - asked_s < 1.9, "without asking"
+        assert time.monotonic() - asked_s < 1.9, "without a search"
     finally:
         filled.stack.kill("elasticsearch", signal.SIGCONT)
-    stream.wait("status", lambda event: event["elasticsearch"] == "ok" and event is not stream.of("status")[0], 30.0)
+    stream.wait(
+        "status", lambda event: event["elasticsearch"] == "available" and event is not stream.of("status")[0], 30.0
+    )
 
 
 def test_a_board_that_starts_first_waits_for_elasticsearch(
@@ -588,14 +592,14 @@ def test_a_board_that_starts_first_waits_for_elasticsearch(
         port = unused.getsockname()[1]
     board = new_board(elasticsearch=f"http://127.0.0.1:{port}")
     stream = new_stream(board)
-    assert stream.wait("status")["elasticsearch"] == "away"
+    assert stream.wait("status")["elasticsearch"] == "unavailable"
     assert "call failed" in stream.wait("status")["reason"].lower()
     page = board.client.get("/")
     assert page.status_code in (200, 503)
     assert "content-security-policy" in page.headers
 
 
-def test_an_empty_elasticsearch_is_answered_with_nothing_and_is_not_green(
+def test_an_empty_elasticsearch_gives_empty_responses_and_is_not_reconciled(
     new_stack: Callable[..., Stack], new_board: Callable[..., Board]
 ) -> None:
     with new_stack("elasticsearch") as stack:
@@ -606,9 +610,9 @@ def test_an_empty_elasticsearch_is_answered_with_nothing_and_is_not_green(
         assert board.get("candles", market_type="spot", symbol="BTCUSDT")["candles"] == []
         assert board.get("markers", market_type="spot", symbol="BTCUSDT")["markers"] == []
         assert (board.get("gaps")["gaps"], board.get("alerts")["alerts"]) == ([], [])
-        assert (board.get("model")["scores"], board.get("model")["verdicts"]) == ([], [])
-        told = board.get("completeness")
-        assert (told["is_balanced"], told["reasons"]) == (False, ["nothing"])
+        assert (board.get("model")["scores"], board.get("model")["training_runs"]) == ([], [])
+        response = board.get("reconciliation")
+        assert (response["is_reconciled"], response["reasons"]) == (False, ["nothing"])
 
 
 HOSTILE = {
@@ -627,16 +631,16 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_question_that_breaks_a_rule_is_refused_in_words_that_repeat_nothing(board: Board, name: str) -> None:
-    answer = board.client.get(f"/api/{HOSTILE[name]}")
-    assert answer.status_code == 422
-    assert set(answer.json()) == {"error", "message"}
-    assert answer.json()["error"] == "invalid_query"
-    assert answer.text.count("canary") == HOSTILE[name].count("?canary=")
-    assert "content-security-policy" in answer.headers
+def test_an_invalid_query_is_rejected_without_repeating_input(board: Board, name: str) -> None:
+    response = board.client.get(f"/api/{HOSTILE[name]}")
+    assert response.status_code == 422
+    assert set(response.json()) == {"error", "message"}
+    assert response.json()["error"] == "invalid_query"
+    assert response.text.count("canary") == HOSTILE[name].count("?canary=")
+    assert "content-security-policy" in response.headers
 
 
-def test_answers_are_packed_for_who_can_unpack_them(filled: Filled, board: Board) -> None:
+def test_responses_are_compressed_on_request(filled: Filled, board: Board) -> None:
     plain = board.client.get("/api/market", params=filled.span, headers={"Accept-Encoding": "identity"})
     packed = board.client.get("/api/market", params=filled.span, headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers

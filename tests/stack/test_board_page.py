@@ -21,7 +21,7 @@ from stack.models import promote_prior
 from stack.watching import PHONE, PICTURES, Watched, chromium, watching
 
 MINUTES = 100
-HOLE_MINUTES_AGO = 31
+GAP_MINUTES_AGO = 31
 PARTS = ("elasticsearch", "inference", "board")
 # Not the quick first compiler: under load it is several times slower.
 CALM = StackOptions(elasticsearch_heap_mib=768)
@@ -50,14 +50,14 @@ def stack(browser: Browser) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def market(stack: Stack) -> MadeMarket:
-    """All kinds of documents of the last minutes, one hole in the feed of BTCUSDT among them."""
+    """All kinds of documents of the last minutes, one gap in the feed of BTCUSDT among them."""
     promote_prior(stack.state.root / "models")
     writer, market = Writer(stack.addresses.elasticsearch), MadeMarket()
     writer.templates()
     now_ms = time.time_ns() // 1_000_000
     begun = now_ms // MINUTE_MS * MINUTE_MS - MINUTES * MINUTE_MS
-    hole = now_ms // MINUTE_MS * MINUTE_MS - HOLE_MINUTES_AGO * MINUTE_MS
-    lost = range(hole, hole + 3 * MINUTE_MS)
+    gap_ms = now_ms // MINUTE_MS * MINUTE_MS - GAP_MINUTES_AGO * MINUTE_MS
+    lost = range(gap_ms, gap_ms + 3 * MINUTE_MS)
     trades = [
         one
         for one in market.between(begun, now_ms)
@@ -73,7 +73,7 @@ def market(stack: Stack) -> MadeMarket:
         candles,
         made_market.score_documents(trades, now_ms),
         made_market.book_documents(trades, now_ms),
-        [made_market.gap_document(hole, hole + 3 * MINUTE_MS - 1), made_market.alert_document(now_ms - 400_000)],
+        [made_market.gap_document(gap_ms, gap_ms + 3 * MINUTE_MS - 1), made_market.alert_document(now_ms - 400_000)],
         [made_market.verdict_document(now_ms - hours * 3_600_000, hours == 1) for hours in (1, 2)],
     ):
         writer.write(documents)
@@ -100,8 +100,8 @@ def past(market: MadeMarket) -> tuple[int, int]:
     return end - 60 * MINUTE_MS, end
 
 
-SAID = {"up": {"term": {"prediction": 1}}, "down": {"term": {"prediction": 0}}}
-PART = {"all": {"match_all": {}}, "buy": {"term": {"side": "Buy"}}, "sell": {"term": {"side": "Sell"}}} | SAID
+PREDICTED = {"up": {"term": {"prediction": 1}}, "down": {"term": {"prediction": 0}}}
+PART = {"all": {"match_all": {}}, "buy": {"term": {"side": "Buy"}}, "sell": {"term": {"side": "Sell"}}} | PREDICTED
 
 
 def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucket_ms: int = 1) -> dict[str, dict]:
@@ -165,8 +165,8 @@ def test_each_view_shows_the_numbers_of_elasticsearch(browser, url, elastic, pas
         assert at == past[1] - bucket_ms
         assert (bought, sold) == pytest.approx((median(ours, "buy"), median(ours, "sell")))
         assert difference == pytest.approx((bought / sold - 1) * 10_000)
-        said = [float(value) for value in watched.table("prediction")[0][1:]]
-        assert said == pytest.approx([median(ours, name) for name in ("all", "up", "down")])
+        predicted = [float(value) for value in watched.table("prediction")[0][1:]]
+        assert predicted == pytest.approx([median(ours, name) for name in ("all", "up", "down")])
         assert watched.own_complaints() == []
 
 
@@ -187,28 +187,28 @@ def test_the_chart_shows_the_candle_of_elasticsearch_and_draws_the_gap(browser, 
         assert watched.own_complaints() == []
 
 
-def test_model_books_and_alerts_say_what_is_stored(browser, url, elastic, stack):
+def test_model_reconciliation_and_alerts_show_what_is_stored(browser, url, elastic, stack):
     sums = {name: {"sum": {"field": name}} for name in ("predictions", "hits")}
     with watching(browser, f"{url}/?symbol=spot:ETHUSDT") as watched:
         watched.ready()
         eventually(lambda: watched.texts(".scores dd[data-value]"), "scores are there")
-        told = watched.page.eval_on_selector_all(
+        scores = watched.page.eval_on_selector_all(
             ".scores dd", "(found) => found.map((one) => Number(one.dataset.value))"
         )
         since = {"range": {"@timestamp": {"gte": "now-60m"}}}
         found = elastic.search(index="tapeline-scores-*", size=0, query=since, aggs=sums)["aggregations"]
-        assert told[0] == pytest.approx(found["hits"]["value"] / found["predictions"]["value"], rel=0.05)
-        assert "Better than its prior" in watched.texts(".model .verdict")[0]
+        assert scores[0] == pytest.approx(found["hits"]["value"] / found["predictions"]["value"], rel=0.05)
+        assert "Better than the prior" in watched.texts(".model .summary")[0]
         eventually(lambda: "prior" in " ".join(watched.texts(".served dd")[:1]), "the served model", 60)
         eventually(lambda: any("SOLUSDT" in text for text in watched.texts(".alert-rows li")), "the alert")
-        eventually(lambda: len(watched.texts(".verdicts li")) == 2, "both verdicts")
-        assert watched.page.get_attribute(".books", "data-balanced") == "true"
-        hands = {
-            name: int(watched.page.get_attribute(f"[data-hand={name}]", "data-value") or -1)
+        eventually(lambda: len(watched.texts(".training-runs li")) == 2, "both training runs")
+        assert watched.page.get_attribute(".reconciliation", "data-reconciled") == "true"
+        stages = {
+            name: int(watched.page.get_attribute(f"[data-stage={name}]", "data-value") or -1)
             for name in ("produced", "indexed", "rejected")
         }
-        assert hands["produced"] == hands["indexed"] > 1_000 and hands["rejected"] == 0
-        assert set(watched.texts(".books .verdict")) == {"Books balance"}
+        assert stages["produced"] == stages["indexed"] > 1_000 and stages["rejected"] == 0
+        assert set(watched.texts(".reconciliation .summary")) == {"Reconciled"}
         assert watched.own_complaints() == []
 
 
@@ -217,7 +217,7 @@ def test_filters_change_every_view_and_a_reload_keeps_them(browser, url, elastic
         page = watched.ready().page
         page.click("[data-filter=side] [data-option=Buy]")
         page.click("[data-filter=prediction] [data-option='1']")
-        page.click(".watch-row[data-market='spot:SOLUSDT'] input")
+        page.click(".watch-row[data-instrument='spot:SOLUSDT'] input")
         clauses = ({"term": {"side": "Buy"}}, {"term": {"prediction": 1}}, {"term": {"symbol": "SOLUSDT"}})
         bucket = counted(elastic, past, *clauses)["spot:SOLUSDT"]
         wanted = [["spot:SOLUSDT", str(bucket["doc_count"]), "1"]]
@@ -242,13 +242,13 @@ def test_the_keyboard_does_what_the_help_says(browser, url):
         eventually(lambda: page.query_selector(".view[data-mode=figures]"), "figures")
         page.keyboard.press("b")
         assert "side=Buy" in watched.address
-        second = page.get_attribute(".watch-row:nth-child(2)", "data-market") or ""
-        first = page.get_attribute(".watch-row:nth-child(1)", "data-market") or ""
+        second = page.get_attribute(".watch-row:nth-child(2)", "data-instrument") or ""
+        first = page.get_attribute(".watch-row:nth-child(1)", "data-instrument") or ""
         page.keyboard.press("k")
         page.keyboard.press("j")
         assert f"symbol={second}" in watched.address or f"symbol={first}" in watched.address
         page.keyboard.press("n")
-        page.click("[data-view=active] .bar-row[data-market='spot:SOLUSDT']")
+        page.click("[data-view=active] .bar-row[data-instrument='spot:SOLUSDT']")
         legend = "document.querySelector('h1').textContent"
         eventually(lambda: page.evaluate(legend) == "SOLUSDT", "a bar puts its symbol on the chart")
         watched.ready()
@@ -279,7 +279,9 @@ def test_it_looks_alive_everywhere(browser, url, market, stack, look):
         before = watched.texts(".tape-rows tbody tr:first-child")
         eventually(lambda: watched.texts(".tape-rows tbody tr:first-child") != before, "the tape moves")
         watched.painted()
-        eventually(lambda: watched.texts(".pulse") in (["Live"], ["In diretta"]), "the page says that it is live")
+        eventually(
+            lambda: watched.texts(".connection-status") in (["Live"], ["In diretta"]), "the page says that it is live"
+        )
         watched.picture(look)
         page = watched.page
         wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
@@ -295,12 +297,14 @@ def test_elasticsearch_killed_and_back(browser, url, market, stack):
         shown = bars(watched)
         assert shown
         stack.kill("elasticsearch")
-        eventually(lambda: "Elasticsearch is away" in watched.texts(".pulse")[0], "the page says so", 30)
+        eventually(
+            lambda: "Elasticsearch is unavailable" in watched.texts(".connection-status")[0], "the page says so", 30
+        )
         assert bars(watched) == shown, "what was known stays"
         assert watched.page.get_attribute("main", "data-stale") == "true", "and does not look alive"
         watched.picture("away")
         stack.wait_ready("elasticsearch")
-        eventually(lambda: watched.texts(".pulse") == ["Live"], "the page recovers", 60)
+        eventually(lambda: watched.texts(".connection-status") == ["Live"], "the page recovers", 60)
         assert watched.page.get_attribute("main", "data-stale") is None
         with Pump(stack.addresses.elasticsearch, market, per_s=20):
             before = watched.texts(".tape-rows tbody tr:first-child")
@@ -309,7 +313,7 @@ def test_elasticsearch_killed_and_back(browser, url, market, stack):
 
 
 def bars(watched: Watched) -> list[str]:
-    return watched.page.eval_on_selector_all("[data-view=active] .bar-row", "(r) => r.map((o) => o.dataset.market)")
+    return watched.page.eval_on_selector_all("[data-view=active] .bar-row", "(r) => r.map((o) => o.dataset.instrument)")
 
 
 def heap_mib(watched: Watched) -> float:

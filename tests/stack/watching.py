@@ -63,13 +63,13 @@ class Watched:
           && document.querySelectorAll(".view[data-mode=empty]").length === 0
           && document.querySelectorAll(".view[data-mode]").length === 6
           && document.querySelector(".legend[data-pane=price]")?.textContent !== ""
-          && document.querySelector(".books")?.dataset.balanced !== undefined
+          && document.querySelector(".reconciliation")?.dataset.reconciled !== undefined
           && document.querySelectorAll(".tape-rows tbody tr").length > 0"""
         eventually(lambda: has(check), "the page shows figures of all kinds", timeout_s)
         return self
 
     def table(self, view: str) -> list[list[str]]:
-        """Return the figures of a view as they were told, `data-value` of each cell."""
+        """Return the figures of a view as exact values, `data-value` of each cell."""
         rows = f'[data-view="{view}"] tbody tr'
         read = "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.dataset.value ?? ''))"
         return self.page.eval_on_selector_all(rows, read)

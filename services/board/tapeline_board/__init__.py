@@ -1,1 +1,1 @@
-"""The live page and what stands behind it: read only, shared polls, everything bounded."""
+"""The board: a read-only live page over Elasticsearch, with shared polls and bounded queues."""

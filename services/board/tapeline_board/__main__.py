@@ -1,4 +1,4 @@
-"""Start the board: settings, log, application, server. Nothing else imports this."""
+"""Starts the board: settings, log, application, server. Nothing else imports this."""
 
 import logging
 import signal
@@ -17,7 +17,7 @@ _SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams before it waits for connections to end: a stream never does by itself."""
+    """Ends the streams before it waits for connections to end: a stream never ends by itself."""
 
     def __init__(self, config: uvicorn.Config, board: Board) -> None:
         super().__init__(config)
@@ -32,9 +32,9 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     json_logging.configure("board", settings.log_level)
-    # One line a search, and one a look while Elasticsearch is away; availability.py tells when that changes.
+    # It logs one line a search and a health check while Elasticsearch is unavailable; availability.py logs changes.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
-    # uvicorn raises the signal again once it has shut down; by then it has done its work.
+    # uvicorn raises the signal again after its shutdown; nothing is left to do then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     api = create_app(settings)
@@ -52,7 +52,7 @@ def main() -> int:
         limit_concurrency=settings.connections_max,
     )
     listener = socket.create_server((settings.host, settings.port), backlog=512)
-    # Connections inherit it. Left to itself the system buffers megabytes for a client that has stopped reading.
+    # Connections inherit it. By default the system buffers megabytes for a client that has stopped reading.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     host, port = listener.getsockname()[:2]
     logging.getLogger(__name__).info("listening", extra={"host": host, "port": port})

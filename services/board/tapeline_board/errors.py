@@ -1,12 +1,12 @@
-"""What a client is told when there is no answer.
+"""Errors of the API: what a client gets instead of a response.
 
     ApiError
       InvalidQuery (422)
-      ElasticsearchAway (503)  ElasticsearchRefused (503)  ElasticsearchSlow (504)
-      TooManyClients (503)  TooManyQuestions (503)
+      ElasticsearchUnavailable (503)  ElasticsearchRequestRejected (503)  ElasticsearchTimeout (504)
+      TooManyClients (503)  TooManyQueries (503)
       PageNotBuilt (503)
 
-No message repeats what the client sent. A client may try again on `is_retryable`, and on nothing else.
+No message repeats client input. A client may retry on `is_retryable`, and on nothing else.
 """
 
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from typing import ClassVar
 
 
 class ApiError(Exception):
-    """An answer without content: a status, a code for programs and a message for people."""
+    """An error response: a status, a code for programs and a message for people."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str] = "internal"
@@ -33,50 +33,50 @@ class InvalidQuery(ApiError):
     status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_query"
 
 
-class ElasticsearchAway(ApiError):
-    """It cannot be reached, or is not able to answer."""
+class ElasticsearchUnavailable(ApiError):
+    """Elasticsearch cannot be reached, or cannot serve requests."""
 
-    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "elasticsearch_away"
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "elasticsearch_unavailable"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"Elasticsearch does not answer: {why}; the board asks on and shows it as soon as it is back")
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Elasticsearch is unavailable: {reason}; the board retries and shows when it is back")
+        self.reason = reason
 
 
-class ElasticsearchRefused(ElasticsearchAway):
-    """It answers that we may not, or that the question is wrong: a mistake in the set-up or of ours."""
+class ElasticsearchRequestRejected(ElasticsearchUnavailable):
+    """Elasticsearch rejects the request: privileges are missing, or the query is malformed."""
 
-    code = "elasticsearch_refused"
+    code = "elasticsearch_request_rejected"
 
 
-class ElasticsearchSlow(ApiError):
-    """It is there, and did not answer this question in time."""
+class ElasticsearchTimeout(ApiError):
+    """Elasticsearch is reachable, and did not respond in time."""
 
-    status, code = HTTPStatus.GATEWAY_TIMEOUT, "elasticsearch_slow"
+    status, code = HTTPStatus.GATEWAY_TIMEOUT, "elasticsearch_timeout"
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"Elasticsearch did not answer within {limit_s:g} s; ask for a shorter time or fewer symbols")
+        super().__init__(f"Elasticsearch did not respond within {limit_s:g} s; use a shorter span or fewer symbols")
 
 
 class TooManyClients(ApiError):
-    """As many streams as allowed are open."""
+    """The limit of open streams is reached."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "too_many_clients"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} pages are watching, which is the limit; close one, or raise BOARD_CLIENTS_MAX")
+        super().__init__(f"{limit} pages have open streams, which is the limit; close one, or raise BOARD_CLIENTS_MAX")
 
 
-class TooManyQuestions(ApiError):
-    """As many different questions as allowed are being asked."""
+class TooManyQueries(ApiError):
+    """The limit of different concurrent queries is reached."""
 
-    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "too_many_questions"
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "too_many_queries"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} different questions are being asked, which is the limit; try again later")
+        super().__init__(f"{limit} different queries are running, which is the limit; try again later")
 
 
 class PageNotBuilt(ApiError):
@@ -85,4 +85,4 @@ class PageNotBuilt(ApiError):
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "page_not_built"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"the page is not built: {folder} holds no index.html; run `make board`, then load this again")
+        super().__init__(f"the page is not built: {folder} has no index.html; run `make board`, then reload")

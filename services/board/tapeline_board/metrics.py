@@ -8,29 +8,29 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 REGISTRY: Final = CollectorRegistry()
 
 CLIENTS: Final = Gauge("tapeline_board_clients", "Open streams", registry=REGISTRY)
-FEEDS: Final = Gauge("tapeline_board_feeds", "Different questions that are asked for streams", registry=REGISTRY)
-EVENTS: Final = Counter("tapeline_board_events_total", "Events given to clients", ("event",), registry=REGISTRY)
-SKIPPED: Final = Counter(
-    "tapeline_board_skipped_events_total",
-    "Events that a slow client did not get, because a newer one says all that they said",
+POLLERS: Final = Gauge("tapeline_board_pollers", "Different queries that are polled for streams", registry=REGISTRY)
+EVENTS: Final = Counter("tapeline_board_events_total", "Events sent to clients", ("event",), registry=REGISTRY)
+CONFLATED: Final = Counter(
+    "tapeline_board_conflated_events_total",
+    "Events that a slow client did not get, because a snapshot replaced them",
     ("event",),
     registry=REGISTRY,
 )
 SEARCHES: Final = Counter(
     "tapeline_board_searches_total",
-    "Searches in Elasticsearch by what they ask for and outcome: ok or the error code",
-    ("what", "outcome"),
+    "Searches in Elasticsearch by query and outcome: ok or the error code",
+    ("query", "outcome"),
     registry=REGISTRY,
 )
 SEARCH_S: Final = Histogram(
     "tapeline_board_search_duration_seconds",
-    "From sending a search to its answer, of those that were answered",
-    ("what",),
+    "From sending a search to its response, of successful searches",
+    ("query",),
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
     registry=REGISTRY,
 )
 ELASTICSEARCH_UP: Final = Gauge(
-    "tapeline_board_elasticsearch_up", "1 while Elasticsearch answers, else 0", registry=REGISTRY
+    "tapeline_board_elasticsearch_up", "1 while Elasticsearch is available, else 0", registry=REGISTRY
 )
 
 

@@ -1,4 +1,4 @@
-// Builds the page into the Python package, from where the board serves it.
+// Builds the page into the Python package, which serves it.
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -8,7 +8,7 @@ export default defineConfig({
     emptyOutDir: true,
     // A data: URL would need a wider content security policy.
     assetsInlineLimit: 0,
-    // Vite's helper for older browsers is the only thing that would write into the page by itself.
+    // Vite's helper for older browsers would add an inline script.
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     target: "es2023",

@@ -1,1 +1,1 @@
-"""HTTP: routes, query parameters, security headers, the types of the page."""
+"""HTTP: routes, schemas, query parameters, security headers, the types of the front end."""

@@ -1,4 +1,4 @@
-"""What can be asked for: spans of time and filters, checked, and as clauses of an Elasticsearch query. Pure.
+"""Query parameters: time spans and filters, validated, and as clauses of an Elasticsearch query. Pure.
 
 To add a filter: a field of TradeQuery and its clause in `Filters.clauses`.
 """
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tapeline import trade
 from tapeline.records import candle
 
-from tapeline_board.api.schemas.market import EventName, MarketType, PredictionState, Side
+from tapeline_board.api.schemas.common import EventName, MarketType, PredictionState, Side
 from tapeline_board.errors import InvalidQuery
 
 SYMBOLS_MAX: Final = 12
@@ -29,20 +29,20 @@ _Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time, ms UTC, its end exclusive."""
+    """A time span, ms UTC, its end exclusive."""
 
     from_ms: int
     to_ms: int
 
     def clause(self, field: str = "@timestamp") -> Clause:
-        """Return the query clause of documents in it."""
-        # The format is said: a bare number would be read as a year by a field of another format.
+        """Return the query clause for documents in the span."""
+        # The format is explicit: a field of another format would read a bare number as a year.
         return {"range": {field: {"gte": self.from_ms, "lt": self.to_ms, "format": "epoch_millis"}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which trades; None and empty: all."""
+    """Filters of trades; None and empty: all."""
 
     market_type: MarketType | None = None
     symbols: tuple[str, ...] = ()
@@ -57,8 +57,8 @@ class Filters:
         found: list[Clause] = [{"term": {field: value}} for field, value in wanted.items() if value is not None]
         return found + ([{"terms": {"symbol": list(self.symbols)}}] if self.symbols else [])
 
-    def of_symbols(self) -> "Filters":
-        """Return these without what only trades have: for candles, books, gaps and alerts."""
+    def instrument_filters(self) -> "Filters":
+        """Return the filters without fields that only trades have: for candles, reconciliation, gaps and alerts."""
         return Filters(self.market_type, self.symbols)
 
 
@@ -68,36 +68,36 @@ ALL: Final = Filters()
 def interval_ms(span: Span) -> int:
     """Return the shortest bucket of a round length with which a span has at most BUCKETS_MAX.
 
-    One more than fits by length may begin in it: a span need not begin where a bucket does.
+    A span need not begin where a bucket does, so one bucket more than fits by length may begin in the span.
     """
     length_ms = span.to_ms - span.from_ms
     return next(step * 1000 for step in _STEPS_S if length_ms <= (BUCKETS_MAX - 1) * step * 1000)
 
 
-def aligned(now_ms: int, window_ms: int) -> Span:
-    """Return the window that ends now, begun where a bucket of its interval does."""
+def aligned_window(now_ms: int, window_ms: int) -> Span:
+    """Return the window that ends now and begins where a bucket of its interval does."""
     step = interval_ms(Span(0, window_ms))
     return Span((now_ms - window_ms) // step * step, now_ms + 1)
 
 
-def minutes_until(now_ms: int, minutes: int) -> Span:
-    """Return so many whole minutes, the one that runs now among them."""
+def latest_minutes(now_ms: int, minutes: int) -> Span:
+    """Return the span of so many whole minutes, the current one included."""
     end_ms = now_ms // candle.MINUTE_MS * candle.MINUTE_MS + candle.MINUTE_MS
     return Span(end_ms - minutes * candle.MINUTE_MS, end_ms)
 
 
-class _Query(BaseModel):
+class _QueryParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SpanQuery(_Query):
-    """Base of questions about a time; without one, the last quarter of an hour."""
+class SpanQuery(_QueryParams):
+    """Base of queries with a time span; by default the last 15 minutes."""
 
     from_: Annotated[_EpochMs | None, Field(alias="from")] = None
     to: _EpochMs | None = None
 
     def span(self, now_ms: int, longest_ms: int = 232 * DAY_MS) -> Span:
-        """Return the span that is asked for.
+        """Return the requested span.
 
         Raises:
             InvalidQuery: it ends before it begins, or is too long.
@@ -110,44 +110,44 @@ class SpanQuery(_Query):
 
 
 class SymbolQuery(SpanQuery):
-    """About one symbol."""
+    """Parameters of one symbol."""
 
     market_type: MarketType
     symbol: _Symbol
 
 
-class BooksQuery(SpanQuery):
-    """About minutes, gaps and alerts."""
+class InstrumentQuery(SpanQuery):
+    """Parameters of reconciliation, gaps and alerts."""
 
     market_type: MarketType | None = None
     symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
 
     def filters(self) -> Filters:
-        """Return the filters, equal for equal questions."""
+        """Return the filters, equal for equal queries."""
         return Filters(self.market_type, tuple(sorted(set(self.symbol))))
 
 
-class TradeQuery(BooksQuery):
-    """About trades."""
+class TradeQuery(InstrumentQuery):
+    """Parameters of trades."""
 
     side: Side | None = None
     prediction: Annotated[int | None, Field(ge=0, le=1)] = None
     state: PredictionState | None = None
 
     def filters(self) -> Filters:
-        """Return the filters, equal for equal questions."""
+        """Return the filters, equal for equal queries."""
         symbols = tuple(sorted(set(self.symbol)))
         return Filters(self.market_type, symbols, self.side, self.prediction, self.state)
 
 
 class TapeQuery(TradeQuery):
-    """About the newest trades; without `from` and `to`, of whatever time."""
+    """Parameters of the newest trades; without `from` and `to`, of any time."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
-class StreamQuery(_Query):
-    """What a stream is to bring; the window ends now and moves."""
+class StreamQuery(_QueryParams):
+    """Parameters of a stream; its window ends now and moves."""
 
     market_type: MarketType | None = None
     symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
@@ -155,14 +155,14 @@ class StreamQuery(_Query):
     prediction: Annotated[int | None, Field(ge=0, le=1)] = None
     state: PredictionState | None = None
     window_ms: Annotated[int, Field(ge=candle.MINUTE_MS, le=DAY_MS)] = WINDOW_MS
-    """Length of the six views and of the books."""
+    """Length of the six views and of reconciliation."""
     chart_market_type: MarketType | None = None
     chart_symbol: _Symbol | None = None
-    """Whose candles; none without both."""
+    """Instrument of the candles; none without both."""
     events: Annotated[list[EventName], Field(max_length=16)] = []
-    """Which events beside `status`; empty: all."""
+    """Events beside `status`; empty: all."""
 
     def filters(self) -> Filters:
-        """Return the filters, equal for equal questions."""
+        """Return the filters, equal for equal queries."""
         symbols = tuple(sorted(set(self.symbol)))
         return Filters(self.market_type, symbols, self.side, self.prediction, self.state)

@@ -1,4 +1,4 @@
-"""The paths of the board: the page, /api, /health, /metrics."""
+"""HTTP routes of the board: the page, /api, /health, /metrics."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,15 +18,24 @@ from tapeline_board import metrics
 from tapeline_board.api import security_headers
 from tapeline_board.api.query_params import (
     MINUTES_MAX,
-    BooksQuery,
     Filters,
+    InstrumentQuery,
     StreamQuery,
     SymbolQuery,
     TapeQuery,
     TradeQuery,
 )
-from tapeline_board.api.schemas import judgement as judged
-from tapeline_board.api.schemas import market as schemas
+from tapeline_board.api.schemas.alerts import AlertsResponse, GapsResponse
+from tapeline_board.api.schemas.common import ApiModel, ErrorResponse, StatusResponse
+from tapeline_board.api.schemas.market import (
+    CandlesResponse,
+    MarkersResponse,
+    MarketResponse,
+    SymbolsResponse,
+    TapeResponse,
+)
+from tapeline_board.api.schemas.model import ModelResponse
+from tapeline_board.api.schemas.reconciliation import ReconciliationResponse
 from tapeline_board.app import Board
 from tapeline_board.errors import ApiError, InvalidQuery
 from tapeline_board.live.hub import topics
@@ -35,20 +44,20 @@ from tapeline_board.settings import Settings
 
 JSON: Final = "application/json"
 _LONGEST_MS: Final = MINUTES_MAX * MINUTE_MS
-_REFUSALS: Final[dict[int | str, dict[str, object]]] = {
-    status: {"model": schemas.Refusal, "description": text}
+_ERRORS: Final[dict[int | str, dict[str, object]]] = {
+    status: {"model": ErrorResponse, "description": text}
     for status, text in (
         (422, "invalid query"),
-        (503, "Elasticsearch is away, or too much is asked"),
-        (504, "too slow"),
+        (503, "Elasticsearch is unavailable, or a limit is reached"),
+        (504, "Elasticsearch timed out"),
     )
 }
 
-Asked = Callable[[], Awaitable[schemas.Told]]
+Fetch = Callable[[], Awaitable[ApiModel]]
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its board stands in `app.state.board` and runs as long as it does."""
+    """Return the application; its board is `app.state.board` and runs as long as the application."""
     board = Board(settings)
 
     @asynccontextmanager
@@ -63,111 +72,111 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         exception_handlers={
-            ApiError: _tell,
-            RequestValidationError: _tell_invalid,
-            HTTPException: _tell_http,
-            Exception: _tell_bug,
+            ApiError: _handle_api_error,
+            RequestValidationError: _handle_invalid,
+            HTTPException: _handle_http,
+            Exception: _handle_bug,
         },
     )
     api.state.board = board
     api.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
-    api.add_middleware(security_headers.Fenced)
-    _add_lists(api, board)
+    api.add_middleware(security_headers.SecurityHeaders)
+    _add_market(api, board)
     _add_chart(api, board)
-    _add_books(api, board)
+    _add_evaluation(api, board)
     _add_stream(api, board)
-    _add_facts(api, board)
+    _add_operations(api, board)
     _add_page(api, settings)
     return api
 
 
-def _answering(board: Board) -> Callable[[Request, BaseModel | None, Asked], Awaitable[Response]]:
-    async def answer(request: Request, query: BaseModel | None, ask: Asked) -> Response:
-        # The validated query, not the URL: what means the same is the same question.
+def _responder(board: Board) -> Callable[[Request, BaseModel | None, Fetch], Awaitable[Response]]:
+    async def respond(request: Request, query: BaseModel | None, fetch: Fetch) -> Response:
+        # The validated query, not the URL: equal queries share one key.
         key = f"{request.url.path} {query.model_dump_json() if query is not None else ''}"
-        return Response(await board.answer(key, ask), media_type=JSON)
+        return Response(await board.respond(key, fetch), media_type=JSON)
 
-    return answer
+    return respond
 
 
-def _add_lists(api: FastAPI, board: Board) -> None:
-    answer, reader = _answering(board), board.reader
+def _add_market(api: FastAPI, board: Board) -> None:
+    respond, reader = _responder(board), board.reader
 
-    @api.get("/api/symbols", response_model=schemas.SymbolsAnswer, responses=_REFUSALS)
+    @api.get("/api/symbols", response_model=SymbolsResponse, responses=_ERRORS)
     async def symbols(request: Request) -> Response:
-        return await answer(request, None, reader.symbols)
+        return await respond(request, None, reader.symbols)
 
-    @api.get("/api/market", response_model=schemas.MarketAnswer, responses=_REFUSALS)
+    @api.get("/api/market", response_model=MarketResponse, responses=_ERRORS)
     async def market(request: Request, query: Annotated[TradeQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms())
 
-        async def ask() -> schemas.Told:
-            return (await reader.market(query.filters(), span)).whole()
+        async def fetch() -> ApiModel:
+            return (await reader.market(query.filters(), span)).snapshot()
 
-        return await answer(request, query, ask)
+        return await respond(request, query, fetch)
 
-    @api.get("/api/tape", response_model=schemas.TapeAnswer, responses=_REFUSALS)
+    @api.get("/api/tape", response_model=TapeResponse, responses=_ERRORS)
     async def tape(request: Request, query: Annotated[TapeQuery, Query()]) -> Response:
         is_any_time = query.from_ is None and query.to is None
         span = None if is_any_time else query.span(reader.clock_ms())
-        return await answer(request, query, lambda: reader.tape(query.filters(), span, query.limit))
+        return await respond(request, query, lambda: reader.tape(query.filters(), span, query.limit))
 
 
 def _add_chart(api: FastAPI, board: Board) -> None:
-    answer, reader = _answering(board), board.reader
+    respond, reader = _responder(board), board.reader
 
-    @api.get("/api/candles", response_model=schemas.CandlesAnswer, responses=_REFUSALS)
+    @api.get("/api/candles", response_model=CandlesResponse, responses=_ERRORS)
     async def candles(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms())
-        return await answer(request, query, lambda: reader.candles(_market(query), span))
+        return await respond(request, query, lambda: reader.candles(_filters(query), span))
 
-    @api.get("/api/markers", response_model=schemas.MarkersAnswer, responses=_REFUSALS)
+    @api.get("/api/markers", response_model=MarkersResponse, responses=_ERRORS)
     async def markers(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms(), _LONGEST_MS)
-        return await answer(request, query, lambda: reader.markers(_market(query), span))
+        return await respond(request, query, lambda: reader.markers(_filters(query), span))
 
 
-def _market(query: SymbolQuery) -> Filters:
+def _filters(query: SymbolQuery) -> Filters:
     return Filters(query.market_type, (query.symbol,))
 
 
-def _add_books(api: FastAPI, board: Board) -> None:
-    answer, reader = _answering(board), board.reader
+def _add_evaluation(api: FastAPI, board: Board) -> None:
+    respond, reader = _responder(board), board.reader
 
-    @api.get("/api/model", response_model=judged.ModelAnswer, responses=_REFUSALS)
+    @api.get("/api/model", response_model=ModelResponse, responses=_ERRORS)
     async def model(request: Request) -> Response:
-        return await answer(request, None, reader.model)
+        return await respond(request, None, reader.model)
 
-    @api.get("/api/completeness", response_model=judged.CompletenessAnswer, responses=_REFUSALS)
-    async def completeness(request: Request, query: Annotated[BooksQuery, Query()]) -> Response:
+    @api.get("/api/reconciliation", response_model=ReconciliationResponse, responses=_ERRORS)
+    async def reconciliation(request: Request, query: Annotated[InstrumentQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms(), _LONGEST_MS)
-        return await answer(request, query, lambda: reader.completeness(query.filters(), span))
+        return await respond(request, query, lambda: reader.reconciliation(query.filters(), span))
 
-    @api.get("/api/gaps", response_model=judged.GapsAnswer, responses=_REFUSALS)
-    async def gaps(request: Request, query: Annotated[BooksQuery, Query()]) -> Response:
+    @api.get("/api/gaps", response_model=GapsResponse, responses=_ERRORS)
+    async def gaps(request: Request, query: Annotated[InstrumentQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms())
-        return await answer(request, query, lambda: reader.gaps(query.filters(), span))
+        return await respond(request, query, lambda: reader.gaps(query.filters(), span))
 
-    @api.get("/api/alerts", response_model=judged.AlertsAnswer, responses=_REFUSALS)
-    async def alerts(request: Request, query: Annotated[BooksQuery, Query()]) -> Response:
+    @api.get("/api/alerts", response_model=AlertsResponse, responses=_ERRORS)
+    async def alerts(request: Request, query: Annotated[InstrumentQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms())
-        return await answer(request, query, lambda: reader.alerts(query.filters(), span))
+        return await respond(request, query, lambda: reader.alerts(query.filters(), span))
 
 
 def _add_stream(api: FastAPI, board: Board) -> None:
     settings = board.settings
 
-    @api.get("/api/stream", response_class=StreamingResponse, responses=_REFUSALS)
+    @api.get("/api/stream", response_class=StreamingResponse, responses=_ERRORS)
     async def stream(query: Annotated[StreamQuery, Query()]) -> Response:
-        mailbox = board.hub.join(topics(query))
-        return EventStream(mailbox, board.hub.leave, settings.keep_alive_s, settings.send_timeout_s)
+        queue = board.hub.subscribe(topics(query))
+        return EventStream(queue, board.hub.unsubscribe, settings.keep_alive_s, settings.send_timeout_s)
 
-    @api.get("/api/status", response_model=schemas.StatusAnswer)
+    @api.get("/api/status", response_model=StatusResponse)
     async def status() -> Response:
         return Response(board.availability.status().model_dump_json(), media_type=JSON)
 
 
-def _add_facts(api: FastAPI, board: Board) -> None:
+def _add_operations(api: FastAPI, board: Board) -> None:
     health = board.health
 
     @api.get("/health/live", include_in_schema=False)
@@ -177,8 +186,8 @@ def _add_facts(api: FastAPI, board: Board) -> None:
 
     @api.get("/health/ready", include_in_schema=False)
     async def ready() -> Response:
-        holds, detail = health.ready()
-        return _json(detail, 200 if holds else 503)
+        ready_, detail = health.ready()
+        return _json(detail, 200 if ready_ else 503)
 
     @api.get("/metrics", include_in_schema=False)
     async def metrics_page() -> Response:
@@ -189,12 +198,12 @@ def _add_facts(api: FastAPI, board: Board) -> None:
 def _add_page(api: FastAPI, settings: Settings) -> None:
     @api.get("/", include_in_schema=False)
     async def page() -> Response:
-        return security_headers.front(settings.static)
+        return security_headers.page_response(settings.static)
 
     files = StaticFiles(directory=settings.static, check_dir=False)
-    # It would fail at each request while the folder is not there; it may be built later.
+    # Otherwise every request fails while the folder is missing; the page may be built later.
     files.config_checked = True
-    # Last: it takes every path that is left.
+    # Last: it matches every remaining path.
     api.mount("/", files)
 
 
@@ -202,28 +211,30 @@ def _json(content: dict[str, object], status: int = 200) -> Response:
     return Response(orjson.dumps(content), status_code=status, media_type=JSON)
 
 
-def _refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    body = schemas.Refusal(error=code, message=message).model_dump_json()
+def _error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = ErrorResponse(error=code, message=message).model_dump_json()
     return Response(body, status, headers, JSON)
 
 
-async def _tell(_: Request, error: Exception) -> Response:
+async def _handle_api_error(_: Request, error: Exception) -> Response:
     known = error if isinstance(error, ApiError) else ApiError("the board failed; see its log")
-    return _refusal(int(known.status), known.code, str(known), dict(known.headers))
+    return _error_response(int(known.status), known.code, str(known), dict(known.headers))
 
 
-async def _tell_invalid(_: Request, error: Exception) -> Response:
+async def _handle_invalid(_: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    # Names and rules, and nothing of what was sent but the name.
-    said = "; ".join(f"{'.'.join(str(part)[:40] for part in one['loc'][1:])}: {one['msg'][:120]}" for one in found[:5])
-    return _refusal(int(InvalidQuery.status), InvalidQuery.code, said)
+    # Names of parameters and rules; no values that the client sent.
+    details = "; ".join(
+        f"{'.'.join(str(part)[:40] for part in one['loc'][1:])}: {one['msg'][:120]}" for one in found[:5]
+    )
+    return _error_response(int(InvalidQuery.status), InvalidQuery.code, details)
 
 
-async def _tell_http(_: Request, error: Exception) -> Response:
+async def _handle_http(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "refused")
-    return _refusal(status, code, "there are the page at /, /api, /health and /metrics")
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "http_error")
+    return _error_response(status, code, "the board serves the page at /, /api, /health and /metrics")
 
 
-async def _tell_bug(request: Request, error: Exception) -> Response:
-    return await _tell(request, error)
+async def _handle_bug(request: Request, error: Exception) -> Response:
+    return await _handle_api_error(request, error)

@@ -1,7 +1,7 @@
-"""The built page and its files, and the headers that fence it in.
+"""Serves the built page, and sets security and cache headers on every response.
 
-Nothing is loaded from elsewhere, nothing is inline, nobody may frame it; a browser enforces it, whatever slips into the
-page. To allow something: one word in POLICY, and a reason beside it.
+The policy allows no foreign origin, no inline code and no framing; the browser enforces it. To allow something: one
+word in POLICY, and a reason beside it.
 """
 
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ HEADERS: Final[Mapping[str, str]] = {
 _NOT_BUILT: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tapeline: the page is not built</title>
 <h1>The page is not built</h1>
-<p>The board runs and answers under <code>/api</code>, but the files of the page are not here.</p>
+<p>The board serves <code>/api</code>, but the files of the page are missing.</p>
 <p>Build them with <code>make board</code> in the checkout, as <code>make setup</code> does too; then load this again.
 </html>
 """
 
 
-class Fenced:
-    """Puts the headers on every answer, and says how long it may be kept."""
+class SecurityHeaders:
+    """ASGI middleware: sets the security headers and Cache-Control on every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,24 +54,24 @@ class Fenced:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
-        async def fenced(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                headers.setdefault("Cache-Control", keeping(scope["path"], message["status"]))
+                headers.setdefault("Cache-Control", cache_control(scope["path"], message["status"]))
             await send(message)
 
-        await self._app(scope, receive, fenced if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def keeping(path: str, status: int) -> str:
-    """Return how long an answer may be kept: what the build named by its content for ever, nothing else unasked."""
+def cache_control(path: str, status: int) -> str:
+    """Return the Cache-Control header: files that the build names by content are immutable, the rest is revalidated."""
     if path.startswith("/assets/") and status == 200:
         return "public, max-age=31536000, immutable"
     return "no-cache" if status == 200 and not path.startswith(("/api/", "/health/", "/metrics")) else "no-store"
 
 
-def front(static: Path) -> Response:
+def page_response(static: Path) -> Response:
     """Return the page, or how to build it."""
     index = static / "index.html"
     if index.is_file():

@@ -1,1 +1,1 @@
-"""Requests to Elasticsearch and to the inference service."""
+"""Clients of Elasticsearch and of the inference service."""

@@ -1,4 +1,4 @@
-"""Every request to Elasticsearch: searches, few at a time, and the look whether it is there. Thin edge, read only.
+"""Every request to Elasticsearch: searches with bounded concurrency, and the health check. Thin edge, read only.
 
 Nothing here calls `GET /`, which reduced builds of Elasticsearch do not have.
 """
@@ -16,19 +16,19 @@ from elasticsearch import ApiError as ElasticsearchError
 from elasticsearch import AsyncElasticsearch
 
 from tapeline_board import errors, metrics
-from tapeline_board.clients.search import Body, Question
+from tapeline_board.clients.search import Body, SearchRequest
 from tapeline_board.live.availability import Availability
 from tapeline_board.settings import Settings
 
 _CAUSE: Final = re.compile(r"\[([\w ]+)")
-_EVERYTHING: Final = "tapeline-*"
-_LOOK_TIMEOUT_S: Final = 3.0
-_AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
-_SLOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT})
+_ALL_INDICES: Final = "tapeline-*"
+_HEALTH_CHECK_TIMEOUT_S: Final = 3.0
+_UNAVAILABLE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
+_TIMEOUT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT})
 
 
-class Elastic:
-    """Elasticsearch as the board uses it; connects on first use."""
+class ElasticsearchClient:
+    """Searches in Elasticsearch; connects on first use."""
 
     def __init__(self, settings: Settings, availability: Availability) -> None:
         """Prepare; the password is read, nothing is sent yet.
@@ -37,7 +37,7 @@ class Elastic:
             InvalidConnection: password or authorities cannot be read.
         """
         self._settings, self.availability = settings, availability
-        # No retries and no dead nodes: who asks again, and when, is decided here, by feeds and people.
+        # No retries and no dead nodes: pollers and clients of the API decide when to retry.
         self._client = AsyncElasticsearch(
             settings.elasticsearch_url,
             **settings.client_options(),
@@ -46,88 +46,89 @@ class Elastic:
             max_retries=0,
             dead_node_backoff_factor=0,
         )
-        self._turns = asyncio.Semaphore(settings.searches_max)
-        self._waiting = 0
+        self._slots = asyncio.Semaphore(settings.searches_max)
+        self._queued = 0
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.close()
 
-    async def search(self, what: str, question: Question) -> Body:
-        """Return the answer to a question, whole or not at all.
+    async def search(self, name: str, request: SearchRequest) -> Body:
+        """Return the complete response to a request; a partial one is an error.
 
         Args:
-            what: it asks for, for the metrics.
-            question: where, and what.
+            name: of the query, for the metrics.
+            request: index and body.
 
         Raises:
-            ElasticsearchAway: it cannot be reached, or is not able to answer.
-            ElasticsearchRefused: it says that we may not, or that the question is wrong.
-            ElasticsearchSlow: it did not answer in time.
-            TooManyQuestions: too many wait already.
+            ElasticsearchUnavailable: it cannot be reached, or cannot serve requests.
+            ElasticsearchRequestRejected: privileges are missing, or the request is malformed.
+            ElasticsearchTimeout: no response in time.
+            TooManyQueries: too many searches are queued.
         """
         outcome = "ok"
         try:
-            async with self._turn():
+            async with self._slot():
                 start_s = time.perf_counter()
-                answer = await self._ask(question)
-                metrics.SEARCH_S.labels(what).observe(time.perf_counter() - start_s)
-                return answer
+                response = await self._send(request)
+                metrics.SEARCH_S.labels(name).observe(time.perf_counter() - start_s)
+                return response
         except errors.ApiError as error:
             outcome = error.code
             raise
         finally:
-            metrics.SEARCHES.labels(what, outcome).inc()
+            metrics.SEARCHES.labels(name, outcome).inc()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= self._settings.waiting_max:
-            raise errors.TooManyQuestions(self._settings.waiting_max)
-        self._waiting += 1
+    async def _slot(self) -> AsyncIterator[None]:
+        if self._queued >= self._settings.queued_searches_max:
+            raise errors.TooManyQueries(self._settings.queued_searches_max)
+        self._queued += 1
         try:
-            await self._turns.acquire()
+            await self._slots.acquire()
         finally:
-            self._waiting -= 1
+            self._queued -= 1
         try:
             yield
         finally:
-            self._turns.release()
+            self._slots.release()
 
-    async def _ask(self, question: Question) -> Body:
+    async def _send(self, request: SearchRequest) -> Body:
         limit_s = self._settings.request_timeout_s
         try:
-            answer = await self._client.search(
-                index=question.index,
-                # A part of an answer would be a wrong number that looks like a right one.
+            response = await self._client.search(
+                index=request.index,
+                # A partial response gives a wrong number that looks like a right one.
                 allow_partial_search_results=False,
                 ignore_unavailable=True,
                 allow_no_indices=True,
-                **_arguments(question.body),
+                **_arguments(request.body),
                 timeout=f"{round(limit_s * 1000)}ms",
             )
         except (ElasticsearchError, TransportError) as error:
-            told = failure(error, limit_s)
-            if isinstance(told, errors.ElasticsearchAway):
-                self.availability.fail(told.why)
-            raise told from error
-        if answer["timed_out"]:
-            raise errors.ElasticsearchSlow(limit_s)
-        self.availability.hold()
-        body: Body = answer.body
+            api_error = to_api_error(error, limit_s)
+            if isinstance(api_error, errors.ElasticsearchUnavailable):
+                self.availability.mark_unavailable(api_error.reason)
+            raise api_error from error
+        if response["timed_out"]:
+            raise errors.ElasticsearchTimeout(limit_s)
+        self.availability.mark_available()
+        body: Body = response.body
         return body
 
-    async def look(self) -> None:
-        """Find out whether every shard answers, and tell the availability."""
-        client = self._client.options(request_timeout=_LOOK_TIMEOUT_S)
+    async def check_health(self) -> None:
+        """Check whether every shard responds, and update the availability."""
+        client = self._client.options(request_timeout=_HEALTH_CHECK_TIMEOUT_S)
         try:
             await client.search(
-                index=_EVERYTHING, size=0, terminate_after=1, allow_partial_search_results=False, allow_no_indices=True
+                index=_ALL_INDICES, size=0, terminate_after=1, allow_partial_search_results=False, allow_no_indices=True
             )
         except (ElasticsearchError, TransportError) as error:
-            told = failure(error, _LOOK_TIMEOUT_S)
-            self.availability.fail(told.why if isinstance(told, errors.ElasticsearchAway) else str(told))
+            api_error = to_api_error(error, _HEALTH_CHECK_TIMEOUT_S)
+            reason = api_error.reason if isinstance(api_error, errors.ElasticsearchUnavailable) else str(api_error)
+            self.availability.mark_unavailable(reason)
         else:
-            self.availability.hold()
+            self.availability.mark_available()
 
 
 def _arguments(body: Body) -> dict[str, Any]:
@@ -135,17 +136,17 @@ def _arguments(body: Body) -> dict[str, Any]:
     return {"source" if name == "_source" else name: value for name, value in body.items()}
 
 
-def failure(error: Exception, limit_s: float) -> errors.ApiError:
-    """Return what a failed search means, in our words."""
+def to_api_error(error: Exception, limit_s: float) -> errors.ApiError:
+    """Return the API error for a failed search."""
     if isinstance(error, ConnectionTimeout):
-        return errors.ElasticsearchSlow(limit_s)
+        return errors.ElasticsearchTimeout(limit_s)
     if not isinstance(error, ElasticsearchError):
-        # Its text names the address, which is nobody's business; the cause stands in brackets.
+        # The error's text contains the address, which must not leak; the cause stands in brackets.
         cause = _CAUSE.search(str(getattr(error, "message", error)))
-        return errors.ElasticsearchAway(cause[1].strip() if cause else "no connection")
+        return errors.ElasticsearchUnavailable(cause[1].strip() if cause else "no connection")
     status, kind = error.status_code, error.message
-    if status in _SLOW or "timeout" in kind or "Time exceeded" in str(error):
-        return errors.ElasticsearchSlow(limit_s)
-    if status in _AWAY:
-        return errors.ElasticsearchAway(f"it answers {status} ({kind})")
-    return errors.ElasticsearchRefused(f"it answers {status} ({kind})")
+    if status in _TIMEOUT or "timeout" in kind or "Time exceeded" in str(error):
+        return errors.ElasticsearchTimeout(limit_s)
+    if status in _UNAVAILABLE:
+        return errors.ElasticsearchUnavailable(f"status {status} ({kind})")
+    return errors.ElasticsearchRequestRejected(f"status {status} ({kind})")

@@ -1,74 +1,74 @@
-"""What one client has still to be told: at most one thing of each feed, so that slowness costs nobody memory.
+"""Outgoing events of one client: a conflating queue, at most one pending event for each publisher.
 
-Where a client has not taken the last news of a feed when the next ones come, both are dropped for the whole state,
-which says all that they said.
+When a publisher has a new event and the client has not taken the previous one, a snapshot of the publisher's state
+replaces both. A slow client costs no memory.
 """
 
 import asyncio
 from typing import Protocol
 
 from tapeline_board import metrics
-from tapeline_board.api.schemas.market import EventName, Told
+from tapeline_board.api.schemas.common import ApiModel, EventName
 
 
-def encoded(event: EventName, told: Told) -> bytes:
-    """Return an event in the form of server-sent events."""
+def encode_event(event: EventName, content: ApiModel) -> bytes:
+    """Return an event in the format of server-sent events."""
     # JSON of pydantic has no line ends in it, so one `data:` line is enough.
-    return f"event: {event}\ndata: {told.model_dump_json()}\n\n".encode()
+    return f"event: {event}\ndata: {content.model_dump_json()}\n\n".encode()
 
 
-class Sender(Protocol):
-    """Whoever puts something into a mailbox."""
+class Publisher(Protocol):
+    """Puts events into queues."""
 
     @property
     def event(self) -> EventName:
-        """Return under which name it speaks."""
+        """Return the name of its events."""
         ...
 
-    def whole(self) -> bytes:
-        """Return its whole state as it is now, encoded."""
+    def snapshot(self) -> bytes:
+        """Return its current state, encoded."""
         ...
 
 
-class Mailbox:
-    """One client's; belongs to one event loop."""
+class ConflatingQueue:
+    """Pending events of one client; belongs to one event loop."""
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._pending: dict[Sender, bytes | None] = {}
-        self._filled = asyncio.Event()
+        self._pending: dict[Publisher, bytes | None] = {}
+        self._has_events = asyncio.Event()
         self.is_closed = False
 
-    def put(self, sender: Sender, news: bytes | None) -> None:
-        """Leave something for the client.
+    def put(self, publisher: Publisher, delta: bytes | None) -> None:
+        """Queue an event for the client.
 
         Args:
-            sender: whose.
-            news: encoded; None: its whole state, as it is when the client takes it.
+            publisher: of the event.
+            delta: encoded; None: a snapshot of the publisher, taken when the client gets the event.
         """
-        if sender in self._pending:
-            metrics.SKIPPED.labels(sender.event).inc()
-            news = None
-        self._pending[sender] = news
-        self._filled.set()
+        if publisher in self._pending:
+            metrics.CONFLATED.labels(publisher.event).inc()
+            delta = None
+        self._pending[publisher] = delta
+        self._has_events.set()
 
     def close(self) -> None:
         """End the client's stream, now."""
         self.is_closed = True
-        self._filled.set()
+        self._has_events.set()
 
-    async def take(self, patience_s: float) -> bytes | None:
-        """Return what waits longest, None where nothing came for so long or the mailbox is closed."""
+    async def get(self, timeout_s: float) -> bytes | None:
+        """Return the oldest pending event; None after the time-out or when the queue is closed."""
         try:
-            async with asyncio.timeout(patience_s):
-                await self._filled.wait()
+            async with asyncio.timeout(timeout_s):
+                await self._has_events.wait()
         except TimeoutError:
             return None
         if self.is_closed:
             return None
-        sender = next(iter(self._pending))
-        news = self._pending.pop(sender)
+        publisher = next(iter(self._pending))
+        delta = self._pending.pop(publisher)
         if not self._pending:
-            self._filled.clear()
-        metrics.EVENTS.labels(sender.event).inc()
-        return sender.whole() if news is None else news
+            self._has_events.clear()
+        metrics.EVENTS.labels(publisher.event).inc()
+        return publisher.snapshot() if delta is None else delta

@@ -1,122 +1,124 @@
-"""One question, asked again and again for everybody who wants its answer."""
+"""Repeats one query and publishes its changes to all subscribers."""
 
 import asyncio
 import logging
 from typing import Protocol
 
-from tapeline_board.api.schemas.market import EventName, FailedAnswer, Told
+from tapeline_board.api.schemas.common import ApiModel, EventName, FailedEvent
 from tapeline_board.errors import ApiError
 from tapeline_board.live.availability import Availability
-from tapeline_board.live.client_queue import Mailbox, encoded
+from tapeline_board.live.client_queue import ConflatingQueue, encode_event
 
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
-    """Where the answers of a feed come from."""
+class PollSource(Protocol):
+    """Runs the query of a poller and keeps its result."""
 
-    async def look(self) -> Told | None:
-        """Ask; return what is new, None where nothing is.
+    async def poll(self) -> ApiModel | None:
+        """Run the query; return what changed, None without changes.
 
         Raises:
-            ApiError: there is no answer.
+            ApiError: there is no response.
         """
         ...
 
-    def whole(self) -> Told | None:
-        """Return all that is known, None before the first answer."""
+    def snapshot(self) -> ApiModel | None:
+        """Return the current state, None before the first response."""
         ...
 
 
-class Feed:
-    """A source, who listens to it, and its rhythm."""
+class Poller:
+    """A source, its subscribers, and the interval of its polls."""
 
-    def __init__(self, event: EventName, source: Source, poll_s: float, idle_share: float) -> None:
-        """Describe it; `run` asks.
+    def __init__(self, event: EventName, source: PollSource, poll_s: float, idle_ratio: float) -> None:
+        """Prepare; `run` polls.
 
         Args:
             event: name of its events.
-            source: of its answers.
-            poll_s: seconds between two looks.
-            idle_share: it rests at least so many times as long as its answer took.
+            source: runs the query.
+            poll_s: seconds between two polls.
+            idle_ratio: it pauses at least so many times as long as the query took.
         """
         self.event: EventName = event
-        self.listeners: set[Mailbox] = set()
-        self._source, self._poll_s, self._idle_share = source, poll_s, idle_share
-        self._failed: bytes | None = None
-        self._whole: bytes | None = None
+        self.subscribers: set[ConflatingQueue] = set()
+        self._source, self._poll_s, self._idle_ratio = source, poll_s, idle_ratio
+        self._failure: bytes | None = None
+        self._snapshot: bytes | None = None
 
-    def add(self, mailbox: Mailbox) -> None:
-        """Let a client listen; it is told at once what is known."""
-        self.listeners.add(mailbox)
-        if self._failed is not None or self._source.whole() is not None:
-            mailbox.put(self, None)
+    def subscribe(self, queue: ConflatingQueue) -> None:
+        """Add a client; it gets the current state at once."""
+        self.subscribers.add(queue)
+        if self._failure is not None or self._source.snapshot() is not None:
+            queue.put(self, None)
 
-    def whole(self) -> bytes:
-        """Return its whole state as it is now, encoded once for all who ask."""
-        if self._whole is None:
-            known = self._source.whole()
-            self._whole = b"" if known is None else encoded(self.event, known)
-        return self._whole + (self._failed or b"")
+    def snapshot(self) -> bytes:
+        """Return the current state, encoded once for all subscribers."""
+        if self._snapshot is None:
+            current = self._source.snapshot()
+            self._snapshot = b"" if current is None else encode_event(self.event, current)
+        return self._snapshot + (self._failure or b"")
 
     async def run(self, availability: Availability) -> None:
-        """Ask for as long as it is not cancelled; while Elasticsearch is away, wait for it instead."""
+        """Poll until cancelled; while Elasticsearch is unavailable, wait instead."""
         loop = asyncio.get_running_loop()
         while True:
-            await availability.wait_up()
+            await availability.wait_available()
             start_s = loop.time()
-            await self._look()
-            await asyncio.sleep(max(self._poll_s, self._idle_share * (loop.time() - start_s)))
+            await self._poll()
+            await asyncio.sleep(max(self._poll_s, self._idle_ratio * (loop.time() - start_s)))
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         try:
-            news = await self._source.look()
+            delta = await self._source.poll()
         except ApiError as error:
-            self._fail(error.code, str(error))
+            self._publish_failure(error.code, str(error))
             return
         except (ValueError, LookupError, TypeError):
-            # A document of another shape must not end the stream of everybody; what is wrong stands in the log.
-            log.exception("an answer could not be read", extra={"event": self.event})
-            self._fail(ApiError.code, "the board could not read an answer of Elasticsearch; see its log")
+            # A document of another shape must not end the stream of every subscriber; the log has the cause.
+            log.exception("response could not be parsed", extra={"event": self.event})
+            self._publish_failure(
+                ApiError.code, "the board could not parse a response of Elasticsearch; see the board's log"
+            )
             return
-        was_failed, self._failed = self._failed is not None, None
-        if news is not None or was_failed:
-            self._whole = None
-            self._tell(None if news is None or was_failed else encoded(self.event, news))
+        had_failed, self._failure = self._failure is not None, None
+        if delta is not None or had_failed:
+            self._snapshot = None
+            self._publish(None if delta is None or had_failed else encode_event(self.event, delta))
 
-    def _fail(self, error: str, message: str) -> None:
-        told = encoded("failed", FailedAnswer(event=self.event, error=error, message=message))
-        if told != self._failed:
-            self._failed = told
-            self._tell(told)
+    def _publish_failure(self, error: str, message: str) -> None:
+        failure = encode_event("failed", FailedEvent(event=self.event, error=error, message=message))
+        if failure != self._failure:
+            self._failure = failure
+            self._publish(failure)
 
-    def _tell(self, news: bytes | None) -> None:
-        for mailbox in self.listeners:
-            mailbox.put(self, news)
+    def _publish(self, delta: bytes | None) -> None:
+        for queue in self.subscribers:
+            queue.put(self, delta)
 
 
-class StatusFeed:
-    """Tells everybody when Elasticsearch goes away and comes back."""
+class StatusPublisher:
+    """Publishes changes of the availability of Elasticsearch to all clients."""
 
     event: EventName = "status"
 
     def __init__(self, availability: Availability) -> None:
-        """Speak of this."""
+        """Publish the status of `availability`."""
         self._availability = availability
-        self.listeners: set[Mailbox] = set()
+        self.subscribers: set[ConflatingQueue] = set()
 
-    def add(self, mailbox: Mailbox) -> None:
-        """Let a client listen; it is told at once how things are."""
-        self.listeners.add(mailbox)
-        mailbox.put(self, None)
+    def subscribe(self, queue: ConflatingQueue) -> None:
+        """Add a client; it gets the status at once."""
+        self.subscribers.add(queue)
+        queue.put(self, None)
 
-    def whole(self) -> bytes:
-        """Return how things are, encoded."""
-        return encoded(self.event, self._availability.status())
+    def snapshot(self) -> bytes:
+        """Return the status, encoded."""
+        return encode_event(self.event, self._availability.status())
 
     async def run(self) -> None:
-        """Tell every change for as long as it is not cancelled."""
+        """Publish every change until cancelled."""
         while True:
             await self._availability.wait_changed()
-            for mailbox in self.listeners:
-                mailbox.put(self, None)
+            for queue in self.subscribers:
+                queue.put(self, None)

@@ -1,1 +1,1 @@
-"""One module a panel: its query, and how the response is parsed."""
+"""One module a panel: its search requests, and how their responses are parsed."""

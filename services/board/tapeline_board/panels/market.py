@@ -1,6 +1,6 @@
-"""The six views: questions, and what is read out of their answers. Pure; market_book.py keeps it over time.
+"""The six views: search requests, and how their responses are parsed. Pure; market_state.py keeps the result over time.
 
-Every number is one of one symbol in one bucket, so that spans can be put together from parts: medians are never taken
+Every number belongs to one symbol in one bucket, so that a span can be assembled from parts: medians are never taken
 across symbols, and sums of buckets are sums of the span.
 """
 
@@ -12,16 +12,16 @@ from tapeline import names
 from tapeline_board.api.query_params import SYMBOLS_MAX, Filters, Span
 from tapeline_board.clients.search import (
     Body,
-    Question,
-    all_of,
+    SearchRequest,
+    aggregations,
     by_symbol,
-    left_out,
-    of,
+    lacks_symbols,
+    span_query,
     symbol_buckets,
 )
 
 Market = tuple[str, str]
-"""MarketType and symbol."""
+"""Market type and symbol."""
 _INDEX: Final = f"{names.INDEX_TRADES_PREFIX}*"
 _MEDIAN: Final[Body] = {"percentiles": {"field": "price", "percents": [50], "keyed": False}}
 _QUANTITY: Final[Body] = {"sum": {"field": "quantity"}}
@@ -35,7 +35,7 @@ _PARTS: Final[dict[str, Body]] = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some trades of a bucket.
+    """A subset of a bucket's trades.
 
     Attributes:
         trades: how many.
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The trades of one symbol in one stretch of time."""
+    """The trades of one symbol in one bucket."""
 
     trades: int
     price: float
@@ -59,28 +59,28 @@ class Bucket:
     up: Part
     down: Part
     other: Part
-    """Without a prediction; its median is not asked for."""
+    """Without a prediction; no median."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Which symbols are shown, the busiest first.
+    """The symbols that are shown, most active first.
 
     Attributes:
         markets: at most SYMBOLS_MAX.
-        is_cut: there are more.
+        is_truncated: there are more.
     """
 
     markets: tuple[Market, ...]
-    is_cut: bool
+    is_truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one answer says.
+class MarketBuckets:
+    """Parsed buckets of one response.
 
     Attributes:
-        everything: by start of a bucket: trades of all symbols, and those of them that takers bought.
+        everything: by start of a bucket: trades of all symbols, and how many of them are taker buys.
         symbols: by market_type and symbol, then by start of a bucket.
     """
 
@@ -88,26 +88,28 @@ class Reading:
     symbols: dict[Market, dict[int, Bucket]]
 
     def has_others(self) -> bool:
-        """Return whether there are trades of other symbols than those that were asked for."""
+        """Return whether there are trades of symbols that were not requested."""
         shown = sum(bucket.trades for buckets in self.symbols.values() for bucket in buckets.values())
         return shown < sum(trades for trades, _ in self.everything.values())
 
 
-def ranking_question(span: Span, filters: Filters) -> Question:
-    """Return the question for the busiest symbols."""
+def ranking_request(span: Span, filters: Filters) -> SearchRequest:
+    """Return the request for the most active symbols."""
     aggs = by_symbol(SYMBOLS_MAX + 1, {})
-    return Question(_INDEX, {"size": 0, "query": all_of(span, filters), "aggs": aggs, "track_total_hits": False})
+    return SearchRequest(
+        _INDEX, {"size": 0, "query": span_query(span, filters), "aggs": aggs, "track_total_hits": False}
+    )
 
 
-def ranking(answer: Body) -> Ranking:
-    """Return the busiest symbols out of an answer to `ranking_question`."""
-    found = sorted(symbol_buckets(of(answer)), key=lambda one: (-one[2]["doc_count"], one[0], one[1]))
+def parse_ranking(response: Body) -> Ranking:
+    """Return the most active symbols of a response to `ranking_request`."""
+    found = sorted(symbol_buckets(aggregations(response)), key=lambda one: (-one[2]["doc_count"], one[0], one[1]))
     markets = tuple((market_type, symbol) for market_type, symbol, _ in found)
-    return Ranking(markets[:SYMBOLS_MAX], left_out(of(answer)) or len(markets) > SYMBOLS_MAX)
+    return Ranking(markets[:SYMBOLS_MAX], lacks_symbols(aggregations(response)) or len(markets) > SYMBOLS_MAX)
 
 
-def question(span: Span, filters: Filters, interval_ms: int, markets: tuple[Market, ...]) -> Question:
-    """Return the question for the buckets of some symbols."""
+def buckets_request(span: Span, filters: Filters, interval_ms: int, markets: tuple[Market, ...]) -> SearchRequest:
+    """Return the request for the buckets of some symbols."""
     histogram = {
         "date_histogram": {"field": "@timestamp", "fixed_interval": f"{interval_ms}ms", "min_doc_count": 1},
     }
@@ -123,33 +125,35 @@ def question(span: Span, filters: Filters, interval_ms: int, markets: tuple[Mark
         shown = sorted({symbol for _, symbol in markets})
         buckets = {"buckets": {**histogram, "aggs": {"price": _MEDIAN, **parts}}}
         aggs |= by_symbol(len(shown), buckets, include=shown)
-    return Question(_INDEX, {"size": 0, "query": all_of(span, filters), "aggs": aggs, "track_total_hits": False})
+    return SearchRequest(
+        _INDEX, {"size": 0, "query": span_query(span, filters), "aggs": aggs, "track_total_hits": False}
+    )
 
 
-def reading(answer: Body, markets: tuple[Market, ...]) -> Reading:
-    """Return what an answer to `question` says."""
-    found, wanted = of(answer), set(markets)
+def parse_buckets(response: Body, markets: tuple[Market, ...]) -> MarketBuckets:
+    """Return the buckets of a response to `buckets_request`."""
+    found, wanted = aggregations(response), set(markets)
     everything = {
         bucket["key"]: (bucket["doc_count"], bucket["buy"]["doc_count"])
         for bucket in found.get("everything", {}).get("buckets", [])
     }
     symbols = {
-        (market_type, symbol): {bucket["key"]: _bucket(bucket) for bucket in one["buckets"]["buckets"]}
+        (market_type, symbol): {bucket["key"]: _parse_bucket(bucket) for bucket in one["buckets"]["buckets"]}
         for market_type, symbol, one in symbol_buckets(found)
         if (market_type, symbol) in wanted
     }
-    return Reading(everything, symbols)
+    return MarketBuckets(everything, symbols)
 
 
 def _median(found: Body) -> Any:
     return found["price"]["values"][0]["value"]
 
 
-def _part(found: Body) -> Part:
+def _parse_part(found: Body) -> Part:
     trades = found["doc_count"]
     return Part(trades, found["quantity"]["value"], _median(found) if trades and "price" in found else None)
 
 
-def _bucket(found: Body) -> Bucket:
-    parts = {name: _part(found[name]) for name in (*_PARTS, "other")}
+def _parse_bucket(found: Body) -> Bucket:
+    parts = {name: _parse_part(found[name]) for name in (*_PARTS, "other")}
     return Bucket(trades=found["doc_count"], price=_median(found), **parts)

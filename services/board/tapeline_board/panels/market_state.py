@@ -1,60 +1,60 @@
-"""The six views over time: buckets as they were last read, what changed in them, and the answer they make. Pure.
+"""State of the six views over time: merges newer buckets, and builds snapshots and deltas. Pure.
 
-A stream reads the whole span now and then, and in between only its newest buckets: at thousands of trades a second
-that is the difference between millions of documents a look and some ten thousand.
+A stream reads the full span now and then, and in between only its newest buckets: at thousands of trades a second a
+poll then reads some ten thousand documents instead of millions.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from tapeline_board.api.query_params import Span
-from tapeline_board.api.schemas.market import MarketAnswer, MarketSeries, MarketTotal
-from tapeline_board.panels.market import Bucket, Market, Ranking, Reading
+from tapeline_board.api.schemas.market import MarketResponse, MarketSeries, MarketTotal
+from tapeline_board.panels.market import Bucket, Market, MarketBuckets, Ranking
 
 
-class MarketBook:
-    """What is known of one span, which may move."""
+class MarketState:
+    """Buckets of one span, which may move."""
 
-    def __init__(self, span: Span, interval_ms: int, ranking: Ranking, whole: Reading) -> None:
-        """Begin with a reading of the whole span."""
+    def __init__(self, span: Span, interval_ms: int, ranking: Ranking, buckets: MarketBuckets) -> None:
+        """Begin with the buckets of the full span."""
         self.ranking, self.interval_ms, self._span = ranking, interval_ms, span
-        self._everything = dict(whole.everything)
-        self._symbols = {market: dict(buckets) for market, buckets in whole.symbols.items()}
+        self._everything = dict(buckets.everything)
+        self._symbols = {market: dict(rows) for market, rows in buckets.symbols.items()}
 
-    def merge(self, span: Span, from_ms: int, newer: Reading) -> MarketAnswer | None:
-        """Take in a reading of the newest part; return the answer of what changed, None where nothing did.
+    def merge(self, span: Span, from_ms: int, newer: MarketBuckets) -> MarketResponse | None:
+        """Merge the newest buckets; return a delta, None without changes.
 
         Args:
-            span: what is known from now on; what lies before is forgotten.
-            from_ms: start of the first bucket of the reading; it says all from there on.
-            newer: the reading.
+            span: the new span; buckets before it are dropped.
+            from_ms: start of the first bucket of `newer`, which is complete from there on.
+            newer: buckets of the newest part.
         """
         changed = {
             market: {at: one for at, one in buckets.items() if self._symbols.get(market, {}).get(at) != one}
             for market, buckets in newer.symbols.items()
         }
-        is_news = any(changed.values()) or any(
+        has_changed = any(changed.values()) or any(
             self._everything.get(at) != counts for at, counts in newer.everything.items()
         )
         self._span = span
-        self._everything = _joined(self._everything, newer.everything, span.from_ms, from_ms)
+        self._everything = _merge_rows(self._everything, newer.everything, span.from_ms, from_ms)
         self._symbols = {
-            market: _joined(self._symbols.get(market, {}), newer.symbols.get(market, {}), span.from_ms, from_ms)
+            market: _merge_rows(self._symbols.get(market, {}), newer.symbols.get(market, {}), span.from_ms, from_ms)
             for market in self.ranking.markets
         }
-        return self._answer(changed, is_whole=False) if is_news else None
+        return self._response(changed, is_snapshot=False) if has_changed else None
 
-    def whole(self) -> MarketAnswer:
-        """Return the answer of everything that is known."""
-        return self._answer(self._symbols, is_whole=True)
+    def snapshot(self) -> MarketResponse:
+        """Return all buckets as a response."""
+        return self._response(self._symbols, is_snapshot=True)
 
-    def _answer(self, shown: dict[Market, dict[int, Bucket]], is_whole: bool) -> MarketAnswer:
+    def _response(self, shown: dict[Market, dict[int, Bucket]], is_snapshot: bool) -> MarketResponse:
         totals = [_total(market, buckets.values()) for market, buckets in self._symbols.items() if buckets]
         totals.sort(key=lambda row: (-row.trades, row.market_type, row.symbol))
         trades = sum(count for count, _ in self._everything.values())
         bought = sum(buys for _, buys in self._everything.values())
         order = [(row.market_type, row.symbol) for row in totals]
-        return MarketAnswer(
+        return MarketResponse(
             from_at=self._span.from_ms,
             to_at=self._span.to_ms,
             interval_ms=self.interval_ms,
@@ -63,12 +63,12 @@ class MarketBook:
             sell_trades=trades - bought,
             series=[_series(market, shown[market]) for market in order if shown.get(market)],
             totals=totals,
-            is_cut=self.ranking.is_cut,
-            is_whole=is_whole,
+            is_truncated=self.ranking.is_truncated,
+            is_snapshot=is_snapshot,
         )
 
 
-def _joined(older: dict[int, Any], newer: dict[int, Any], from_ms: int, newer_from_ms: int) -> dict[int, Any]:
+def _merge_rows(older: dict[int, Any], newer: dict[int, Any], from_ms: int, newer_from_ms: int) -> dict[int, Any]:
     kept = {at: one for at, one in older.items() if from_ms <= at < newer_from_ms}
     return kept | newer
 

@@ -1,4 +1,4 @@
-"""The served model, how its predictions turn out, and what training runs said. Pure."""
+"""The served model, the scores of its predictions, and training runs. Pure."""
 
 from typing import Any, Final
 
@@ -6,108 +6,97 @@ from tapeline import names
 from tapeline.records import score
 
 from tapeline_board.api.query_params import ALL, Span
-from tapeline_board.api.schemas.judgement import (
+from tapeline_board.api.schemas.model import (
     CalibrationBin,
-    ModelAnswer,
+    ModelResponse,
     ModelScores,
     Score,
     ServedModel,
-    Verdict,
+    TrainingRun,
 )
 from tapeline_board.clients.search import (
     Body,
-    Question,
-    all_of,
+    SearchRequest,
+    aggregations,
     by_symbol,
-    of,
-    sources,
-    sums,
+    documents,
+    span_query,
+    sum_aggs,
     symbol_buckets,
 )
 
 MINUTES: Final = 60
 MODELS_MAX: Final = 5
 SYMBOLS_MAX: Final = 12
-VERDICTS_MAX: Final = 10
+TRAINING_RUNS_MAX: Final = 10
 STATES_MS: Final = 300_000
-"""How far back the states of predictions are counted."""
+"""How far back prediction states are counted."""
 _SUMS: Final = ("predictions", "hits", "ups", "pending", "brier_sum", "prior_brier_sum", "rule_hits")
 _BINS: Final = (*score.bin_fields(), *(f"bin_{number}_probability_sum" for number in range(score.BINS)))
-_VERDICT: Final = tuple(name for name in Verdict.model_fields if name != "judged_at")
+_TRAINING_RUN_FIELDS: Final = tuple(name for name in TrainingRun.model_fields if name != "evaluated_at")
 _MOST_FIRST: Final = [{"predictions": "desc"}, {"_key": "asc"}]
 
 
-def scores_question(span: Span) -> Question:
-    """Return the question for the scores of every model."""
-    by_market = by_symbol(SYMBOLS_MAX, sums(_SUMS), order=_MOST_FIRST)
+def scores_request(span: Span) -> SearchRequest:
+    """Return the request for the scores of every model."""
+    by_market = by_symbol(SYMBOLS_MAX, sum_aggs(_SUMS), order=_MOST_FIRST)
     models = {
         "terms": {"field": "model_digest", "size": MODELS_MAX, "order": _MOST_FIRST},
-        "aggs": sums((*_SUMS, *_BINS)) | by_market,
+        "aggs": sum_aggs((*_SUMS, *_BINS)) | by_market,
     }
-    body = {"size": 0, "query": all_of(span, ALL), "aggs": {"models": models}}
-    return Question(f"{names.INDEX_SCORES_PREFIX}*", body)
+    body = {"size": 0, "query": span_query(span, ALL), "aggs": {"models": models}}
+    return SearchRequest(f"{names.INDEX_SCORES_PREFIX}*", body)
 
 
-def states_question(now_ms: int) -> Question:
-    """Return the question for how many trades got a prediction lately, and why the others did not."""
-    query = all_of(Span(now_ms - STATES_MS, now_ms + STATES_MS), ALL)
+def states_request(now_ms: int) -> SearchRequest:
+    """Return the request for the counts of recent trades by prediction state."""
+    query = span_query(Span(now_ms - STATES_MS, now_ms + STATES_MS), ALL)
     aggs = {"states": {"terms": {"field": "prediction_state", "size": len(names.PREDICTION_STATES)}}}
-    return Question(f"{names.INDEX_TRADES_PREFIX}*", {"size": 0, "query": query, "aggs": aggs})
+    return SearchRequest(f"{names.INDEX_TRADES_PREFIX}*", {"size": 0, "query": query, "aggs": aggs})
 
 
-def verdicts_question() -> Question:
-    """Return the question for the last training runs."""
+def training_runs_request() -> SearchRequest:
+    """Return the request for the last training runs."""
     sort = [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}]
-    body = {"size": VERDICTS_MAX, "sort": sort, "_source": ["@timestamp", *_VERDICT]}
-    return Question(names.INDEX_MODELS, body)
+    body = {"size": TRAINING_RUNS_MAX, "sort": sort, "_source": ["@timestamp", *_TRAINING_RUN_FIELDS]}
+    return SearchRequest(names.INDEX_MODELS, body)
 
 
-def served(about: Body, now_ms: int) -> ServedModel:
-    """Return the served model out of what the inference service tells of it.
-
-    Raises:
-        KeyError, ValidationError: it is not the answer of an inference service.
-    """
-    return ServedModel(
-        created_at=about["created_at_ms"],
-        expires_at=about["expires_at_ms"],
-        is_expired=now_ms >= about["expires_at_ms"],
-        **{name: about[name] for name in ("model_digest", "kind", "feature_version", "label_version", "threshold")},
-    )
-
-
-def answer(span: Span, model: ServedModel | str, scores: Body, states: Body, verdicts: Body) -> ModelAnswer:
-    """Return the answer out of its parts.
+def model_response(
+    span: Span, model: ServedModel | str, scores: Body, states: Body, training_runs: Body
+) -> ModelResponse:
+    """Return the response, parsed from its parts.
 
     Args:
         span: of the scores.
-        model: what is served, or why nothing is.
-        scores: answer to `scores_question`.
-        states: answer to `states_question`.
-        verdicts: answer to `verdicts_question`.
+        model: the served model, or why there is none.
+        scores: response to `scores_request`.
+        states: response to `states_request`.
+        training_runs: response to `training_runs_request`.
     """
     reason = model if isinstance(model, str) else None
-    counted: Any = {bucket["key"]: bucket["doc_count"] for bucket in of(states).get("states", {}).get("buckets", [])}
-    return ModelAnswer(
+    state_buckets = aggregations(states).get("states", {}).get("buckets", [])
+    counted: Any = {bucket["key"]: bucket["doc_count"] for bucket in state_buckets}
+    return ModelResponse(
         from_at=span.from_ms,
         to_at=span.to_ms,
         served=None if isinstance(model, str) else model,
         served_reason=reason,
         states=counted,
-        scores=[_scores(bucket) for bucket in of(scores).get("models", {}).get("buckets", [])],
-        verdicts=[_verdict(document) for document in sources(verdicts)],
+        scores=[_parse_scores(bucket) for bucket in aggregations(scores).get("models", {}).get("buckets", [])],
+        training_runs=[_parse_training_run(document) for document in documents(training_runs)],
     )
 
 
-def _scores(bucket: Body) -> ModelScores:
+def _parse_scores(bucket: Body) -> ModelScores:
     digest = bucket["key"]
-    rows = [_score(digest, one, market_type, symbol) for market_type, symbol, one in symbol_buckets(bucket)]
+    rows = [_parse_score(digest, one, market_type, symbol) for market_type, symbol, one in symbol_buckets(bucket)]
     rows.sort(key=lambda row: (-row.predictions, row.market_type or "", row.symbol or ""))
-    bins = [_bin(number, bucket) for number in range(score.BINS)]
-    return ModelScores(total=_score(digest, bucket), symbols=rows[:SYMBOLS_MAX], bins=bins)
+    bins = [_parse_bin(number, bucket) for number in range(score.BINS)]
+    return ModelScores(total=_parse_score(digest, bucket), symbols=rows[:SYMBOLS_MAX], bins=bins)
 
 
-def _score(digest: str, bucket: Body, market_type: Any = None, symbol: str | None = None) -> Score:
+def _parse_score(digest: str, bucket: Body, market_type: Any = None, symbol: str | None = None) -> Score:
     found = {name: bucket[name]["value"] for name in _SUMS}
     predictions, prior = found["predictions"], found["prior_brier_sum"]
     return Score(
@@ -129,7 +118,7 @@ def _mean(total: float, count: float) -> float | None:
     return total / count if count else None
 
 
-def _bin(number: int, bucket: Body) -> CalibrationBin:
+def _parse_bin(number: int, bucket: Body) -> CalibrationBin:
     predictions = bucket[f"bin_{number}_predictions"]["value"]
     return CalibrationBin(
         from_probability=number / score.BINS,
@@ -140,8 +129,8 @@ def _bin(number: int, bucket: Body) -> CalibrationBin:
     )
 
 
-def _verdict(document: Body) -> Verdict:
-    fields = {name: document.get(name) for name in _VERDICT}
+def _parse_training_run(document: Body) -> TrainingRun:
+    fields = {name: document.get(name) for name in _TRAINING_RUN_FIELDS}
     reasons = fields["reasons"] or []
     fields["reasons"] = [reasons] if isinstance(reasons, str) else reasons
-    return Verdict.model_validate({**fields, "judged_at": document["@timestamp"]})
+    return TrainingRun.model_validate({**fields, "evaluated_at": document["@timestamp"]})

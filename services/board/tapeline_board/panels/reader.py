@@ -1,112 +1,108 @@
-"""Every question of the page with its answer: builders and readers of the pure modules around `Elastic.search`."""
+"""Runs the queries of all panels: builds the requests, sends them, and parses the responses."""
 
 import asyncio
 from collections.abc import Callable
 
-from tapeline_board.api.query_params import Filters, Span, interval_ms, minutes_until
-from tapeline_board.api.schemas.judgement import AlertsAnswer, CompletenessAnswer, GapsAnswer, ModelAnswer
-from tapeline_board.api.schemas.market import CandlesAnswer, MarkersAnswer, SymbolsAnswer, TapeAnswer
-from tapeline_board.clients.elasticsearch import Elastic
-from tapeline_board.clients.inference import Inference
-from tapeline_board.clients.search import Body, sources
-from tapeline_board.panels import (
-    candles as chart,
-)
-from tapeline_board.panels import (
-    market,
-    model,
-    reconciliation,
-    records,
-    symbols,
-    tape,
-)
-from tapeline_board.panels.market import Market, Reading
-from tapeline_board.panels.market_state import MarketBook
+from tapeline_board.api.query_params import Filters, Span, interval_ms, latest_minutes
+from tapeline_board.api.schemas.alerts import AlertsResponse, GapsResponse
+from tapeline_board.api.schemas.market import CandlesResponse, MarkersResponse, SymbolsResponse, TapeResponse
+from tapeline_board.api.schemas.model import ModelResponse
+from tapeline_board.api.schemas.reconciliation import ReconciliationResponse
+from tapeline_board.clients.elasticsearch import ElasticsearchClient
+from tapeline_board.clients.inference import InferenceClient
+from tapeline_board.clients.search import Body, documents
+from tapeline_board.panels import alerts, candles, gaps, market, model, reconciliation, symbols, tape
+from tapeline_board.panels.market import Market, MarketBuckets
+from tapeline_board.panels.market_state import MarketState
 
 
 class Reader:
-    """Answers questions; keeps nothing."""
+    """Runs queries; stateless."""
 
-    def __init__(self, elastic: Elastic, inference: Inference, clock_ms: Callable[[], int]) -> None:
-        """Read from these.
+    def __init__(
+        self, elasticsearch: ElasticsearchClient, inference: InferenceClient, clock_ms: Callable[[], int]
+    ) -> None:
+        """Read from both clients.
 
         Args:
-            elastic: documents.
+            elasticsearch: documents.
             inference: the served model.
             clock_ms: our clock, ms UTC.
         """
-        self._elastic, self._inference, self.clock_ms = elastic, inference, clock_ms
+        self._search, self._inference, self.clock_ms = elasticsearch.search, inference, clock_ms
 
-    async def symbols(self) -> SymbolsAnswer:
+    async def symbols(self) -> SymbolsResponse:
         """Return the symbols of the last hour."""
         now_ms = self.clock_ms()
-        span = minutes_until(now_ms, symbols.MINUTES)
+        span = latest_minutes(now_ms, symbols.MINUTES)
         hour, newest = await asyncio.gather(
-            self._elastic.search("symbols", symbols.hour_question(span)),
-            self._elastic.search("newest", symbols.newest_question(now_ms)),
+            self._search("symbols", symbols.hour_request(span)),
+            self._search("newest", symbols.newest_request(now_ms)),
         )
-        return symbols.answer(span, hour, newest)
+        return symbols.symbols_response(span, hour, newest)
 
-    async def candles(self, filters: Filters, span: Span) -> CandlesAnswer:
+    async def candles(self, filters: Filters, span: Span) -> CandlesResponse:
         """Return one symbol's candles of a span."""
-        found = await self._elastic.search("candles", chart.span_question(span, filters))
-        return chart.candles(filters, sources(found))
+        found = await self._search("candles", candles.span_request(span, filters))
+        return candles.candles_response(filters, documents(found))
 
     async def recent_candles(self, filters: Filters) -> list[Body]:
         """Return one symbol's newest candles as documents, newest first."""
-        return sources(await self._elastic.search("candles", chart.recent_question(filters)))
+        return documents(await self._search("candles", candles.recent_request(filters)))
 
     async def changed_candles(self, filters: Filters, since_ms: int) -> list[Body]:
-        """Return one symbol's candles that were written lately as documents, newest first."""
-        return sources(await self._elastic.search("candles", chart.changed_question(filters, since_ms)))
+        """Return one symbol's recently written candles as documents, newest first."""
+        return documents(await self._search("candles", candles.changed_request(filters, since_ms)))
 
-    async def markers(self, filters: Filters, span: Span) -> MarkersAnswer:
-        """Return what was predicted in each minute of a span, and how it turned out."""
+    async def markers(self, filters: Filters, span: Span) -> MarkersResponse:
+        """Return predictions and outcomes of each minute of a span."""
         predicted, scored = await asyncio.gather(
-            self._elastic.search("predicted", chart.predicted_question(span, filters)),
-            self._elastic.search("scored", chart.scored_question(span, filters)),
+            self._search("predicted", candles.predicted_request(span, filters)),
+            self._search("scored", candles.scored_request(span, filters)),
         )
-        return chart.markers(filters, predicted, scored)
+        return candles.markers_response(filters, predicted, scored)
 
-    async def market(self, filters: Filters, span: Span) -> MarketBook:
+    async def market(self, filters: Filters, span: Span) -> MarketState:
         """Return the six views of a span."""
-        found = await self._elastic.search("ranking", market.ranking_question(span, filters))
-        ranking, step_ms = market.ranking(found), interval_ms(span)
-        return MarketBook(span, step_ms, ranking, await self.market_part(filters, span, step_ms, ranking.markets))
+        found = await self._search("ranking", market.ranking_request(span, filters))
+        ranking, step_ms = market.parse_ranking(found), interval_ms(span)
+        return MarketState(span, step_ms, ranking, await self.market_buckets(filters, span, step_ms, ranking.markets))
 
-    async def market_part(self, filters: Filters, span: Span, step_ms: int, markets: tuple[Market, ...]) -> Reading:
+    async def market_buckets(
+        self, filters: Filters, span: Span, step_ms: int, markets: tuple[Market, ...]
+    ) -> MarketBuckets:
         """Return the buckets of some symbols in a span."""
-        found = await self._elastic.search("market", market.question(span, filters, step_ms, markets))
-        return market.reading(found, markets)
+        found = await self._search("market", market.buckets_request(span, filters, step_ms, markets))
+        return market.parse_buckets(found, markets)
 
-    async def tape(self, filters: Filters, span: Span | None = None, limit: int = tape.ROWS) -> TapeAnswer:
+    async def tape(self, filters: Filters, span: Span | None = None, limit: int = tape.ROWS) -> TapeResponse:
         """Return the newest trades."""
-        return tape.answer(await self._elastic.search("tape", tape.question(filters, span, limit)), limit)
+        return tape.tape_response(await self._search("tape", tape.tape_request(filters, span, limit)), limit)
 
-    async def model(self) -> ModelAnswer:
-        """Return the served model, the scores of the last hour and the last verdicts."""
+    async def model(self) -> ModelResponse:
+        """Return the served model, the scores of the last hour and the last training runs."""
         now_ms = self.clock_ms()
-        span = minutes_until(now_ms, model.MINUTES)
-        served, scores, states, verdicts = await asyncio.gather(
-            self._inference.served(),
-            self._elastic.search("scores", model.scores_question(span)),
-            self._elastic.search("states", model.states_question(now_ms)),
-            self._elastic.search("verdicts", model.verdicts_question()),
+        span = latest_minutes(now_ms, model.MINUTES)
+        served, scores, states, runs = await asyncio.gather(
+            self._inference.get_model(),
+            self._search("scores", model.scores_request(span)),
+            self._search("states", model.states_request(now_ms)),
+            self._search("training_runs", model.training_runs_request()),
         )
-        return model.answer(span, served, scores, states, verdicts)
+        return model.model_response(span, served, scores, states, runs)
 
-    async def completeness(self, filters: Filters, span: Span) -> CompletenessAnswer:
-        """Return the books of a span."""
+    async def reconciliation(self, filters: Filters, span: Span) -> ReconciliationResponse:
+        """Return the reconciliation of a span."""
         found, rejected = await asyncio.gather(
-            self._elastic.search("completeness", reconciliation.question(span, filters)),
-            self._elastic.search("rejects", reconciliation.rejects_question(span)),
+            self._search("reconciliation", reconciliation.counts_request(span, filters)),
+            self._search("rejects", reconciliation.rejects_request(span)),
         )
-        return reconciliation.answer(span, self.clock_ms(), found, rejected)
+        return reconciliation.reconciliation_response(span, self.clock_ms(), found, rejected)
 
-    async def gaps(self, filters: Filters, span: Span) -> GapsAnswer:
-        """Return the gaps that touch a span."""
-        return records.gaps(await self._elastic.search("gaps", records.gaps_question(span, filters)))
+    async def gaps(self, filters: Filters, span: Span) -> GapsResponse:
+        """Return the gaps that overlap a span."""
+        return gaps.gaps_response(await self._search("gaps", gaps.gaps_request(span, filters)))
 
-    async def alerts(self, filters: Filters, span: Span) -> AlertsAnswer:
-        """Return the alerts about a span."""
-        return records.alerts(await self._elastic.search("alerts", records.alerts_question(span, filters)))
+    async def alerts(self, filters: Filters, span: Span) -> AlertsResponse:
+        """Return the alerts of a span."""
+        return alerts.alerts_response(await self._search("alerts", alerts.alerts_request(span, filters)))

@@ -1,49 +1,49 @@
-// The page: makes the panels, takes wishes, asks for what they need, and shows what arrives once a frame.
+// The page: creates the panels, applies changes of the URL state, and renders changed data once a frame.
 
 import { CandleChart } from "./chart/candles.ts";
-import * as choices from "./choice.ts";
-import { SPANS_MS, type Choice, type Market } from "./choice.ts";
+import * as url from "./url-state.ts";
+import { SPANS_MS, type UrlState, type Instrument } from "./url-state.ts";
 import { flag, h, put } from "./dom.ts";
 import * as format from "./format.ts";
-import { Head } from "./panel/head.ts";
+import { ChartHeader } from "./panel/chart-header.ts";
 import * as keyboard from "./keys.ts";
 import { Alerts } from "./panel/alerts.ts";
-import { Books } from "./panel/books.ts";
-import { Controls, Pulse } from "./panel/controls.ts";
+import { Reconciliation } from "./panel/reconciliation.ts";
+import { Controls, ConnectionStatus } from "./panel/controls.ts";
 import { ModelCard } from "./panel/model.ts";
 import { Tape } from "./panel/tape.ts";
 import { Watchlist } from "./panel/watchlist.ts";
-import { Source, remaining, type Known, type Part } from "./source.ts";
+import { DataSource, retainedData, type PageData, type Part } from "./data-source.ts";
 import { Views } from "./view/views.ts";
-import { say } from "./words.ts";
+import { t } from "./i18n.ts";
 
-const DATA: readonly (keyof Choice)[] = ["span", "fixed", "only", "side", "prediction", "state"];
+const DATA: readonly (keyof UrlState)[] = ["span", "fixed", "only", "side", "prediction", "state"];
 
 export class Board {
-  #choice: Choice;
-  /** On the chart: the chosen one, else the most active one when the page began. */
-  #focus: Market | null;
-  #source: Source;
-  readonly #dirty = new Set<Part | "choice">();
+  #urlState: UrlState;
+  /** On the chart: as in the URL, else the most active symbol at page load. */
+  #focus: Instrument | null;
+  #data: DataSource;
+  readonly #dirty = new Set<Part | "url">();
   #frame = 0;
   readonly #controls: Controls;
-  readonly #pulse = new Pulse();
-  readonly #watch: Watchlist;
-  readonly #head = new Head();
+  readonly #connection = new ConnectionStatus();
+  readonly #watchlist: Watchlist;
+  readonly #header = new ChartHeader();
   readonly #chart: CandleChart;
   readonly #views: Views;
   readonly #tape = new Tape();
-  readonly #books = new Books();
+  readonly #reconciliation = new Reconciliation();
   readonly #model = new ModelCard();
   readonly #alerts = new Alerts();
   readonly #main = h("main");
   readonly #canvas = h("div", { class: "chart", attr: { role: "img" } });
-  readonly #blank = h("p", { class: "empty chart-empty" });
+  readonly #emptyMessage = h("p", { class: "empty chart-empty" });
   readonly #help: HTMLDialogElement;
 
-  constructor(root: HTMLElement, choice: Choice) {
-    this.#choice = choice;
-    this.#focus = choice.focus;
+  constructor(root: HTMLElement, urlState: UrlState) {
+    this.#urlState = urlState;
+    this.#focus = urlState.focus;
     const keys = this.#keys();
     this.#help = keyboard.helpDialog(keys);
     const toggles = {
@@ -52,137 +52,137 @@ export class Board {
       help: () => this.#help.showModal(),
     };
     this.#controls = new Controls((change) => this.change(change), toggles);
-    const focus = (market: Market) => this.change({ focus: market });
-    const only = (market: Market) => this.change({ only: choices.toggleOnly(this.#choice, market).only });
-    this.#watch = new Watchlist({ focus, only, all: () => this.change({ only: [] }) });
+    const focus = (instrument: Instrument) => this.change({ focus: instrument });
+    const only = (instrument: Instrument) => this.change({ only: url.toggleOnly(this.#urlState, instrument).only });
+    this.#watchlist = new Watchlist({ focus, only, all: () => this.change({ only: [] }) });
     this.#views = new Views(focus);
-    this.#lay(root);
+    this.#buildLayout(root);
     this.#chart = new CandleChart(this.#canvas);
     keyboard.listen(keys);
-    this.#source = this.#begin({});
+    this.#data = this.#startSource({});
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
-    window.addEventListener("popstate", () => this.change(choices.readChoice(location.search), false));
-    this.#soon("choice");
+    window.addEventListener("popstate", () => this.change(url.readUrlState(location.search), false));
+    this.#scheduleRender("url");
   }
 
-  #lay(root: HTMLElement): void {
+  #buildLayout(root: HTMLElement): void {
     const brand = h("a", { class: "brand", attr: { href: "/" } }, h("i"), h("b", { text: "Tapeline" }));
-    const top = h("header", { class: "top" }, brand, this.#pulse.element, this.#controls.element);
+    const top = h("header", { class: "top" }, brand, this.#connection.element, this.#controls.element);
     const chart = h(
       "section",
       { class: "panel main" },
-      this.#head.element,
-      h("div", { class: "chart-frame" }, this.#canvas, this.#blank),
+      this.#header.element,
+      h("div", { class: "chart-frame" }, this.#canvas, this.#emptyMessage),
     );
-    const live = h("div", { class: "live" }, this.#watch.element, chart, this.#tape.element);
-    const judged = h("div", { class: "judged" }, this.#model.element, this.#alerts.element);
-    const link = h("a", { text: say("charts"), attr: { href: "https://www.tradingview.com/", rel: "noreferrer" } });
-    const foot = h("footer", {}, h("p", { text: say("promise") }), link);
-    this.#main.append(live, this.#books.element, this.#views.element, judged);
+    const live = h("div", { class: "live" }, this.#watchlist.element, chart, this.#tape.element);
+    const evaluation = h("div", { class: "evaluation" }, this.#model.element, this.#alerts.element);
+    const link = h("a", { text: t("charts"), attr: { href: "https://www.tradingview.com/", rel: "noreferrer" } });
+    const foot = h("footer", {}, h("p", { text: t("disclaimer") }), link);
+    this.#main.append(live, this.#reconciliation.element, this.#views.element, evaluation);
     root.replaceChildren(top, this.#main, foot, this.#help);
   }
 
-  /** Take a wish: into the address, then into everything it touches. */
-  change(change: Partial<Choice>, isNew = true): void {
-    const before = this.#choice;
-    this.#choice = { ...before, ...change };
-    if (change.focus) this.#choice.focus = choices.marketOf(change.focus);
-    const search = choices.writeChoice(this.#choice);
+  /** Apply a change to the URL, then to the data and the panels that depend on it. */
+  change(change: Partial<UrlState>, isNew = true): void {
+    const before = this.#urlState;
+    this.#urlState = { ...before, ...change };
+    if (change.focus) this.#urlState.focus = url.instrumentOf(change.focus);
+    const search = url.writeUrlState(this.#urlState);
     if (isNew && search !== location.search) history.pushState(null, "", `${location.pathname}${search}`);
-    if (this.#choice.language !== before.language) return location.reload();
-    if (this.#choice.theme !== before.theme) this.#paint();
-    const focus = this.#choice.focus ?? this.#focus;
-    const isOther = !choices.sameMarket(focus, this.#focus);
+    if (this.#urlState.language !== before.language) return location.reload();
+    if (this.#urlState.theme !== before.theme) this.#paint();
+    const focus = this.#urlState.focus ?? this.#focus;
+    const isOther = !url.isSameInstrument(focus, this.#focus);
     this.#focus = focus;
-    const areOther = DATA.some((name) => JSON.stringify(before[name]) !== JSON.stringify(this.#choice[name]));
+    const areOther = DATA.some((name) => JSON.stringify(before[name]) !== JSON.stringify(this.#urlState[name]));
     if (isOther || areOther) this.#restart(isOther || areOther, areOther);
-    this.#soon("choice");
+    this.#scheduleRender("url");
   }
 
-  #begin(before: Partial<Known>): Source {
-    const source = new Source(this.#choice, this.#focus, before, (part) => this.#soon(part));
+  #startSource(before: Partial<PageData>): DataSource {
+    const source = new DataSource(this.#urlState, this.#focus, before, (part) => this.#scheduleRender(part));
     source.start();
     return source;
   }
 
   #restart(isOtherChart: boolean, areOtherFilters: boolean): void {
-    const before = remaining(this.#source.known, isOtherChart, areOtherFilters);
-    this.#source.end();
-    this.#source = this.#begin(before);
-    if (areOtherFilters) this.#tape.clear(say("connecting"));
-    this.#soon("pulse");
+    const before = retainedData(this.#data.known, isOtherChart, areOtherFilters);
+    this.#data.end();
+    this.#data = this.#startSource(before);
+    if (areOtherFilters) this.#tape.clear(t("connecting"));
+    this.#scheduleRender("connection");
   }
 
-  /** Show a part in the next frame, however often it changes before. */
-  #soon(part: Part | "choice"): void {
+  /** Render a part in the next frame, at most once a frame. */
+  #scheduleRender(part: Part | "url"): void {
     this.#dirty.add(part);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       const parts = new Set(this.#dirty);
       this.#dirty.clear();
-      this.#show(parts);
+      this.#render(parts);
     });
   }
 
-  #show(parts: ReadonlySet<Part | "choice">): void {
-    const known = this.#source.known;
+  #render(parts: ReadonlySet<Part | "url">): void {
+    const known = this.#data.known;
     const first = known.symbols[0];
     if (!this.#focus && first) {
       this.#focus = { market_type: first.market_type, symbol: first.symbol };
       return this.#restart(true, false);
     }
-    const any = (...names: (Part | "choice")[]) => names.some((name) => parts.has(name));
-    if (any("choice", "symbols")) this.#watch.show(known.symbols, { ...this.#choice, focus: this.#focus });
-    if (any("choice", "candles")) this.#showCandles();
-    if (any("symbols", "candles", "choice")) this.#head.show(this.#focus, known);
-    if (any("choice", "markers")) this.#chart.predictions(known.markers);
-    if (any("choice", "gaps")) this.#chart.gaps(known.gaps);
+    const any = (...names: (Part | "url")[]) => names.some((name) => parts.has(name));
+    if (any("url", "symbols")) this.#watchlist.show(known.symbols, { ...this.#urlState, focus: this.#focus });
+    if (any("url", "candles")) this.#showCandles();
+    if (any("symbols", "candles", "url")) this.#header.show(this.#focus, known);
+    if (any("url", "markers")) this.#chart.predictions(known.markers);
+    if (any("url", "gaps")) this.#chart.gaps(known.gaps);
     if (any("tape")) this.#tape.show(known.tape);
-    if (any("choice", "market") && known.market) this.#views.show(known, this.#focus, this.#choice.numbers);
-    if (any("books") && known.books) this.#books.show(known.books);
-    if (any("model", "choice") && known.model) this.#model.show(known.model, Date.now());
+    if (any("url", "market") && known.market) this.#views.show(known, this.#focus, this.#urlState.numbers);
+    if (any("reconciliation") && known.reconciliation) this.#reconciliation.show(known.reconciliation);
+    if (any("model", "url") && known.model) this.#model.show(known.model, Date.now());
     if (any("alerts")) this.#alerts.show(known.alerts);
-    if (any("pulse", "choice")) this.#showPulse();
-    if (any("choice")) this.#showChoice();
+    if (any("connection", "url")) this.#showConnection();
+    if (any("url")) this.#showUrlState();
   }
 
   #showCandles(): void {
-    const candles = this.#source.known.candles;
+    const candles = this.#data.known.candles;
     const focus = this.#focus;
-    const { fixed, span } = this.#choice;
+    const { fixed, span } = this.#urlState;
     const shown = fixed ? null : SPANS_MS[span];
-    this.#chart.show(`${focus ? choices.keyOf(focus) : ""} ${JSON.stringify(fixed ?? span)}`, candles, shown);
-    this.#blank.hidden = candles.length > 0;
-    put(this.#blank, say(focus ? "noCandles" : "waiting"));
+    this.#chart.show(`${focus ? url.keyOf(focus) : ""} ${JSON.stringify(fixed ?? span)}`, candles, shown);
+    this.#emptyMessage.hidden = candles.length > 0;
+    put(this.#emptyMessage, t(focus ? "noCandles" : "waiting"));
   }
 
-  #showChoice(): void {
+  #showUrlState(): void {
     const now = Date.now();
-    const { fixed, span } = this.#choice;
-    this.#controls.show(this.#choice, fixed?.from ?? now - SPANS_MS[span], fixed?.to ?? now);
-    this.#canvas.setAttribute("aria-label", say("chart", { symbol: this.#focus?.symbol ?? "" }));
+    const { fixed, span } = this.#urlState;
+    this.#controls.show(this.#urlState, fixed?.from ?? now - SPANS_MS[span], fixed?.to ?? now);
+    this.#canvas.setAttribute("aria-label", t("chart", { symbol: this.#focus?.symbol ?? "" }));
     document.title = this.#focus ? `${this.#focus.symbol} · Tapeline` : "Tapeline";
   }
 
-  #showPulse(): void {
-    this.#pulseNow();
-    // What stands still must not look alive, a green strip least of all.
-    flag(this.#main, "data-stale", this.#pulse.element.dataset["tone"] === "away" ? "true" : null);
+  #showConnection(): void {
+    this.#showConnectionState();
+    // Stale data must not look live.
+    flag(this.#main, "data-stale", this.#connection.element.dataset["tone"] === "stale" ? "true" : null);
   }
 
-  #pulseNow(): void {
-    const { status, isConnected, refusals } = this.#source.known;
-    const refusal = refusals.values().next().value;
-    const away = status?.elasticsearch === "away";
-    if (this.#choice.fixed) {
-      const { from, to } = this.#choice.fixed;
-      if (refusal) this.#pulse.show("away", say("refused", { why: refusal }));
-      else this.#pulse.show("past", `${format.dayAndTime(from)} – ${format.dayAndTime(to)}`);
-    } else if (isConnected === null) this.#pulse.show("waiting", say("connecting"));
-    else if (!isConnected) this.#pulse.show("away", say("reconnecting"));
-    else if (away) this.#pulse.show("away", say("away", { time: format.time(status.since_at, true) }));
-    else if (refusal) this.#pulse.show("away", say("refused", { why: refusal }));
-    else this.#pulse.show("live", say("live"));
+  #showConnectionState(): void {
+    const { status, isConnected, failures } = this.#data.known;
+    const failure = failures.values().next().value;
+    const isAway = status?.elasticsearch === "unavailable";
+    if (this.#urlState.fixed) {
+      const { from, to } = this.#urlState.fixed;
+      if (failure) this.#connection.show("stale", t("queryFailed", { reason: failure }));
+      else this.#connection.show("past", `${format.dayAndTime(from)} – ${format.dayAndTime(to)}`);
+    } else if (isConnected === null) this.#connection.show("waiting", t("connecting"));
+    else if (!isConnected) this.#connection.show("stale", t("reconnecting"));
+    else if (isAway) this.#connection.show("stale", t("unavailable", { time: format.time(status.since_at, true) }));
+    else if (failure) this.#connection.show("stale", t("queryFailed", { reason: failure }));
+    else this.#connection.show("live", t("live"));
   }
 
   #theme(): void {
@@ -194,44 +194,44 @@ export class Board {
   }
 
   #paint(): void {
-    paint(this.#choice);
+    paint(this.#urlState);
     this.#chart.recolour();
-    this.#books.recolour();
+    this.#reconciliation.recolour();
   }
 
   #keys(): keyboard.Key[] {
     const step = (by: number) => {
-      const market = this.#watch.neighbour(this.#focus, by);
-      if (market) this.change({ focus: market });
+      const instrument = this.#watchlist.neighbour(this.#focus, by);
+      if (instrument) this.change({ focus: instrument });
     };
     const next = keyboard.nextOf;
     return [
-      { keys: ["j", "k"], word: "keyNext", act: (key) => step(key === "j" ? 1 : -1) },
-      { keys: ["/"], word: "find", act: () => this.#watch.search.focus() },
+      { keys: ["j", "k"], message: "keyNext", act: (key) => step(key === "j" ? 1 : -1) },
+      { keys: ["/"], message: "find", act: () => this.#watchlist.search.focus() },
       {
         keys: ["1", "2", "3", "4"],
-        word: "keySpan",
-        act: (key) => this.change({ span: choices.SPAN_NAMES[Number(key) - 1] ?? "1h", fixed: null }),
+        message: "keySpan",
+        act: (key) => this.change({ span: url.SPAN_NAMES[Number(key) - 1] ?? "1h", fixed: null }),
       },
       {
         keys: ["b"],
-        word: "keySide",
-        act: () => this.change({ side: next([null, "Buy", "Sell"] as const, this.#choice.side) }),
+        message: "keySide",
+        act: () => this.change({ side: next([null, "Buy", "Sell"] as const, this.#urlState.side) }),
       },
       {
         keys: ["p"],
-        word: "keyPrediction",
-        act: () => this.change({ prediction: next([null, 1, 0] as const, this.#choice.prediction) }),
+        message: "keyPrediction",
+        act: () => this.change({ prediction: next([null, 1, 0] as const, this.#urlState.prediction) }),
       },
-      { keys: ["n"], word: "numbersHint", act: () => this.change({ numbers: !this.#choice.numbers }) },
-      { keys: ["t"], word: "theme", act: () => this.#theme() },
-      { keys: ["?"], word: "keyHelp", act: () => this.#help.showModal() },
+      { keys: ["n"], message: "numbersHint", act: () => this.change({ numbers: !this.#urlState.numbers }) },
+      { keys: ["t"], message: "theme", act: () => this.#theme() },
+      { keys: ["?"], message: "keyHelp", act: () => this.#help.showModal() },
     ];
   }
 }
 
-/** Set light or dark on the document: as chosen, else as the system has it. */
-export function paint(choice: Choice): void {
+/** Set the theme on the document: as chosen, else the system's. */
+export function paint(urlState: UrlState): void {
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  document.documentElement.dataset["theme"] = choice.theme ?? system;
+  document.documentElement.dataset["theme"] = urlState.theme ?? system;
 }

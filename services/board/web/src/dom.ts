@@ -1,4 +1,4 @@
-// Elements without a framework. Nothing here writes markup or style attributes: the page's policy forbids both.
+// Elements without a framework. Writes no markup and no style attributes: the security policy forbids both.
 
 type Child = Node | string | null;
 
@@ -45,7 +45,7 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** Write a text only where it differs, so that nothing is laid out anew for nothing. */
+/** Set a text only if it differs, which avoids layout. */
 export function put(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -55,7 +55,7 @@ export function flag(element: Element, name: string, value: string | null): void
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** A list of rows that are made once and then only written to. */
+/** A list of rows that are created once and then updated. */
 export class Rows<Item, Row extends { element: HTMLElement }> {
   readonly #rows: Row[] = [];
   readonly #parent: HTMLElement;

@@ -1,4 +1,4 @@
-// Numbers and times as people read them, in the language of the page. Pure but for the time zone of the browser.
+// Formats numbers and times in the language of the page. Pure but for the time zone of the browser.
 
 const cache = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
 let locale = "en-GB";
@@ -24,13 +24,13 @@ function moment(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 
 export const NOTHING = "–";
 
-/** Return how many digits behind the point a price of this size needs: about six that say something. */
+/** Return the decimals of a price of this size: about six significant digits. */
 export function priceDigits(price: number): number {
   if (!(price > 0)) return 2;
   return Math.min(10, Math.max(2, 5 - Math.floor(Math.log10(price)) - 1));
 }
 
-/** Return how many digits behind the point the exchange uses, as far as these prices tell. */
+/** Return the most decimals among these prices. */
 export function digitsOf(prices: Iterable<number>): number {
   let most = 0;
   for (const price of prices) {
@@ -108,7 +108,7 @@ export function length(ms: number): string {
   return number({ style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
 }
 
-/** The first characters of a digest are enough to tell two apart. */
+/** The first characters of a digest are enough to distinguish models. */
 export function digest(value: string): string {
   return value.replace(/^sha256:/, "").slice(0, 10);
 }

@@ -1,15 +1,15 @@
-// The keyboard: what each key does, in one table from which the help is made.
+// Keyboard shortcuts: one table for the handlers and for the help dialog.
 
 import { h } from "./dom.ts";
-import { say, type Word } from "./words.ts";
+import { t, type MessageKey } from "./i18n.ts";
 
 export interface Key {
   keys: readonly string[];
-  word: Word;
+  message: MessageKey;
   act: (key: string) => void;
 }
 
-/** Listen for keys outside of fields; with a modifier they are the browser's. */
+/** Handle keys outside of input fields; keys with a modifier belong to the browser. */
 export function listen(table: readonly Key[]): void {
   document.addEventListener("keydown", (event) => {
     const target = event.target as HTMLElement;
@@ -26,15 +26,15 @@ export function listen(table: readonly Key[]): void {
 }
 
 export function helpDialog(table: readonly Key[]): HTMLDialogElement {
-  const rows = table.flatMap(({ keys, word }) => [
+  const rows = table.flatMap(({ keys, message }) => [
     h("dt", {}, ...keys.map((key) => h("kbd", { text: key }))),
-    h("dd", { text: say(word) }),
+    h("dd", { text: t(message) }),
   ]);
-  const form = h("form", { attr: { method: "dialog" } }, h("button", { text: say("close") }));
-  return h("dialog", { class: "help" }, h("h2", { text: say("keys") }), h("dl", {}, ...rows), form);
+  const form = h("form", { attr: { method: "dialog" } }, h("button", { text: t("close") }));
+  return h("dialog", { class: "help" }, h("h2", { text: t("keys") }), h("dl", {}, ...rows), form);
 }
 
-/** Return the value after this one, around the end. */
+/** Return the value after this one, cyclically. */
 export function nextOf<Value>(values: readonly Value[], value: Value): Value {
   return values[(values.indexOf(value) + 1) % values.length] as Value;
 }

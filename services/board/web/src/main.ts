@@ -1,16 +1,16 @@
-// Wiring: the address, the language and the colours, then the page.
+// Entry point: URL state, language and theme, then the page.
 
 import "./style/index.css";
 import { Board, paint } from "./board.ts";
-import { readChoice } from "./choice.ts";
+import { readUrlState } from "./url-state.ts";
 import { setLocale } from "./format.ts";
-import { languageOf, setLanguage } from "./words.ts";
+import { languageOf, setLanguage } from "./i18n.ts";
 
-const choice = readChoice(location.search);
-const language = choice.language ?? languageOf(navigator.languages);
+const urlState = readUrlState(location.search);
+const language = urlState.language ?? languageOf(navigator.languages);
 setLanguage(language);
 setLocale(language);
 document.documentElement.lang = language;
-paint(choice);
+paint(urlState);
 const root = document.getElementById("board");
-if (root) new Board(root, choice);
+if (root) new Board(root, urlState);

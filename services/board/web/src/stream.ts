@@ -1,8 +1,8 @@
-// The stream of events: opened again when it breaks, closed when other things are asked for.
+// The stream of server-sent events: reconnects after an error, and closes on request.
 
-import type { EventName } from "./told.ts";
+import type { EventName } from "./api.ts";
 
-export type Handlers = { [Name in EventName]: (told: unknown) => void };
+export type Handlers = { [Name in EventName]: (event: unknown) => void };
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
@@ -16,7 +16,7 @@ export class Stream {
   #wait = FIRST_PAUSE_MS;
   #times = 0;
 
-  /** `changed` hears when the stream opens, for the how manyth time, and when it breaks. */
+  /** `changed` is called when the stream opens, with the number of times it opened, and when it breaks. */
   constructor(url: string, handlers: Handlers, changed: (isOpen: boolean, times: number) => void) {
     this.#url = url;
     this.#handlers = handlers;
@@ -40,11 +40,11 @@ export class Stream {
       this.#times += 1;
       this.#changed(true, this.#times);
     });
-    source.addEventListener("error", () => this.#broken(source));
+    source.addEventListener("error", () => this.#handleError(source));
   }
 
-  /** The browser tries again by itself, except after an answer that was none. */
-  #broken(source: EventSource): void {
+  /** The browser reconnects by itself, except after an error response. */
+  #handleError(source: EventSource): void {
     this.#changed(false, this.#times);
     if (source.readyState !== EventSource.CLOSED) return;
     source.close();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { MOST_CANDLES, MOST_TRADES, mergeCandles, mergeMarket, mergeTape } from "../src/store.ts";
-import type { CandleRow, CandlesAnswer, MarketAnswer, MarketSeries, TapeTrade } from "../src/told.ts";
+import type { CandleRow, CandlesResponse, MarketResponse, MarketSeries, TapeTrade } from "../src/api.ts";
 
 const MINUTE = 60_000;
 
@@ -10,8 +10,8 @@ function candle(at: number, close = 1): CandleRow {
   return { at, close } as CandleRow;
 }
 
-function candles(...rows: CandleRow[]): CandlesAnswer {
-  return { market_type: "spot", symbol: "A", candles: rows, windows: [], is_cut: false, is_whole: false };
+function candles(...rows: CandleRow[]): CandlesResponse {
+  return { market_type: "spot", symbol: "A", candles: rows, windows: [], is_truncated: false, is_snapshot: false };
 }
 
 function series(symbol: string, at: number[], price: number[]): MarketSeries {
@@ -38,13 +38,13 @@ function series(symbol: string, at: number[], price: number[]): MarketSeries {
   };
 }
 
-function market(from_at: number, is_whole: boolean, ...all: MarketSeries[]): MarketAnswer {
-  const totals = all.map(({ market_type, symbol }) => ({ market_type, symbol }) as MarketAnswer["totals"][number]);
-  const sums = { trades: 0, buy_trades: 0, sell_trades: 0, is_cut: false };
-  return { ...sums, from_at, to_at: from_at + 100, interval_ms: 10, series: all, totals, is_whole };
+function market(from_at: number, is_snapshot: boolean, ...all: MarketSeries[]): MarketResponse {
+  const totals = all.map(({ market_type, symbol }) => ({ market_type, symbol }) as MarketResponse["totals"][number]);
+  const sums = { trades: 0, buy_trades: 0, sell_trades: 0, is_truncated: false };
+  return { ...sums, from_at, to_at: from_at + 100, interval_ms: 10, series: all, totals, is_snapshot };
 }
 
-test("a candle that is told again takes the place of the one before, a late one its own", () => {
+test("an updated candle replaces the previous one, and a late one is inserted", () => {
   const known = mergeCandles([], candles(candle(0), candle(2 * MINUTE, 5)), 0);
   const merged = mergeCandles(known, candles(candle(2 * MINUTE, 6), candle(MINUTE, 7)), 0);
   assert.deepEqual(
@@ -57,17 +57,17 @@ test("a candle that is told again takes the place of the one before, a late one 
   );
 });
 
-test("candles before the span are forgotten, and there are never more than the limit", () => {
+test("candles before the span are dropped, and the limit holds", () => {
   const many = Array.from({ length: MOST_CANDLES + 50 }, (_, index) => candle(index * MINUTE));
   assert.equal(mergeCandles([], candles(...many), 0).length, MOST_CANDLES);
   assert.equal(mergeCandles(many, candles(), MOST_CANDLES * MINUTE)[0]?.at, MOST_CANDLES * MINUTE);
 });
 
-test("changed buckets take their places, and those before the span fall out", () => {
+test("changed buckets are replaced, and buckets before the span are dropped", () => {
   const known = market(0, true, series("A", [0, 10, 20], [1, 2, 3]), series("B", [20], [9]));
-  const told = market(10, false, series("A", [20, 30], [4, 5]));
-  told.totals = known.totals;
-  const merged = mergeMarket(known, told);
+  const update = market(10, false, series("A", [20, 30], [4, 5]));
+  update.totals = known.totals;
+  const merged = mergeMarket(known, update);
   assert.deepEqual(
     merged.series.map(({ symbol, at, price }) => [symbol, at, price]),
     [
@@ -77,22 +77,22 @@ test("changed buckets take their places, and those before the span fall out", ()
   );
 });
 
-test("a whole market replaces what was known, and so does one of another bucket length", () => {
+test("a snapshot replaces the state, and so does a delta with another bucket length", () => {
   const known = market(0, true, series("A", [0], [1]));
   const other = { ...market(0, false, series("B", [0], [1])), interval_ms: 20 };
   assert.equal(mergeMarket(known, other), other);
-  const whole = market(0, true);
-  assert.equal(mergeMarket(known, whole), whole);
+  const snapshot = market(0, true);
+  assert.equal(mergeMarket(known, snapshot), snapshot);
 });
 
 test("the tape is bounded, newest first", () => {
   const trade = (id: number) => ({ trade_id: String(id) }) as TapeTrade;
   const known = Array.from({ length: MOST_TRADES }, (_, index) => trade(100 - index));
-  const merged = mergeTape(known, { trades: [trade(102), trade(101)], is_cut: false, is_whole: false });
+  const merged = mergeTape(known, { trades: [trade(102), trade(101)], is_truncated: false, is_snapshot: false });
   assert.deepEqual(
     merged.slice(0, 3).map((one) => one.trade_id),
     ["102", "101", "100"],
   );
   assert.equal(merged.length, MOST_TRADES);
-  assert.equal(mergeTape(known, { trades: [trade(1)], is_cut: false, is_whole: true }).length, 1);
+  assert.equal(mergeTape(known, { trades: [trade(1)], is_truncated: false, is_snapshot: true }).length, 1);
 });

@@ -7,13 +7,13 @@ import pytest
 from tapeline_board.api.routes import create_app
 from tapeline_board.settings import Settings
 
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @asynccontextmanager
 async def running(static: Path, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A board whose Elasticsearch is away."""
-    api = create_app(Settings(elasticsearch_url=NOBODY, static=static, **settings))
+    """A board whose Elasticsearch is unavailable."""
+    api = create_app(Settings(elasticsearch_url=UNREACHABLE, static=static, **settings))
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://board") as client,
@@ -29,7 +29,7 @@ def page(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_page_and_its_files_are_served_and_kept_as_their_names_allow(page):
+async def test_the_page_and_its_files_are_served_with_cache_control(page):
     async with running(page) as client:
         front, script = await client.get("/"), await client.get("/assets/main-1a2b.js")
         assert (front.status_code, front.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -39,15 +39,15 @@ async def test_the_page_and_its_files_are_served_and_kept_as_their_names_allow(p
 
 
 @pytest.mark.parametrize("path", ["/../settings.py", "/%2e%2e/settings.py", "/assets/../../x", "//etc/passwd"])
-async def test_nothing_beside_the_page_is_served(page, path):
+async def test_no_file_outside_the_page_is_served(page, path):
     (page.parent / "settings.py").write_text("secret")
     async with running(page) as client:
-        answer = await client.get(path)
-        assert answer.status_code in (404, 405)
-        assert "secret" not in answer.text
+        response = await client.get(path)
+        assert response.status_code in (404, 405)
+        assert "secret" not in response.text
 
 
-async def test_a_page_that_is_not_built_says_how_and_is_there_once_it_is(tmp_path):
+async def test_without_a_built_page_the_response_explains_how_to_build_it(tmp_path):
     async with running(tmp_path / "static") as client:
         missing = await client.get("/")
         assert missing.status_code == 503
@@ -58,43 +58,43 @@ async def test_a_page_that_is_not_built_says_how_and_is_there_once_it_is(tmp_pat
         assert (await client.get("/")).text == "built"
 
 
-EVERYWHERE = {"/": 200, "/assets/none.js": 404, "/api/status": 200, "/api/symbols": 503, "/api/market?from=1": 422}
-EVERYWHERE |= {"/metrics": 200, "/health/live": 200, "/health/ready": 200, "/api/none": 404}
+STATUS_BY_PATH = {"/": 200, "/assets/none.js": 404, "/api/status": 200, "/api/symbols": 503, "/api/market?from=1": 422}
+STATUS_BY_PATH |= {"/metrics": 200, "/health/live": 200, "/health/ready": 200, "/api/none": 404}
 
 
-@pytest.mark.parametrize("path", EVERYWHERE)
-async def test_every_answer_is_fenced_in(page, path):
+@pytest.mark.parametrize("path", STATUS_BY_PATH)
+async def test_every_response_has_security_headers(page, path):
     async with running(page) as client:
-        answer = await client.get(path)
-    assert answer.status_code == EVERYWHERE[path]
-    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        response = await client.get(path)
+    assert response.status_code == STATUS_BY_PATH[path]
+    policy = dict(part.split(" ", 1) for part in response.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert not [value for value in policy.values() if "unsafe" in value or "http" in value or "*" in value]
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert "set-cookie" not in answer.headers
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert "set-cookie" not in response.headers
 
 
-async def test_without_elasticsearch_it_is_ready_and_says_what_is_away(page):
+async def test_without_elasticsearch_the_board_is_ready_and_reports_the_outage(page):
     async with running(page) as client:
         status = (await client.get("/api/status")).json()
-        assert (status["elasticsearch"], status["reason"]) == ("away", "Connect call failed")
-        refused = await client.get("/api/completeness")
-        assert (refused.json()["error"], refused.headers["retry-after"]) == ("elasticsearch_away", "2")
+        assert (status["elasticsearch"], status["reason"]) == ("unavailable", "Connect call failed")
+        failed = await client.get("/api/reconciliation")
+        assert (failed.json()["error"], failed.headers["retry-after"]) == ("elasticsearch_unavailable", "2")
         assert (await client.get("/health/ready")).status_code == 200
 
 
-async def test_only_reading_is_possible(page):
+async def test_the_api_is_read_only(page):
     async with running(page) as client:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             assert (await client.request(method, "/api/symbols")).status_code == 405
 
 
-async def test_the_description_of_the_paths_is_given_where_it_is_wanted(page):
+async def test_openapi_is_served_only_when_enabled(page):
     async with running(page) as client:
         assert (await client.get("/openapi.json")).status_code == 404
     async with running(page, docs=True) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
-    wanted = ("symbols", "candles", "market", "tape", "markers", "model", "completeness", "gaps", "alerts", "stream")
+    wanted = ("symbols", "candles", "market", "tape", "markers", "model", "reconciliation", "gaps", "alerts", "stream")
     assert {f"/api/{name}" for name in wanted} <= set(paths)

@@ -10,43 +10,43 @@ class Clock:
         return self.now
 
 
-async def test_it_begins_as_away_and_says_since_when_and_why():
+async def test_it_begins_as_unavailable_and_reports_since_when_and_why():
     clock = Clock()
     availability = Availability(clock)
     assert availability.status().model_dump() == {
-        **{"at": 100, "elasticsearch": "away", "reason": "nobody has looked yet", "since_at": 100},
+        **{"at": 100, "elasticsearch": "unavailable", "reason": "not checked yet", "since_at": 100},
     }
     clock.now = 200
-    availability.hold()
+    availability.mark_available()
     clock.now = 300
-    availability.hold()
+    availability.mark_available()
     assert availability.status().model_dump() == {
-        **{"at": 300, "elasticsearch": "ok", "reason": None, "since_at": 200},
+        **{"at": 300, "elasticsearch": "available", "reason": None, "since_at": 200},
     }
 
 
 async def test_another_reason_is_the_same_outage():
     clock = Clock()
     availability = Availability(clock)
-    availability.hold()
+    availability.mark_available()
     clock.now = 200
-    availability.fail("refused")
+    availability.mark_unavailable("refused")
     clock.now = 300
-    availability.fail("starting")
+    availability.mark_unavailable("starting")
     assert (availability.status().since_at, availability.status().reason) == (200, "starting")
 
 
-async def test_who_waits_is_woken_by_every_change_and_by_nothing_else():
+async def test_waiters_wake_on_every_change_and_on_nothing_else():
     availability = Availability(Clock())
     waiting = asyncio.create_task(availability.wait_changed())
     await asyncio.sleep(0)
-    availability.fail("nobody has looked yet")
+    availability.mark_unavailable("not checked yet")
     await asyncio.sleep(0)
     assert not waiting.done()
-    availability.fail("refused")
+    availability.mark_unavailable("refused")
     await asyncio.wait_for(waiting, 1)
-    waiting = asyncio.create_task(availability.wait_up())
+    waiting = asyncio.create_task(availability.wait_available())
     await asyncio.sleep(0)
-    availability.hold()
+    availability.mark_available()
     await asyncio.wait_for(waiting, 1)
-    assert availability.is_up
+    assert availability.is_available

@@ -1,10 +1,10 @@
 from tapeline_board.api.query_params import SYMBOLS_MAX, Filters, Span
 from tapeline_board.panels import market
-from tapeline_board.panels.market import Bucket, Part, Reading
+from tapeline_board.panels.market import Bucket, MarketBuckets, Part
 
-from unit.board import made
+from unit.board import factories
 
-SPAN = Span(made.START_MS, made.START_MS + 60_000)
+SPAN = Span(factories.START_MS, factories.START_MS + 60_000)
 
 
 def ranked(left_out=0, **market_types):
@@ -18,30 +18,30 @@ def ranked(left_out=0, **market_types):
         }
         for name, rows in market_types.items()
     ]
-    return market.ranking({"aggregations": {"market_types": {"buckets": buckets}}})
+    return market.parse_ranking({"aggregations": {"market_types": {"buckets": buckets}}})
 
 
-def test_the_busiest_are_chosen_over_all_markets_and_ties_by_name():
+def test_the_most_active_are_ranked_over_all_market_types_and_ties_by_name():
     found = ranked(spot={"B": 5, "A": 5}, linear={"B": 9})
     assert found.markets == (("linear", "B"), ("spot", "A"), ("spot", "B"))
-    assert not found.is_cut
+    assert not found.is_truncated
 
 
-def test_more_symbols_than_are_shown_are_said():
-    assert ranked(spot={f"S{number:02}": 50 - number for number in range(SYMBOLS_MAX)}).is_cut is False
+def test_more_symbols_than_the_limit_set_is_truncated():
+    assert ranked(spot={f"S{number:02}": 50 - number for number in range(SYMBOLS_MAX)}).is_truncated is False
     many = ranked(spot={f"S{number:02}": 50 - number for number in range(SYMBOLS_MAX + 1)})
-    assert (len(many.markets), many.is_cut) == (SYMBOLS_MAX, True)
-    assert ranked(4, spot={"A": 1}).is_cut
+    assert (len(many.markets), many.is_truncated) == (SYMBOLS_MAX, True)
+    assert ranked(4, spot={"A": 1}).is_truncated
 
 
 def part(count, quantity=0.0, price=None):
     return {"doc_count": count, "quantity": {"value": quantity}, "price": {"values": [{"key": 50.0, "value": price}]}}
 
 
-def answer(**symbols):
+def search_response(**symbols):
     rows = [
         {
-            "key": made.START_MS,
+            "key": factories.START_MS,
             "doc_count": 3,
             "price": {"values": [{"key": 50.0, "value": 10.0}]},
             **{"buy": part(2, 4.0, 9.0), "sell": part(1, 1.5, 11.0)},
@@ -49,7 +49,7 @@ def answer(**symbols):
             "other": {"doc_count": 0, "quantity": {"value": 0.0}},
         }
     ]
-    everything = [{"key": made.START_MS, "doc_count": 8, "buy": {"doc_count": 6}}]
+    everything = [{"key": factories.START_MS, "doc_count": 8, "buy": {"doc_count": 6}}]
     market_types = [
         {
             "key": market_type,
@@ -64,11 +64,11 @@ def answer(**symbols):
 
 
 def test_a_bucket_holds_each_part_of_its_trades():
-    told = market.reading(answer(spot=["A"]), (("spot", "A"),))
-    assert told.everything == {made.START_MS: (8, 6)}
-    assert told.symbols == {
+    buckets = market.parse_buckets(search_response(spot=["A"]), (("spot", "A"),))
+    assert buckets.everything == {factories.START_MS: (8, 6)}
+    assert buckets.symbols == {
         ("spot", "A"): {
-            made.START_MS: Bucket(
+            factories.START_MS: Bucket(
                 trades=3,
                 price=10.0,
                 buy=Part(2, 4.0, 9.0),
@@ -81,25 +81,25 @@ def test_a_bucket_holds_each_part_of_its_trades():
     }
 
 
-def test_a_symbol_that_is_shown_in_one_market_alone_is_not_taken_from_the_other():
-    told = market.reading(answer(spot=["A"], linear=["A"]), (("linear", "A"),))
-    assert list(told.symbols) == [("linear", "A")]
+def test_a_symbol_shown_in_one_market_type_is_not_parsed_from_the_other():
+    buckets = market.parse_buckets(search_response(spot=["A"], linear=["A"]), (("linear", "A"),))
+    assert list(buckets.symbols) == [("linear", "A")]
 
 
-def test_trades_beside_the_shown_ones_are_noticed():
-    assert market.reading(answer(spot=["A"]), (("spot", "A"),)).has_others()
-    assert not Reading({}, {}).has_others()
-    assert not market.reading(answer(spot=["A", "B"]), (("spot", "A"),)).symbols.get(("spot", "B"))
+def test_trades_of_other_symbols_are_noticed():
+    assert market.parse_buckets(search_response(spot=["A"]), (("spot", "A"),)).has_others()
+    assert not MarketBuckets({}, {}).has_others()
+    assert not market.parse_buckets(search_response(spot=["A", "B"]), (("spot", "A"),)).symbols.get(("spot", "B"))
 
 
-def test_without_a_symbol_to_show_everything_is_counted_all_the_same():
-    body = market.question(SPAN, Filters(), 5_000, ()).body
+def test_without_symbols_all_trades_are_still_counted():
+    body = market.buckets_request(SPAN, Filters(), 5_000, ()).body
     assert list(body["aggs"]) == ["everything"]
     assert body["aggs"]["everything"]["date_histogram"]["fixed_interval"] == "5000ms"
-    assert market.reading({"hits": {}}, ()) == Reading({}, {})
+    assert market.parse_buckets({"hits": {}}, ()) == MarketBuckets({}, {})
 
 
-def test_only_the_shown_symbols_are_asked_for():
-    body = market.question(SPAN, Filters(), 5_000, (("spot", "B"), ("linear", "B"), ("spot", "A"))).body
+def test_only_the_shown_symbols_are_requested():
+    body = market.buckets_request(SPAN, Filters(), 5_000, (("spot", "B"), ("linear", "B"), ("spot", "A"))).body
     terms = body["aggs"]["market_types"]["aggs"]["symbols"]["terms"]
     assert (terms["include"], terms["size"]) == (["A", "B"], 2)

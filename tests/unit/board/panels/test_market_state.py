@@ -1,8 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline_board.api.query_params import Span
-from tapeline_board.panels.market import Bucket, Part, Ranking, Reading
-from tapeline_board.panels.market_state import MarketBook
+from tapeline_board.panels.market import Bucket, MarketBuckets, Part, Ranking
+from tapeline_board.panels.market_state import MarketState
 
 A, B = ("spot", "A"), ("linear", "A")
 STEP = 1_000
@@ -16,64 +16,66 @@ def bucket(up=1, down=0, other=0, price=10.0):
     )
 
 
-def reading(symbols):
+def market_buckets(symbols):
     times = {at for rows in symbols.values() for at in rows}
     everything = {at: (sum(rows[at].trades for rows in symbols.values() if at in rows),) * 2 for at in times}
-    return Reading(everything, symbols)
+    return MarketBuckets(everything, symbols)
 
 
-def book(symbols):
-    return MarketBook(Span(0, 10_000), STEP, Ranking((A, B), False), reading(symbols))
+def state_of(symbols):
+    return MarketState(Span(0, 10_000), STEP, Ranking((A, B), False), market_buckets(symbols))
 
 
-def rows_of(answer):
+def rows_of(response):
     return {
         (s.market_type, s.symbol): dict(zip(s.at, zip(s.trades, s.price, strict=True), strict=True))
-        for s in answer.series
+        for s in response.series
     }
 
 
-def test_the_whole_is_ordered_by_trades_and_its_totals_are_sums():
-    told = book({A: {0: bucket(), 1_000: bucket(2, 1)}, B: {0: bucket(9)}}).whole()
-    assert [(row.market_type, row.trades) for row in told.totals] == [("linear", 9), ("spot", 4)]
-    assert [row.market_type for row in told.series] == ["linear", "spot"]
-    assert (told.trades, told.buy_trades, told.sell_trades) == (13, 13, 0)
-    spot = told.totals[1]
+def test_a_snapshot_is_ordered_by_trades_and_its_totals_are_sums():
+    update = state_of({A: {0: bucket(), 1_000: bucket(2, 1)}, B: {0: bucket(9)}}).snapshot()
+    assert [(row.market_type, row.trades) for row in update.totals] == [("linear", 9), ("spot", 4)]
+    assert [row.market_type for row in update.series] == ["linear", "spot"]
+    assert (update.trades, update.buy_trades, update.sell_trades) == (13, 13, 0)
+    spot = update.totals[1]
     assert (spot.up_trades, spot.down_trades, spot.up_quantity_mean, spot.down_quantity_mean) == (3, 1, 2.0, 3.0)
     assert (spot.other_quantity_mean, spot.buy_quantity) == (None, 6.0)
-    assert told.series[1].down_price == [None, 10.0]
+    assert update.series[1].down_price == [None, 10.0]
 
 
-def test_only_buckets_that_changed_are_told_and_totals_are_whole():
-    known = book({A: {0: bucket(), 1_000: bucket()}, B: {1_000: bucket()}})
-    told = known.merge(Span(0, 11_000), 1_000, reading({A: {1_000: bucket(), 2_000: bucket(5)}, B: {1_000: bucket()}}))
-    assert told is not None
-    assert not told.is_whole
-    assert rows_of(told) == {A: {2_000: (5, 10.0)}}
-    assert [(row.market_type, row.trades) for row in told.totals] == [("spot", 7), ("linear", 1)]
-    assert told.trades == 8
+def test_a_delta_has_only_changed_buckets_and_all_totals():
+    known = state_of({A: {0: bucket(), 1_000: bucket()}, B: {1_000: bucket()}})
+    update = known.merge(
+        Span(0, 11_000), 1_000, market_buckets({A: {1_000: bucket(), 2_000: bucket(5)}, B: {1_000: bucket()}})
+    )
+    assert update is not None
+    assert not update.is_snapshot
+    assert rows_of(update) == {A: {2_000: (5, 10.0)}}
+    assert [(row.market_type, row.trades) for row in update.totals] == [("spot", 7), ("linear", 1)]
+    assert update.trades == 8
 
 
-def test_nothing_new_is_no_news():
+def test_without_changes_there_is_no_delta():
     symbols = {A: {1_000: bucket()}, B: {1_000: bucket()}}
-    assert book(symbols).merge(Span(0, 10_500), 1_000, reading(symbols)) is None
+    assert state_of(symbols).merge(Span(0, 10_500), 1_000, market_buckets(symbols)) is None
 
 
 def test_a_trade_of_a_symbol_that_is_not_shown_changes_the_sum():
     symbols = {A: {1_000: bucket()}, B: {}}
-    other = Reading({1_000: (4, 2)}, symbols)
-    told = book(symbols).merge(Span(0, 10_500), 1_000, other)
-    assert told is not None
-    assert (told.series, told.trades, told.buy_trades, told.sell_trades) == ([], 4, 2, 2)
+    other = MarketBuckets({1_000: (4, 2)}, symbols)
+    update = state_of(symbols).merge(Span(0, 10_500), 1_000, other)
+    assert update is not None
+    assert (update.series, update.trades, update.buy_trades, update.sell_trades) == ([], 4, 2, 2)
 
 
-def test_what_lies_before_the_window_is_forgotten():
-    known = book({A: {0: bucket(), 1_000: bucket(), 2_000: bucket()}, B: {0: bucket()}})
-    told = known.merge(Span(2_000, 12_000), 2_000, reading({A: {2_000: bucket(), 3_000: bucket()}, B: {}}))
-    assert told is not None
-    assert told.trades == 2
-    assert rows_of(known.whole()) == {A: {2_000: (1, 10.0), 3_000: (1, 10.0)}}
-    assert [row.symbol for row in known.whole().totals] == ["A"]
+def test_buckets_before_the_window_are_dropped():
+    known = state_of({A: {0: bucket(), 1_000: bucket(), 2_000: bucket()}, B: {0: bucket()}})
+    update = known.merge(Span(2_000, 12_000), 2_000, market_buckets({A: {2_000: bucket(), 3_000: bucket()}, B: {}}))
+    assert update is not None
+    assert update.trades == 2
+    assert rows_of(known.snapshot()) == {A: {2_000: (1, 10.0), 3_000: (1, 10.0)}}
+    assert [row.symbol for row in known.snapshot().totals] == ["A"]
 
 
 @settings(deadline=None)
@@ -82,9 +84,9 @@ def test_what_lies_before_the_window_is_forgotten():
     st.integers(1, 5),
     st.integers(5, 20),
 )
-def test_parts_put_together_are_the_whole(trades, overlap, window):
-    """Whatever comes when, late by no more than the overlap: parts and a fresh look say the same."""
-    now, known, told = 0, None, {}
+def test_merged_deltas_equal_a_snapshot(trades, overlap, window):
+    """Trades that are late by at most the overlap: merged deltas equal a fresh snapshot."""
+    now, known, update = 0, None, {}
     for step in range(0, 45, 3):
         now = step
         seen = [trade for trade in trades if trade[0] + trade[2] % overlap <= now]
@@ -94,18 +96,22 @@ def test_parts_put_together_are_the_whole(trades, overlap, window):
             if span.from_ms <= at * STEP:
                 count = sum(other[:2] == (at, market) for other in seen)
                 symbols[market][at * STEP] = bucket(count)
-        whole = reading(symbols)
+        snapshot = market_buckets(symbols)
         if known is None:
-            known = MarketBook(span, STEP, Ranking((A, B), False), whole)
-            told = rows_of(known.whole())
+            known = MarketState(span, STEP, Ranking((A, B), False), snapshot)
+            update = rows_of(known.snapshot())
             continue
         from_ms = max(span.from_ms, (now - 3 - overlap) * STEP)
-        newest = reading({m: {at: row for at, row in rows.items() if at >= from_ms} for m, rows in symbols.items()})
+        newest = market_buckets(
+            {m: {at: row for at, row in rows.items() if at >= from_ms} for m, rows in symbols.items()}
+        )
         event = known.merge(span, from_ms, newest)
         for market, rows in (rows_of(event) if event else {}).items():
-            told[market] = told.get(market, {}) | rows
-        told = {market: {at: row for at, row in rows.items() if at >= span.from_ms} for market, rows in told.items()}
-        fresh = MarketBook(span, STEP, Ranking((A, B), False), whole).whole()
-        assert rows_of(known.whole()) == rows_of(fresh) == {market: rows for market, rows in told.items() if rows}
-        assert known.whole().totals == fresh.totals
-        assert known.whole().trades == fresh.trades
+            update[market] = update.get(market, {}) | rows
+        update = {
+            market: {at: row for at, row in rows.items() if at >= span.from_ms} for market, rows in update.items()
+        }
+        fresh = MarketState(span, STEP, Ranking((A, B), False), snapshot).snapshot()
+        assert rows_of(known.snapshot()) == rows_of(fresh) == {market: rows for market, rows in update.items() if rows}
+        assert known.snapshot().totals == fresh.totals
+        assert known.snapshot().trades == fresh.trades

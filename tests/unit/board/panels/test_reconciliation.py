@@ -3,29 +3,29 @@ from tapeline.records import candle
 from tapeline_board.api.query_params import Span
 from tapeline_board.panels import reconciliation
 
-from unit.board import made
+from unit.board import factories
 
 MINUTE_MS = candle.MINUTE_MS
-NOW_MS = made.START_MS + 30 * MINUTE_MS + 5_000
-SPAN = Span(made.START_MS, NOW_MS + 1)
+NOW_MS = factories.START_MS + 30 * MINUTE_MS + 5_000
+SPAN = Span(factories.START_MS, NOW_MS + 1)
 
 
 def bucket(key, *states, count=10):
-    seen: dict[str, int] = {}
+    by_state: dict[str, int] = {}
     for state in states:
-        seen[state] = seen.get(state, 0) + 1
-    hands = {name: {"value": float(count)} for name in ("received", "produced", "logged", "distinct", "indexed")}
-    hands |= {"rejected": {"value": 0.0}, "gaps": {"value": 0.0}}
-    kinds = [{"key": state, "doc_count": number} for state, number in seen.items()]
-    return {"key": key, "doc_count": len(states), **hands, "states": {"buckets": kinds}}
+        by_state[state] = by_state.get(state, 0) + 1
+    counts = {name: {"value": float(count)} for name in ("received", "produced", "logged", "distinct", "indexed")}
+    counts |= {"rejected": {"value": 0.0}, "gaps": {"value": 0.0}}
+    kinds = [{"key": state, "doc_count": number} for state, number in by_state.items()]
+    return {"key": key, "doc_count": len(states), **counts, "states": {"buckets": kinds}}
 
 
-def told(minutes, rejects=0, symbols=(), span=SPAN, now_ms=NOW_MS):
-    buckets = [bucket(made.START_MS + number * MINUTE_MS, *states) for number, states in minutes.items()]
+def respond(minutes, rejects=0, symbols=(), span=SPAN, now_ms=NOW_MS):
+    buckets = [bucket(factories.START_MS + number * MINUTE_MS, *states) for number, states in minutes.items()]
     market_types = [{"key": "spot", "symbols": {"buckets": list(symbols), "sum_other_doc_count": 0}}]
     found = {"aggregations": {"minutes": {"buckets": buckets}, "market_types": {"buckets": market_types}}}
     rejected = {"hits": {"total": {"value": rejects}, "hits": []}}
-    return reconciliation.answer(span, now_ms, found, rejected)
+    return reconciliation.reconciliation_response(span, now_ms, found, rejected)
 
 
 GOOD = dict.fromkeys(range(28), ("complete",)) | {28: ("open",), 29: ("open",), 30: ("open",)}
@@ -45,24 +45,24 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_green_is_claimed_only_where_the_books_balance(name):
+def test_reconciled_only_without_a_reason_against_it(name):
     minutes, rejects, reasons = CASES[name]
-    found = told(minutes, rejects)
-    assert (found.reasons, found.is_balanced) == (reasons, not reasons)
+    found = respond(minutes, rejects)
+    assert (found.reasons, found.is_reconciled) == (reasons, not reasons)
 
 
 def test_a_span_of_the_past_is_not_stale():
-    past = Span(made.START_MS, made.START_MS + 5 * MINUTE_MS)
-    assert told(dict.fromkeys(range(5), ("complete",)), span=past).is_balanced
+    past = Span(factories.START_MS, factories.START_MS + 5 * MINUTE_MS)
+    assert respond(dict.fromkeys(range(5), ("complete",)), span=past).is_reconciled
 
 
-def test_a_minute_is_as_bad_as_its_worst_symbol():
-    (minute,) = told({3: ("complete", "open", "gap", "complete")}).minutes
+def test_a_minute_has_the_state_of_its_worst_symbol():
+    (minute,) = respond({3: ("complete", "open", "gap", "complete")}).minutes
     assert (minute.state, minute.symbols, minute.received) == ("gap", 4, 10)
 
 
 def test_the_worst_symbols_come_first():
-    found = told(
+    found = respond(
         GOOD,
         symbols=[bucket("A", "complete"), bucket("C", "complete", "incomplete", "gap"), bucket("B", "open")],
     )

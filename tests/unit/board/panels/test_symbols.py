@@ -2,9 +2,9 @@ import pytest
 from tapeline_board.api.query_params import Span
 from tapeline_board.panels import symbols
 
-from unit.board import made
+from unit.board import factories
 
-SPAN = Span(made.START_MS, made.START_MS + 3_600_000)
+SPAN = Span(factories.START_MS, factories.START_MS + 3_600_000)
 
 
 def one_hit(**source):
@@ -34,34 +34,40 @@ def newest(symbol, **trade):
     return {"key": symbol, "doc_count": 3, "newest": one_hit(**trade)}
 
 
-def test_the_busiest_come_first_whatever_their_market():
-    told = symbols.answer(SPAN, found(spot=[bucket("A", 5), bucket("B", 9)], linear=[bucket("A", 7)]), {"hits": {}})
-    assert [(row.market_type, row.symbol, row.trades) for row in told.symbols] == [
+def test_the_most_active_come_first_over_all_market_types():
+    response = symbols.symbols_response(
+        SPAN, found(spot=[bucket("A", 5), bucket("B", 9)], linear=[bucket("A", 7)]), {"hits": {}}
+    )
+    assert [(row.market_type, row.symbol, row.trades) for row in response.symbols] == [
         ("spot", "B", 9),
         ("linear", "A", 7),
         ("spot", "A", 5),
     ]
-    assert not told.is_cut
+    assert not response.is_truncated
 
 
-def test_a_newest_trade_wins_over_the_last_candle_and_belongs_to_its_own_market():
+def test_the_newest_trade_overrides_the_last_candle_of_its_own_market_type():
     trade = newest(
-        "A", price="102.50", probability=0.7, prediction=1, prediction_state="ok", **{"@timestamp": made.START_MS}
+        "A", price="102.50", probability=0.7, prediction=1, prediction_state="ok", **{"@timestamp": factories.START_MS}
     )
-    told = symbols.answer(SPAN, found(spot=[bucket("A", 5)], linear=[bucket("A", 7)]), found(spot=[trade]))
-    linear, spot = told.symbols
-    assert (spot.last_price, spot.probability, spot.state, spot.traded_at) == (102.5, 0.7, "ok", made.START_MS)
+    response = symbols.symbols_response(
+        SPAN, found(spot=[bucket("A", 5)], linear=[bucket("A", 7)]), found(spot=[trade])
+    )
+    linear, spot = response.symbols
+    assert (spot.last_price, spot.probability, spot.state, spot.traded_at) == (102.5, 0.7, "ok", factories.START_MS)
     assert spot.change_bp == pytest.approx(250.0)
     assert (linear.last_price, linear.probability, linear.state, linear.traded_at) == (101.0, None, None, None)
 
 
-def test_an_hour_without_volume_has_no_share_and_sums_of_doubles_make_none_above_one():
-    told = symbols.answer(SPAN, found(spot=[bucket("A", 2, 0.3, 0.1 + 0.2), bucket("B", 1, 0.0, 0.0)]), {"hits": {}})
-    assert [row.buy_share for row in told.symbols] == [1.0, None]
+def test_an_hour_without_volume_has_no_share_and_no_share_exceeds_one():
+    response = symbols.symbols_response(
+        SPAN, found(spot=[bucket("A", 2, 0.3, 0.1 + 0.2), bucket("B", 1, 0.0, 0.0)]), {"hits": {}}
+    )
+    assert [row.buy_share for row in response.symbols] == [1.0, None]
 
 
-def test_a_list_that_lacks_symbols_says_so():
-    assert symbols.answer(SPAN, found(3, spot=[bucket("A", 5)]), {"hits": {}}).is_cut
+def test_a_list_that_lacks_symbols_is_truncated():
+    assert symbols.symbols_response(SPAN, found(3, spot=[bucket("A", 5)]), {"hits": {}}).is_truncated
     many = [bucket(f"S{number}", number) for number in range(501)]
-    told = symbols.answer(SPAN, found(spot=many), {"hits": {}})
-    assert (len(told.symbols), told.is_cut) == (500, True)
+    response = symbols.symbols_response(SPAN, found(spot=many), {"hits": {}})
+    assert (len(response.symbols), response.is_truncated) == (500, True)

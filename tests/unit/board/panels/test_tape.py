@@ -1,53 +1,55 @@
 from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.panels import tape
 
-from unit.board import made
+from unit.board import factories
 
 
-def told(*numbers, limit=3):
-    return tape.answer(made.hits(*(made.trade(number, made.START_MS + number) for number in numbers)), limit)
+def tape_of(*numbers, limit=3):
+    return tape.tape_response(
+        factories.hits(*(factories.trade(number, factories.START_MS + number) for number in numbers)), limit
+    )
 
 
-def ids(answer):
-    return [row.trade_id for row in answer.trades]
+def ids(response):
+    return [row.trade_id for row in response.trades]
 
 
-def test_one_trade_more_than_asked_for_says_that_there_are_others():
-    assert (ids(told(5, 4, 3)), told(5, 4, 3).is_cut) == (["5", "4", "3"], False)
-    assert (ids(told(5, 4, 3, 2)), told(5, 4, 3, 2).is_cut) == (["5", "4", "3"], True)
-    assert tape.question(Filters(), None, 3).body["size"] == 4
+def test_one_trade_more_than_the_limit_sets_is_truncated():
+    assert (ids(tape_of(5, 4, 3)), tape_of(5, 4, 3).is_truncated) == (["5", "4", "3"], False)
+    assert (ids(tape_of(5, 4, 3, 2)), tape_of(5, 4, 3, 2).is_truncated) == (["5", "4", "3"], True)
+    assert tape.tape_request(Filters(), None, 3).body["size"] == 4
 
 
-def test_news_are_what_was_not_there_before_late_ones_too():
-    news = tape.news(told(6, 4), told(7, 6, 5, 4))
-    assert news is not None
-    assert (ids(news), news.is_whole, news.is_cut) == (["7", "5"], False, False)
+def test_a_delta_has_the_trades_that_are_new_late_ones_too():
+    delta = tape.new_trades(tape_of(6, 4), tape_of(7, 6, 5, 4))
+    assert delta is not None
+    assert (ids(delta), delta.is_snapshot, delta.is_truncated) == (["7", "5"], False, False)
 
 
-def test_nothing_new_is_no_news():
-    assert tape.news(told(6, 4), told(6, 4)) is None
-    assert tape.news(told(), told()) is None
+def test_without_new_trades_there_is_no_delta():
+    assert tape.new_trades(tape_of(6, 4), tape_of(6, 4)) is None
+    assert tape.new_trades(tape_of(), tape_of()) is None
 
 
-def test_news_that_hold_nothing_known_may_lack_some():
-    news = tape.news(told(3, 2, 1), told(9, 8, 7, 6))
-    assert news is not None
-    assert (ids(news), news.is_cut) == (["9", "8", "7"], True)
-    first = tape.news(told(), told(2, 1))
+def test_a_delta_without_a_known_trade_is_truncated():
+    delta = tape.new_trades(tape_of(3, 2, 1), tape_of(9, 8, 7, 6))
+    assert delta is not None
+    assert (ids(delta), delta.is_truncated) == (["9", "8", "7"], True)
+    first = tape.new_trades(tape_of(), tape_of(2, 1))
     assert first is not None
-    assert not first.is_cut
+    assert not first.is_truncated
 
 
-def test_the_same_id_in_another_market_is_another_trade():
-    linear = made.hits(made.trade(6, made.START_MS, market_type="linear"))
-    news = tape.news(told(6), tape.answer(linear))
-    assert news is not None
-    assert [row.market_type for row in news.trades] == ["linear"]
+def test_the_same_id_in_another_market_type_is_another_trade():
+    linear = factories.hits(factories.trade(6, factories.START_MS, market_type="linear"))
+    delta = tape.new_trades(tape_of(6), tape.tape_response(linear))
+    assert delta is not None
+    assert [row.market_type for row in delta.trades] == ["linear"]
 
 
-def test_a_time_is_asked_for_only_where_one_is_given():
-    assert tape.question(Filters("spot"), None).body["query"] == {
+def test_a_time_range_is_requested_only_where_one_is_given():
+    assert tape.tape_request(Filters("spot"), None).body["query"] == {
         "bool": {"filter": [{"term": {"market_type": "spot"}}]}
     }
-    span = Span(made.START_MS, made.START_MS + 1)
-    assert span.clause() in tape.question(Filters(), span).body["query"]["bool"]["filter"]
+    span = Span(factories.START_MS, factories.START_MS + 1)
+    assert span.clause() in tape.tape_request(Filters(), span).body["query"]["bool"]["filter"]

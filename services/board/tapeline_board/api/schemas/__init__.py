@@ -1,1 +1,1 @@
-"""Schemas of every response and event; the front end's types are written from them."""
+"""Schemas of every response and event, one module a topic; the front end's types are generated from them."""

@@ -1,4 +1,4 @@
-// Gaps as hatched bands behind the candles, from the first minute a hole touches to the last.
+// Gaps as hatched bands behind the candles, from the first minute of a gap to the last.
 
 import type {
   IChartApi,
@@ -10,7 +10,7 @@ import type {
   Time,
 } from "lightweight-charts";
 
-import type { GapRow } from "../told.ts";
+import type { GapRow } from "../api.ts";
 import { chartTime, gapMinutes } from "./series.ts";
 
 type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
@@ -39,7 +39,7 @@ export class GapBands implements ISeriesPrimitive<Time>, IPrimitivePaneView, IPr
     this.#redraw = null;
   }
 
-  /** `minutes`: those on the time axis; a gap is drawn over the part of it that is there. */
+  /** `minutes`: the minutes on the time axis; a gap is drawn over the part that is on it. */
   show(gaps: readonly GapRow[], minutes: ReadonlySet<number>, colours: BandColours, label: string): void {
     this.#gaps = gaps;
     this.#minutes = minutes;

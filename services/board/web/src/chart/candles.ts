@@ -17,8 +17,8 @@ import {
 
 import { watchSize } from "../dom.ts";
 import * as format from "../format.ts";
-import type { CandleRow, GapRow, Marker } from "../told.ts";
-import { say } from "../words.ts";
+import type { CandleRow, GapRow, Marker } from "../api.ts";
+import { t } from "../i18n.ts";
 import { GapBands } from "./bands.ts";
 import { Legend } from "./legend.ts";
 import { chartOptions } from "./options.ts";
@@ -54,7 +54,7 @@ export class CandleChart {
   readonly #legend: Legend;
   #palette: Palette = readPalette();
   #shown: readonly CandleRow[] = [];
-  #told: readonly Marker[] = [];
+  #predictions: readonly Marker[] = [];
   #gaps: readonly GapRow[] = [];
   #minutes = new Set<number>();
   #subject = "";
@@ -65,7 +65,7 @@ export class CandleChart {
     this.#chart = createChart(container, chartOptions(this.#palette, 2));
     this.#candles = this.#chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted }, 0);
     this.#volume = this.#chart.addSeries(HistogramSeries, { lastValueVisible: false, priceLineVisible: false }, 1);
-    // A pane is made when its first series comes, so the order is theirs; within one, later ones lie above.
+    // The first series of a pane creates it, so order matters; within a pane, later series are drawn above.
     const upper = LINES.slice(0, 4).map((name) => [name, this.#line(PANE_OF[name])]);
     this.#histogram = this.#chart.addSeries(HistogramSeries, { lastValueVisible: false, priceLineVisible: false }, 3);
     const lower = LINES.slice(4).map((name) => [name, this.#line(PANE_OF[name])]);
@@ -87,7 +87,7 @@ export class CandleChart {
     return this.#chart.addSeries(LineSeries, { ...plain, crosshairMarkerVisible: false }, pane);
   }
 
-  /** Take the colours and the language of the page anew. */
+  /** Apply the colours and the language of the page again. */
   recolour(): void {
     const palette = (this.#palette = readPalette());
     this.#chart.applyOptions(chartOptions(palette, this.#digits()));
@@ -113,7 +113,7 @@ export class CandleChart {
     }
   }
 
-  /** Show candles of `subject`, oldest first; another one starts with a view of its own: the newest `span_ms`, or all. */
+  /** Show candles of `subject`, oldest first; a new subject resets the view to the newest `span_ms`, or to all. */
   show(subject: string, candles: readonly CandleRow[], span_ms: number | null): void {
     const before = this.#shown;
     const isOther = subject !== this.#subject;
@@ -122,23 +122,23 @@ export class CandleChart {
     const isLonger = before.at(-1)?.at !== candles.at(-1)?.at || before[0]?.at !== candles[0]?.at;
     if (isOther || before.length === 0 || candles.length === 0 || !this.#onlyAdds(before, candles)) this.#all();
     else this.#changed(before, candles);
-    if (candles.length && (isOther || before.length === 0)) this.#look(span_ms);
+    if (candles.length && (isOther || before.length === 0)) this.#resetView(span_ms);
     if (isOther || isLonger) this.#overlay();
     this.#write();
   }
 
-  predictions(told: readonly Marker[]): void {
-    this.#told = told;
+  predictions(markers: readonly Marker[]): void {
+    this.#predictions = markers;
     this.#overlay();
     this.#write();
   }
 
-  gaps(told: readonly GapRow[]): void {
-    this.#gaps = told;
+  gaps(gaps: readonly GapRow[]): void {
+    this.#gaps = gaps;
     this.#overlay();
   }
 
-  #look(span_ms: number | null): void {
+  #resetView(span_ms: number | null): void {
     const scale = this.#chart.timeScale();
     if (span_ms === null) return scale.fitContent();
     const bars = Math.max(span_ms / MINUTE_MS, FEWEST_BARS);
@@ -150,7 +150,7 @@ export class CandleChart {
     return format.digitsOf(this.#shown.slice(-120).flatMap((candle) => [candle.high, candle.low, candle.close]));
   }
 
-  /** Whether the new candles go on where the old ones stop, so that only points change. */
+  /** Whether the new candles only extend the old ones, so that only points change. */
   #onlyAdds(before: readonly CandleRow[], after: readonly CandleRow[]): boolean {
     const last = before.at(-1)?.at ?? 0;
     if ((before[0]?.at ?? 0) !== (after[0]?.at ?? 0)) return false;
@@ -219,7 +219,7 @@ export class CandleChart {
 
   #overlay(): void {
     const palette = this.#palette;
-    const shown = arrows(this.#told, MOST_ARROWS).filter((arrow) => this.#minutes.has(arrow.at));
+    const shown = arrows(this.#predictions, MOST_ARROWS).filter((arrow) => this.#minutes.has(arrow.at));
     this.#markers.setMarkers(
       shown.map(({ at, up, right }): SeriesMarker<Time> => ({
         time: chartTime(at),
@@ -229,10 +229,10 @@ export class CandleChart {
         size: 0.6,
       })),
     );
-    // For whoever cannot see the picture, a test among them.
+    // For tests and assistive technology, which cannot read the canvas.
     this.#container.dataset["gaps"] = String(this.#gaps.length);
     this.#container.dataset["predictions"] = String(shown.length);
-    this.#bands.show(this.#gaps, this.#minutes, { fill: palette.band, ink: palette.warn }, say("gap"));
+    this.#bands.show(this.#gaps, this.#minutes, { fill: palette.band, ink: palette.warn }, t("gap"));
   }
 
   #hover(event: MouseEventParams): void {
@@ -243,7 +243,7 @@ export class CandleChart {
   #write(): void {
     const at = this.#hovered;
     const candle = (at === null ? null : this.#shown.find((one) => one.at === at)) ?? this.#shown.at(-1) ?? null;
-    const marker = this.#told.find((one) => one.at === candle?.at) ?? null;
+    const marker = this.#predictions.find((one) => one.at === candle?.at) ?? null;
     this.#legend.write(candle, marker, this.#digits());
   }
 }

@@ -1,11 +1,11 @@
-// What the chart says in words: the figures of the minute under the pointer, or of the newest, on each pane.
+// Legend of each pane: the values of the minute under the pointer, or of the newest minute.
 
 import type { IChartApi } from "lightweight-charts";
 
 import { flag, h, put } from "../dom.ts";
 import * as format from "../format.ts";
-import type { CandleRow, Marker } from "../told.ts";
-import { say } from "../words.ts";
+import type { CandleRow, Marker } from "../api.ts";
+import { t } from "../i18n.ts";
 
 const PANES = ["price", "volume", "rsi", "macd"] as const;
 
@@ -18,7 +18,7 @@ export class Legend {
     container.append(...this.#boxes);
   }
 
-  /** Lay each box at the top of its pane. */
+  /** Place each box at the top of its pane. */
   place(): void {
     requestAnimationFrame(() => {
       for (const [index, pane] of this.#chart.panes().entries()) {
@@ -41,23 +41,23 @@ function prices(candle: CandleRow, marker: Marker | null, digits: number): strin
   const price = (value: number | null) => format.price(value, digits);
   const parts = [
     `${format.time(candle.at)}`,
-    `${say("open")} ${price(candle.open)}  ${say("high")} ${price(candle.high)}`,
-    `${say("low")} ${price(candle.low)}  ${say("closeShort")} ${price(candle.close)}`,
+    `${t("open")} ${price(candle.open)}  ${t("high")} ${price(candle.high)}`,
+    `${t("low")} ${price(candle.low)}  ${t("closeShort")} ${price(candle.close)}`,
     `VWAP ${price(candle.vwap)}`,
   ];
   const { bollinger_lower: low, bollinger_upper: high } = candle;
-  if (low !== null && high !== null) parts.push(`${say("bollinger")}: ${price(low)} – ${price(high)}`);
-  if (candle.is_quiet) parts.push(say("quiet"));
+  if (low !== null && high !== null) parts.push(`${t("bollinger")}: ${price(low)} – ${price(high)}`);
+  if (candle.is_quiet) parts.push(t("quiet"));
   if (marker) {
-    const right = marker.scored ? `, ${format.count(marker.hits)}/${format.count(marker.scored)} ${say("right")}` : "";
-    parts.push(`${format.count(marker.predictions)} ${say("predicted")} ▲ ${format.count(marker.ups)}${right}`);
+    const right = marker.scored ? `, ${format.count(marker.hits)}/${format.count(marker.scored)} ${t("right")}` : "";
+    parts.push(`${format.count(marker.predictions)} ${t("predicted")} ▲ ${format.count(marker.ups)}${right}`);
   }
   return parts.join("   ");
 }
 
 function volume(candle: CandleRow): string {
-  const trades = `${say("trades")} ${format.count(candle.trades)}`;
-  return `${say("volume")} ${format.short(candle.volume)}   ${trades}   ${say("buy")} ${format.percent(candle.buy_share, 0)}`;
+  const trades = `${t("trades")} ${format.count(candle.trades)}`;
+  return `${t("volume")} ${format.short(candle.volume)}   ${trades}   ${t("buy")} ${format.percent(candle.buy_share, 0)}`;
 }
 
 function rsi(candle: CandleRow): string {

@@ -1,4 +1,4 @@
-// How the chart looks: options of lightweight-charts from our palette. Its own logo would write a style element, which
+// Options of lightweight-charts from our palette. Its own logo would write a style element, which
 // the page's policy forbids; the library is named in the footer instead.
 
 import {

@@ -1,4 +1,4 @@
-// A small line plot in SVG: its own scales, three grid lines, times below, figures under the pointer.
+// A small line plot in SVG: own scales, three grid lines, a time axis, and values at the pointer.
 
 import { h, svg, watchSize } from "../dom.ts";
 import * as format from "../format.ts";
@@ -94,8 +94,8 @@ export class Plot {
     });
     const { strip } = shown;
     const value = at === null ? lastOf(strip) : valueAt(strip, at, shown.bridge);
-    const words = [h("span", { text: strip.name }), h("b", { text: strip.write(value) })];
-    items.push(h("span", { class: "key even", attr: { "data-line": strip.name } }, ...words));
+    const texts = [h("span", { text: strip.name }), h("b", { text: strip.write(value) })];
+    items.push(h("span", { class: "key even", attr: { "data-line": strip.name } }, ...texts));
     if (at !== null) items.push(h("span", { class: "key when", text: format.dayAndTime(at) }));
     this.#legend.replaceChildren(...items);
   }
@@ -172,7 +172,7 @@ function bars({ at, values }: Strip, scale: Scale, width: number, height: number
   ];
 }
 
-/** Return the drawing commands of a line, broken where nothing is known for longer than `bridge`. */
+/** Return the drawing commands of a line, broken where values are missing for longer than `bridge`. */
 export function commands(line: Line, x: (at: number) => number, y: (value: number) => number, bridge: number): string {
   let text = "";
   let last: number | null = null;

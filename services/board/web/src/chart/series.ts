@@ -1,8 +1,8 @@
-// Candles into what the chart's series want: pure. A minute without a candle is a hole on the time axis.
+// Converts candles, gaps and markers for the chart. Pure. A minute without a candle stays empty on the time axis.
 
 import type { Time, UTCTimestamp } from "lightweight-charts";
 
-import type { CandleRow, GapRow, Marker } from "../told.ts";
+import type { CandleRow, GapRow, Marker } from "../api.ts";
 
 export const MINUTE_MS = 60_000;
 

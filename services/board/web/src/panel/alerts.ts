@@ -1,9 +1,9 @@
-// What the rules found, newest first.
+// Alerts, newest first.
 
 import { h } from "../dom.ts";
 import * as format from "../format.ts";
-import type { AlertRow } from "../told.ts";
-import { say } from "../words.ts";
+import type { AlertRow } from "../api.ts";
+import { t } from "../i18n.ts";
 
 const MOST_ROWS = 12;
 
@@ -12,17 +12,17 @@ export class Alerts {
   readonly #list = h("ol", { class: "alert-rows" });
 
   constructor() {
-    const title = h("header", {}, h("h2", { text: say("alerts") }));
+    const title = h("header", {}, h("h2", { text: t("alerts") }));
     this.element = h("section", { class: "panel alerts", attr: { "aria-live": "polite" } }, title, this.#list);
   }
 
-  show(told: readonly AlertRow[]): void {
-    const rows = told.slice(0, MOST_ROWS).map((alert) => {
+  show(alerts: readonly AlertRow[]): void {
+    const rows = alerts.slice(0, MOST_ROWS).map((alert) => {
       const when = h("time", { text: format.time(alert.began_at), title: format.dayAndTime(alert.began_at) });
-      const kind = h("b", { text: say(alert.kind) });
+      const kind = h("b", { text: t(alert.kind) });
       const attr = { "data-severity": alert.severity, "data-id": alert.alert_id };
       return h("li", { attr }, when, kind, h("span", { text: alert.message }));
     });
-    this.#list.replaceChildren(...(rows.length ? rows : [h("li", { class: "empty", text: say("noAlerts") })]));
+    this.#list.replaceChildren(...(rows.length ? rows : [h("li", { class: "empty", text: t("noAlerts") })]));
   }
 }

@@ -1,9 +1,9 @@
-// Predicted chance against the share that really rose: on the diagonal the model means what it says.
+// Calibration plot: predicted probability and observed share of rises.
 
 import { h, svg } from "../dom.ts";
 import * as format from "../format.ts";
-import type { CalibrationBin } from "../told.ts";
-import { say } from "../words.ts";
+import type { CalibrationBin } from "../api.ts";
+import { t } from "../i18n.ts";
 
 const SIDE = 170;
 const PAD = 34;
@@ -13,8 +13,8 @@ export class Calibration {
   readonly #svg = svg("svg", { viewBox: `0 0 ${SIDE + PAD + 18} ${SIDE + 22}`, role: "img", class: "calibration" });
 
   constructor() {
-    this.#svg.setAttribute("aria-label", say("calibration"));
-    this.element = h("figure", {}, this.#svg, h("figcaption", { text: say("calibration") }));
+    this.#svg.setAttribute("aria-label", t("calibration"));
+    this.element = h("figure", {}, this.#svg, h("figcaption", { text: t("calibration") }));
   }
 
   show(bins: readonly CalibrationBin[]): void {
@@ -31,9 +31,9 @@ export class Calibration {
     for (const { mean_probability, up_share, predictions } of bins) {
       if (mean_probability === null || up_share === null) continue;
       const r = (2 + 6 * Math.sqrt(predictions / most)).toFixed(1);
-      const outcome = `${format.percent(up_share)} ${say("happened")}`;
-      const words = `${format.percent(mean_probability)} → ${outcome} (${format.count(predictions)})`;
-      parts.push(svg("circle", { cx: x(mean_probability), cy: y(up_share), r, class: "bin" }, svg("title", {}, words)));
+      const outcome = `${format.percent(up_share)} ${t("happened")}`;
+      const label = `${format.percent(mean_probability)} → ${outcome} (${format.count(predictions)})`;
+      parts.push(svg("circle", { cx: x(mean_probability), cy: y(up_share), r, class: "bin" }, svg("title", {}, label)));
     }
     this.#svg.replaceChildren(...parts);
   }

@@ -1,23 +1,28 @@
-// The bar on top: filters, the state of the connection and of the books, language and theme.
+// The top bar: filters, connection status, language and theme.
 
-import { SPAN_NAMES, STATES, type Choice, type SpanName } from "../choice.ts";
+import { SPAN_NAMES, STATES, type UrlState, type SpanName } from "../url-state.ts";
 import { flag, h, put } from "../dom.ts";
-import type { PredictionState, Side } from "../told.ts";
-import { say, type Word } from "../words.ts";
+import type { PredictionState, Side } from "../api.ts";
+import { t, type MessageKey } from "../i18n.ts";
 
-type Change = (change: Partial<Choice>) => void;
+type Change = (change: Partial<UrlState>) => void;
 
 /** A group of buttons of which one is pressed. */
 class Segments<Value> {
   readonly element: HTMLElement;
   readonly #buttons: (readonly [Value, HTMLElement])[];
 
-  constructor(label: Word, name: string, options: readonly (readonly [Value, string])[], pick: (value: Value) => void) {
+  constructor(
+    label: MessageKey,
+    name: string,
+    options: readonly (readonly [Value, string])[],
+    onSelect: (value: Value) => void,
+  ) {
     this.#buttons = options.map(([value, text]) => {
       const attr = { type: "button", "data-option": String(value ?? "all") };
-      return [value, h("button", { text, attr, on: { click: () => pick(value) } })] as const;
+      return [value, h("button", { text, attr, on: { click: () => onSelect(value) } })] as const;
     });
-    const attr = { role: "group", "aria-label": say(label), "data-filter": name };
+    const attr = { role: "group", "aria-label": t(label), "data-filter": name };
     this.element = h("div", { class: "segments", attr }, ...this.#buttons.map(([, button]) => button));
   }
 
@@ -56,35 +61,35 @@ export class Controls {
       (span) => change({ span, fixed: null }),
     );
     const sides = [
-      [null, say("all")],
-      ["Buy", say("buy")],
-      ["Sell", say("sell")],
+      [null, t("all")],
+      ["Buy", t("buy")],
+      ["Sell", t("sell")],
     ] as const;
     this.#side = new Segments<Side | null>("side", "side", sides, (side) => change({ side }));
     const predictions = [
-      [null, say("all")],
-      [1, `▲ ${say("up")}`],
-      [0, `▼ ${say("down")}`],
+      [null, t("all")],
+      [1, `▲ ${t("up")}`],
+      [0, `▼ ${t("down")}`],
     ] as const;
     this.#prediction = new Segments<0 | 1 | null>("prediction", "prediction", predictions, (prediction) =>
       change({ prediction }),
     );
     this.#state = stateSelect(change);
-    const button = (text: string, word: Word, name: string, click: () => void) =>
+    const button = (text: string, message: MessageKey, name: string, click: () => void) =>
       h("button", {
         class: "plain",
         text,
-        title: say(word),
-        attr: { type: "button", "aria-label": say(word), "data-action": name },
+        title: t(message),
+        attr: { type: "button", "aria-label": t(message), "data-action": name },
         on: { click },
       });
-    this.#numbers = button(say("numbers"), "numbersHint", "numbers", () =>
+    this.#numbers = button(t("numbers"), "numbersHint", "numbers", () =>
       change({ numbers: this.#numbers.getAttribute("aria-pressed") !== "true" }),
     );
     this.#from = dateField("from");
     this.#to = dateField("to");
     this.#dates = this.#dialog(change);
-    this.#range = button(say("dates"), "range", "range", () => this.#dates.showModal());
+    this.#range = button(t("dates"), "range", "range", () => this.#dates.showModal());
     const filters = h(
       "div",
       { class: "filters" },
@@ -96,7 +101,7 @@ export class Controls {
       this.#numbers,
     );
     const theme = button("◐", "theme", "theme", toggles.theme);
-    const language = button(say("language").slice(0, 2).toUpperCase(), "language", "language", toggles.language);
+    const language = button(t("language").slice(0, 2).toUpperCase(), "language", "language", toggles.language);
     const tools = h("div", { class: "tools" }, language, theme, button("?", "keys", "help", toggles.help));
     this.element = h("div", { class: "controls" }, filters, tools, this.#dates);
   }
@@ -109,26 +114,26 @@ export class Controls {
     const form = h(
       "form",
       { attr: { method: "dialog" }, on: { submit: apply } },
-      h("h2", { text: say("range") }),
-      h("label", {}, say("from"), this.#from),
-      h("label", {}, say("to"), this.#to),
+      h("h2", { text: t("range") }),
+      h("label", {}, t("from"), this.#from),
+      h("label", {}, t("to"), this.#to),
       h(
         "div",
         { class: "dialog-buttons" },
-        h("button", { text: say("apply"), attr: { value: "apply" } }),
+        h("button", { text: t("apply"), attr: { value: "apply" } }),
         liveButton(change),
       ),
     );
     return h("dialog", { class: "dates" }, form);
   }
 
-  show(choice: Choice, from: number, to: number): void {
-    this.#span.show(choice.fixed ? undefined : choice.span);
-    this.#side.show(choice.side);
-    this.#prediction.show(choice.prediction);
-    this.#state.value = choice.state ?? "";
-    flag(this.#numbers, "aria-pressed", String(choice.numbers));
-    flag(this.#range, "aria-pressed", String(choice.fixed !== null));
+  show(urlState: UrlState, from: number, to: number): void {
+    this.#span.show(urlState.fixed ? undefined : urlState.span);
+    this.#side.show(urlState.side);
+    this.#prediction.show(urlState.prediction);
+    this.#state.value = urlState.state ?? "";
+    flag(this.#numbers, "aria-pressed", String(urlState.numbers));
+    flag(this.#range, "aria-pressed", String(urlState.fixed !== null));
     if (!this.#dates.open) [this.#from.value, this.#to.value] = [fieldValue(from), fieldValue(to)];
   }
 }
@@ -138,26 +143,26 @@ function liveButton(change: Change): HTMLElement {
     change({ fixed: null });
     (event.currentTarget as HTMLElement).closest("dialog")?.close();
   };
-  return h("button", { text: say("backToLive"), attr: { type: "button" }, on: { click: dismiss } });
+  return h("button", { text: t("backToLive"), attr: { type: "button" }, on: { click: dismiss } });
 }
 
-function dateField(word: Word): HTMLInputElement {
-  return h("input", { attr: { type: "datetime-local", required: "", name: word } });
+function dateField(message: MessageKey): HTMLInputElement {
+  return h("input", { attr: { type: "datetime-local", required: "", name: message } });
 }
 
 function stateSelect(change: Change): HTMLSelectElement {
-  const options = STATES.map((state) => h("option", { text: say(state), attr: { value: state } }));
-  const all = h("option", { text: say("allStates"), attr: { value: "" } });
-  const select = h("select", { attr: { "aria-label": say("state"), "data-filter": "state" } }, all, ...options);
+  const options = STATES.map((state) => h("option", { text: t(state), attr: { value: state } }));
+  const all = h("option", { text: t("allStates"), attr: { value: "" } });
+  const select = h("select", { attr: { "aria-label": t("state"), "data-filter": "state" } }, all, ...options);
   select.addEventListener("change", () => change({ state: (select.value || null) as PredictionState | null }));
   return select;
 }
 
-/** The light that tells whether what is shown is alive. */
-export class Pulse {
-  readonly element = h("span", { class: "pulse", attr: { role: "status" } });
+/** Shows whether the data is live, past or stale. */
+export class ConnectionStatus {
+  readonly element = h("span", { class: "connection", attr: { role: "status" } });
 
-  show(tone: "live" | "past" | "waiting" | "away", text: string): void {
+  show(tone: "live" | "past" | "waiting" | "stale", text: string): void {
     flag(this.element, "data-tone", tone);
     put(this.element, text);
   }

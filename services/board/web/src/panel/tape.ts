@@ -1,11 +1,11 @@
-// The newest trades, newest first. Rows are made once; only their texts change.
+// The tape: trades, newest first. Rows are created once; only their texts change.
 
-import { nameOf } from "../choice.ts";
+import { nameOf } from "../url-state.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 import * as format from "../format.ts";
-import type { TapeTrade } from "../told.ts";
-import { say } from "../words.ts";
-import { chanceText } from "./watchlist.ts";
+import type { TapeTrade } from "../api.ts";
+import { t } from "../i18n.ts";
+import { probabilityText } from "./watchlist.ts";
 
 const MOST_ROWS = 40;
 
@@ -16,15 +16,15 @@ interface Row {
 
 export class Tape {
   readonly element: HTMLElement;
-  readonly #empty = h("p", { class: "empty", text: say("waiting") });
+  readonly #empty = h("p", { class: "empty", text: t("waiting") });
   readonly #rows: Rows<TapeTrade, Row>;
 
   constructor() {
-    const head = ["time", "symbol", "price", "quantity", "chance"] as const;
-    const titles = head.map((word) => h("th", { text: say(word), attr: { scope: "col" } }));
+    const head = ["time", "symbol", "price", "quantity", "probability"] as const;
+    const titles = head.map((key) => h("th", { text: t(key), attr: { scope: "col" } }));
     const body = h("tbody");
     const rows = h("table", { class: "tape-rows" }, h("thead", {}, h("tr", {}, ...titles)), body);
-    const title = h("header", {}, h("h2", { text: say("tape") }), h("span", { class: "note", text: say("tapeTitle") }));
+    const title = h("header", {}, h("h2", { text: t("tape") }), h("span", { class: "note", text: t("tapeTitle") }));
     this.element = h("section", { class: "panel tape" }, title, h("div", { class: "tape-frame" }, rows), this.#empty);
     this.#rows = new Rows(body, make, write);
   }
@@ -34,7 +34,7 @@ export class Tape {
     this.#empty.hidden = trades.length > 0;
   }
 
-  /** Forget what was shown: other filters are being asked for. */
+  /** Remove all rows: a query with other filters is running. */
   clear(text: string): void {
     this.show([]);
     put(this.#empty, text);
@@ -47,8 +47,8 @@ function make(): Row {
 }
 
 function write({ element, cells }: Row, trade: TapeTrade): void {
-  const chance = trade.state === "ok" ? chanceText(trade) : say(trade.state);
-  const texts = [format.time(trade.traded_at, true), nameOf(trade), trade.price, trade.quantity, chance];
+  const probability = trade.state === "ok" ? probabilityText(trade) : t(trade.state);
+  const texts = [format.time(trade.traded_at, true), nameOf(trade), trade.price, trade.quantity, probability];
   for (const [index, text] of texts.entries()) {
     const cell = cells[index];
     if (!cell) continue;

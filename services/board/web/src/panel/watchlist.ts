@@ -1,10 +1,10 @@
-// Symbols of the last hour, most active first: one is on the chart, some may be the only ones shown.
+// Watchlist: symbols of the last hour, most active first. One symbol has the focus; some may be the filter.
 
-import { keyOf, sameMarket, type Choice, type Market } from "../choice.ts";
+import { keyOf, isSameInstrument, type UrlState, type Instrument } from "../url-state.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 import * as format from "../format.ts";
-import type { SymbolRow } from "../told.ts";
-import { say } from "../words.ts";
+import type { SymbolRow } from "../api.ts";
+import { t } from "../i18n.ts";
 
 const MOST_ROWS = 60;
 
@@ -16,18 +16,18 @@ interface Row {
   market_type: HTMLElement;
   price: HTMLElement;
   change: HTMLElement;
-  chance: HTMLElement;
-  market: Market | null;
+  probability: HTMLElement;
+  instrument: Instrument | null;
 }
 
-export interface Wishes {
-  focus: (market: Market) => void;
-  only: (market: Market) => void;
+export interface WatchlistActions {
+  focus: (instrument: Instrument) => void;
+  only: (instrument: Instrument) => void;
   all: () => void;
 }
 
-/** Return the text of a chance, with its direction; the state's name where there is none. */
-export function chanceText(row: {
+/** Return the text of a probability, with its direction; the state's name where there is none. */
+export function probabilityText(row: {
   probability: number | null;
   prediction: 0 | 1 | null;
   state: string | null;
@@ -41,97 +41,97 @@ export class Watchlist {
   readonly search: HTMLInputElement;
   readonly #list = h("div", { class: "watch-rows" });
   readonly #all: HTMLElement;
-  readonly #empty = h("p", { class: "empty", text: say("waiting") });
+  readonly #empty = h("p", { class: "empty", text: t("waiting") });
   readonly #rows: Rows<SymbolRow, Row>;
-  readonly #wishes: Wishes;
-  #told: readonly SymbolRow[] = [];
-  #choice: Choice | null = null;
+  readonly #actions: WatchlistActions;
+  #symbols: readonly SymbolRow[] = [];
+  #urlState: UrlState | null = null;
 
-  constructor(wishes: Wishes) {
-    this.#wishes = wishes;
+  constructor(actions: WatchlistActions) {
+    this.#actions = actions;
     const attr = {
       type: "search",
-      placeholder: say("find"),
-      "aria-label": say("find"),
+      placeholder: t("find"),
+      "aria-label": t("find"),
       autocomplete: "off",
       spellcheck: "false",
     };
     this.search = h("input", { class: "search", attr, on: { input: () => this.#draw() } });
     this.#all = h("button", {
       class: "link",
-      text: say("showAll"),
+      text: t("showAll"),
       attr: { type: "button" },
-      on: { click: wishes.all },
+      on: { click: actions.all },
     });
-    const title = h("header", {}, h("h2", { text: say("symbols") }), this.#all);
+    const title = h("header", {}, h("h2", { text: t("symbols") }), this.#all);
     this.element = h("section", { class: "panel watch" }, title, this.search, this.#list, this.#empty);
     this.#rows = new Rows(
       this.#list,
       () => this.#make(),
-      (row, told) => this.#write(row, told),
+      (row, symbol) => this.#write(row, symbol),
     );
   }
 
-  show(told: readonly SymbolRow[], choice: Choice): void {
-    this.#told = told;
-    this.#choice = choice;
+  show(symbols: readonly SymbolRow[], urlState: UrlState): void {
+    this.#symbols = symbols;
+    this.#urlState = urlState;
     this.#draw();
   }
 
   /** Return the symbol so many rows below the one in focus, or above it. */
-  neighbour(focus: Market | null, step: number): Market | null {
+  neighbour(focus: Instrument | null, step: number): Instrument | null {
     const found = this.#found();
-    const place = found.findIndex((row) => sameMarket(row, focus));
+    const place = found.findIndex((row) => isSameInstrument(row, focus));
     return found[Math.min(Math.max(place + step, 0), found.length - 1)] ?? null;
   }
 
   #found(): readonly SymbolRow[] {
     const wanted = this.search.value.trim().toUpperCase();
-    return this.#told.filter((row) => row.symbol.toUpperCase().includes(wanted)).slice(0, MOST_ROWS);
+    return this.#symbols.filter((row) => row.symbol.toUpperCase().includes(wanted)).slice(0, MOST_ROWS);
   }
 
   #make(): Row {
     const [name, market_type, price] = [h("b"), h("small"), h("span", { class: "price" })];
-    const [change, chance] = [h("span", { class: "change" }), h("span", { class: "chance" })];
+    const [change, probability] = [h("span", { class: "change" }), h("span", { class: "probability" })];
     const button = h(
       "button",
       { class: "watch-pick", attr: { type: "button" } },
       h("span", {}, name, market_type),
       price,
-      chance,
+      probability,
       change,
     );
     const box = h("input", { attr: { type: "checkbox" } });
     const element = h("div", { class: "watch-row" }, box, button);
-    const row: Row = { element, box, button, name, market_type, price, change, chance, market: null };
-    button.addEventListener("click", () => row.market && this.#wishes.focus(row.market));
-    box.addEventListener("change", () => row.market && this.#wishes.only(row.market));
+    const row: Row = { element, box, button, name, market_type, price, change, probability, instrument: null };
+    button.addEventListener("click", () => row.instrument && this.#actions.focus(row.instrument));
+    box.addEventListener("change", () => row.instrument && this.#actions.only(row.instrument));
     return row;
   }
 
-  #write(row: Row, told: SymbolRow): void {
-    const choice = this.#choice;
-    row.market = { market_type: told.market_type, symbol: told.symbol };
-    put(row.name, told.symbol);
-    put(row.market_type, told.market_type);
-    put(row.price, format.price(told.last_price));
-    put(row.change, format.basisPoints(told.change_bp, 0));
-    put(row.chance, chanceText(told));
-    flag(row.change, "data-tone", tone(told.change_bp));
-    flag(row.chance, "data-tone", told.prediction === null ? "even" : told.prediction === 1 ? "up" : "down");
-    flag(row.button, "aria-current", sameMarket(told, choice?.focus ?? null) ? "true" : null);
-    flag(row.element, "data-market", keyOf(told));
-    flag(row.box, "aria-label", say("only", { symbol: told.symbol }));
-    row.box.title = say("only", { symbol: told.symbol });
-    row.box.checked = choice?.only.some((one) => sameMarket(one, told)) ?? false;
+  #write(row: Row, symbol: SymbolRow): void {
+    const urlState = this.#urlState;
+    row.instrument = { market_type: symbol.market_type, symbol: symbol.symbol };
+    put(row.name, symbol.symbol);
+    put(row.market_type, symbol.market_type);
+    put(row.price, format.price(symbol.last_price));
+    put(row.change, format.basisPoints(symbol.change_bp, 0));
+    put(row.probability, probabilityText(symbol));
+    flag(row.change, "data-tone", tone(symbol.change_bp));
+    flag(row.probability, "data-tone", symbol.prediction === null ? "even" : symbol.prediction === 1 ? "up" : "down");
+    flag(row.button, "aria-current", isSameInstrument(symbol, urlState?.focus ?? null) ? "true" : null);
+    flag(row.element, "data-instrument", keyOf(symbol));
+    flag(row.box, "aria-label", t("only", { symbol: symbol.symbol }));
+    row.box.title = t("only", { symbol: symbol.symbol });
+    row.box.checked = urlState?.only.some((one) => isSameInstrument(one, symbol)) ?? false;
   }
 
   #draw(): void {
     const found = this.#found();
     this.#rows.show(found);
     this.#empty.hidden = found.length > 0;
-    put(this.#empty, this.#told.length ? say("nothing") : say("waiting"));
-    this.#all.hidden = !this.#choice?.only.length;
+    put(this.#empty, this.#symbols.length ? t("nothing") : t("waiting"));
+    this.#all.hidden = !this.#urlState?.only.length;
   }
 }
 

@@ -1,6 +1,6 @@
-// One row a symbol, its parts as bars. A row is a button that puts its symbol on the chart.
+// Bars: one row a symbol. A click on a row puts the symbol on the chart.
 
-import { keyOf, nameOf, type Market } from "../choice.ts";
+import { keyOf, nameOf, type Instrument } from "../url-state.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 
 export interface Part {
@@ -10,7 +10,7 @@ export interface Part {
   text: string;
 }
 
-export interface BarRow extends Market {
+export interface BarRow extends Instrument {
   parts: readonly Part[];
 }
 
@@ -19,7 +19,7 @@ interface Row {
   name: HTMLElement;
   bars: HTMLElement;
   isStacked: boolean;
-  market: Market | null;
+  instrument: Instrument | null;
 }
 
 export class Bars {
@@ -27,14 +27,14 @@ export class Bars {
   readonly #rows: Rows<BarRow, Row>;
 
   /** `kind`: "stacked" parts in one line, "single" one part, "paired" parts below each other. */
-  constructor(kind: "stacked" | "single" | "paired", choose: (market: Market) => void) {
+  constructor(kind: "stacked" | "single" | "paired", onSelect: (instrument: Instrument) => void) {
     this.element = h("div", { class: `bars ${kind}` });
     const make = (): Row => {
       const name = h("span", { class: "bar-name" });
       const bars = h("span", { class: "bar-parts" });
       const element = h("button", { class: "bar-row", attr: { type: "button" } }, name, bars);
-      const row: Row = { element, name, bars, isStacked: kind === "stacked", market: null };
-      element.addEventListener("click", () => row.market && choose(row.market));
+      const row: Row = { element, name, bars, isStacked: kind === "stacked", instrument: null };
+      element.addEventListener("click", () => row.instrument && onSelect(row.instrument));
       return row;
     };
     this.#rows = new Rows(this.element, make, write);
@@ -45,11 +45,11 @@ export class Bars {
   }
 }
 
-function write(row: Row, told: BarRow): void {
-  row.market = told;
-  put(row.name, nameOf(told));
-  flag(row.element, "data-market", keyOf(told));
-  for (const [index, part] of told.parts.entries()) {
+function write(row: Row, item: BarRow): void {
+  row.instrument = item;
+  put(row.name, nameOf(item));
+  flag(row.element, "data-instrument", keyOf(item));
+  for (const [index, part] of item.parts.entries()) {
     let bar = row.bars.children[index] as HTMLElement | undefined;
     if (!bar) row.bars.append((bar = h("span", {}, h("i"), h("span"))));
     const [fill, label] = bar.children as unknown as [HTMLElement, HTMLElement];
@@ -59,5 +59,5 @@ function write(row: Row, told: BarRow): void {
     if (wide.style.inlineSize !== width) wide.style.inlineSize = width;
     put(label, part.text);
   }
-  while (row.bars.children.length > told.parts.length) row.bars.lastElementChild?.remove();
+  while (row.bars.children.length > item.parts.length) row.bars.lastElementChild?.remove();
 }

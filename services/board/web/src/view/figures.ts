@@ -1,16 +1,16 @@
-// The six views in figures: pure.
+// Tables of the six views. Pure.
 
-import { keyOf, nameOf, type Market } from "../choice.ts";
+import { keyOf, nameOf, type Instrument } from "../url-state.ts";
 import * as format from "../format.ts";
-import type { MarketAnswer, MarketSeries, MarketTotal } from "../told.ts";
-import { say } from "../words.ts";
-import { course } from "./multiples.ts";
+import type { MarketResponse, MarketSeries, MarketTotal } from "../api.ts";
+import { t } from "../i18n.ts";
+import { priceChange } from "./multiples.ts";
 import type { Cell, Figures } from "./table.ts";
 
 /** Newest buckets in the tables over time. */
 const MOST_BUCKETS = 12;
 
-function name(market: Market): Cell {
+function name(market: Instrument): Cell {
   return { text: nameOf(market), value: keyOf(market) };
 }
 
@@ -18,11 +18,11 @@ function cell(value: number | null | undefined, write: (value: number | null | u
   return { text: write(value), value: value ?? null };
 }
 
-export function priceFigures(answer: MarketAnswer): Figures {
+export function priceFigures(response: MarketResponse): Figures {
   return {
-    head: [say("symbol"), say("price"), say("change")],
-    rows: answer.series.map((series) => {
-      const found = course(series);
+    head: [t("symbol"), t("price"), t("change")],
+    rows: response.series.map((series) => {
+      const found = priceChange(series);
       return [name(series), cell(found?.last, (v) => format.price(v)), cell(found?.change_bp, format.basisPoints)];
     }),
   };
@@ -44,7 +44,7 @@ function overTime(series: MarketSeries, row: (index: number) => Cell[]): Cell[][
 export function medianFigures(series: MarketSeries): Figures {
   const price = (value: number | null | undefined) => cell(value, (v) => format.price(v));
   return {
-    head: [say("time"), say("bought"), say("sold"), say("difference")],
+    head: [t("time"), t("bought"), t("sold"), t("difference")],
     rows: overTime(series, (index) => {
       const [bought, sold] = [series.buy_price[index] ?? null, series.sell_price[index] ?? null];
       return [price(bought), price(sold), cell(differenceBp(bought, sold), format.basisPoints)];
@@ -55,7 +55,7 @@ export function medianFigures(series: MarketSeries): Figures {
 export function predictionFigures(series: MarketSeries): Figures {
   const price = (value: number | null | undefined) => cell(value, (v) => format.price(v));
   return {
-    head: [say("time"), say("price"), say("predictedUp"), say("predictedDown")],
+    head: [t("time"), t("price"), t("predictedUp"), t("predictedDown")],
     rows: overTime(series, (index) => [
       price(series.price[index]),
       price(series.up_price[index]),
@@ -69,10 +69,10 @@ export function buyShare(total: MarketTotal): number | null {
   return total.trades ? total.buy_trades / total.trades : null;
 }
 
-export function shareFigures(answer: MarketAnswer): Figures {
+export function shareFigures(response: MarketResponse): Figures {
   return {
-    head: [say("symbol"), say("bought"), say("sold"), say("share")],
-    rows: answer.totals.map((total) => [
+    head: [t("symbol"), t("bought"), t("sold"), t("share")],
+    rows: response.totals.map((total) => [
       name(total),
       cell(total.buy_trades, format.count),
       cell(total.sell_trades, format.count),
@@ -81,21 +81,21 @@ export function shareFigures(answer: MarketAnswer): Figures {
   };
 }
 
-export function activeFigures(answer: MarketAnswer): Figures {
+export function activeFigures(response: MarketResponse): Figures {
   return {
-    head: [say("symbol"), say("trades"), say("share")],
-    rows: answer.totals.map((total) => [
+    head: [t("symbol"), t("trades"), t("share")],
+    rows: response.totals.map((total) => [
       name(total),
       cell(total.trades, format.count),
-      cell(answer.trades ? total.trades / answer.trades : null, format.percent),
+      cell(response.trades ? total.trades / response.trades : null, format.percent),
     ]),
   };
 }
 
-export function volumeFigures(answer: MarketAnswer): Figures {
+export function volumeFigures(response: MarketResponse): Figures {
   return {
-    head: [say("symbol"), say("predictedUp"), say("predictedDown"), say("noPrediction")],
-    rows: answer.totals.map((total) => [
+    head: [t("symbol"), t("predictedUp"), t("predictedDown"), t("noPrediction")],
+    rows: response.totals.map((total) => [
       name(total),
       cell(total.up_quantity_mean, format.short),
       cell(total.down_quantity_mean, format.short),

@@ -1,10 +1,10 @@
-// The figures of a view as a table: what the pictures show, to read, to copy and to hear.
+// The figures of a view as a table: the data of the pictures, to read, to copy and for screen readers.
 
 import { h } from "../dom.ts";
 
 export interface Cell {
   text: string;
-  /** The figure as it was told. */
+  /** The exact value. */
   value?: number | string | null;
 }
 

@@ -1,12 +1,12 @@
-// The six views. Each is right per symbol: no median, mean or axis goes across symbols.
+// The six views. No median, mean or axis spans several symbols.
 
-import { sameMarket, type Market } from "../choice.ts";
+import { isSameInstrument, type Instrument } from "../url-state.ts";
 import { Plot, type Line, type Strip } from "../chart/plot.ts";
 import { flag, h, put } from "../dom.ts";
 import * as format from "../format.ts";
-import type { Known } from "../source.ts";
-import type { MarketAnswer, MarketSeries } from "../told.ts";
-import { say, type Word } from "../words.ts";
+import type { PageData } from "../data-source.ts";
+import type { MarketResponse, MarketSeries } from "../api.ts";
+import { t, type MessageKey } from "../i18n.ts";
 import { Bars } from "./bars.ts";
 import * as figures from "./figures.ts";
 import { Multiples } from "./multiples.ts";
@@ -19,7 +19,7 @@ const TITLES = {
   active: "viewActive",
   volume: "viewVolume",
   prediction: "viewPrediction",
-} as const satisfies Record<string, Word>;
+} as const satisfies Record<string, MessageKey>;
 type Name = keyof typeof TITLES;
 const BRIDGED_BUCKETS = 20;
 
@@ -27,10 +27,10 @@ class Card {
   readonly element: HTMLElement;
   readonly #note = h("span", { class: "note" });
   readonly #table = h("div", { class: "table-frame" });
-  readonly #empty = h("p", { class: "empty", text: say("nothing") });
+  readonly #empty = h("p", { class: "empty", text: t("nothing") });
 
   constructor(name: Name, picture: HTMLElement) {
-    const title = h("header", {}, h("h2", { text: say(TITLES[name]) }), this.#note);
+    const title = h("header", {}, h("h2", { text: t(TITLES[name]) }), this.#note);
     picture.classList.add("picture");
     const attr = { "data-view": name };
     this.element = h("section", { class: "panel view", attr }, title, picture, this.#table, this.#empty);
@@ -40,7 +40,7 @@ class Card {
     put(this.#note, text);
   }
 
-  /** Say that there is nothing, or show the picture, or the figures where those are asked for. */
+  /** Show the empty message, the picture, or the table. */
   mode(isEmpty: boolean, made: (() => Figures) | null): void {
     flag(this.element, "data-mode", isEmpty ? "empty" : made ? "figures" : "picture");
     this.#table.replaceChildren(...(made && !isEmpty ? [table(made())] : []));
@@ -50,18 +50,18 @@ class Card {
 export class Views {
   readonly element: HTMLElement;
   readonly #multiples: Multiples;
-  readonly #median = new Plot(say("viewMedian"));
+  readonly #median = new Plot(t("viewMedian"));
   readonly #share: Bars;
   readonly #active: Bars;
   readonly #volume: Bars;
-  readonly #prediction = new Plot(say("viewPrediction"));
+  readonly #prediction = new Plot(t("viewPrediction"));
   readonly #cards: Record<Name, Card>;
 
-  constructor(choose: (market: Market) => void) {
-    this.#multiples = new Multiples(choose);
-    this.#share = new Bars("stacked", choose);
-    this.#active = new Bars("single", choose);
-    this.#volume = new Bars("paired", choose);
+  constructor(onSelect: (market: Instrument) => void) {
+    this.#multiples = new Multiples(onSelect);
+    this.#share = new Bars("stacked", onSelect);
+    this.#active = new Bars("single", onSelect);
+    this.#volume = new Bars("paired", onSelect);
     this.#cards = {
       price: new Card("price", this.#multiples.element),
       median: new Card("median", this.#median.element),
@@ -74,39 +74,40 @@ export class Views {
     this.element = h("div", { class: "views" }, ...cards);
   }
 
-  show({ market: answer, aside }: Known, focus: Market | null, numbers: boolean): void {
-    if (!answer) return;
-    this.#perSymbol(answer, numbers);
-    const series = [...answer.series, ...(aside ? [aside] : [])].find((one) => sameMarket(one, focus)) ?? null;
-    this.#overTime(answer, series, focus, numbers);
-    const length = say("buckets", { length: format.length(answer.interval_ms) });
+  show({ market: response, focusedSeries }: PageData, focus: Instrument | null, numbers: boolean): void {
+    if (!response) return;
+    this.#perSymbol(response, numbers);
+    const known = [...response.series, ...(focusedSeries ? [focusedSeries] : [])];
+    const series = known.find((one) => isSameInstrument(one, focus)) ?? null;
+    this.#overTime(response, series, focus, numbers);
+    const length = t("buckets", { length: format.length(response.interval_ms) });
     this.#cards.price.note(length);
-    const cut = answer.is_cut ? say("cut", { count: answer.totals.length }) : "";
+    const cut = response.is_truncated ? t("cut", { count: response.totals.length }) : "";
     for (const name of ["share", "active", "volume"] as const) this.#cards[name].note(cut);
   }
 
-  #perSymbol(answer: MarketAnswer, numbers: boolean): void {
-    const isEmpty = answer.totals.length === 0;
+  #perSymbol(response: MarketResponse, numbers: boolean): void {
+    const isEmpty = response.totals.length === 0;
     const mode = (name: Name, made: () => Figures) => this.#cards[name].mode(isEmpty, numbers ? made : null);
-    mode("price", () => figures.priceFigures(answer));
-    mode("share", () => figures.shareFigures(answer));
-    mode("active", () => figures.activeFigures(answer));
-    mode("volume", () => figures.volumeFigures(answer));
+    mode("price", () => figures.priceFigures(response));
+    mode("share", () => figures.shareFigures(response));
+    mode("active", () => figures.activeFigures(response));
+    mode("volume", () => figures.volumeFigures(response));
     if (isEmpty || numbers) return;
-    this.#multiples.show(answer);
-    this.#share.show(shareRows(answer));
-    this.#active.show(activeRows(answer));
-    this.#volume.show(volumeRows(answer));
+    this.#multiples.show(response);
+    this.#share.show(shareRows(response));
+    this.#active.show(activeRows(response));
+    this.#volume.show(volumeRows(response));
   }
 
-  #overTime(answer: MarketAnswer, series: MarketSeries | null, focus: Market | null, numbers: boolean): void {
+  #overTime(response: MarketResponse, series: MarketSeries | null, focus: Instrument | null, numbers: boolean): void {
     for (const name of ["median", "prediction"] as const) {
       this.#cards[name].note(focus?.symbol ?? "");
       const made = name === "median" ? figures.medianFigures : figures.predictionFigures;
       this.#cards[name].mode(series === null, numbers && series ? () => made(series) : null);
     }
     if (!series || numbers) return;
-    const { from_at: from, to_at: to, interval_ms } = answer;
+    const { from_at: from, to_at: to, interval_ms } = response;
     const digits = format.priceDigits(series.price.at(-1) ?? 1);
     const common = {
       from,
@@ -121,14 +122,14 @@ export class Views {
 
 function medianLines({ at, buy_price, sell_price }: MarketSeries): Line[] {
   return [
-    { name: say("bought"), tone: "up", at, values: buy_price },
-    { name: say("sold"), tone: "down", at, values: sell_price },
+    { name: t("bought"), tone: "up", at, values: buy_price },
+    { name: t("sold"), tone: "down", at, values: sell_price },
   ];
 }
 
 function differenceStrip({ at, buy_price, sell_price }: MarketSeries): Strip {
   const values = at.map((_, index) => figures.differenceBp(buy_price[index] ?? null, sell_price[index] ?? null));
-  return { name: say("difference"), at, values, write: format.basisPoints };
+  return { name: t("difference"), at, values, write: format.basisPoints };
 }
 
 /** How the predictions of each bucket lean: all up is one half, all down minus one half. */
@@ -137,18 +138,18 @@ function leaningStrip({ at, up_trades, down_trades }: MarketSeries): Strip {
     const [ups, downs] = [up_trades[index] ?? 0, down_trades[index] ?? 0];
     return ups + downs ? ups / (ups + downs) - 0.5 : null;
   });
-  return { name: say("shareUp"), at, values, write: (value) => format.percent(value === null ? null : value + 0.5, 0) };
+  return { name: t("shareUp"), at, values, write: (value) => format.percent(value === null ? null : value + 0.5, 0) };
 }
 
 function predictionLines({ at, price, up_price, down_price }: MarketSeries): Line[] {
   return [
-    { name: say("price"), tone: "even", at, values: price },
-    { name: say("predictedUp"), tone: "up", at, values: up_price, dots: true },
-    { name: say("predictedDown"), tone: "down", at, values: down_price, dots: true },
+    { name: t("price"), tone: "even", at, values: price },
+    { name: t("predictedUp"), tone: "up", at, values: up_price, dots: true },
+    { name: t("predictedDown"), tone: "down", at, values: down_price, dots: true },
   ];
 }
 
-function shareRows({ totals }: MarketAnswer) {
+function shareRows({ totals }: MarketResponse) {
   return totals.map((total) => {
     const share = figures.buyShare(total) ?? 0;
     const part = (tone: string, one: number) => ({ tone, share: one, text: format.percent(one) });
@@ -156,7 +157,7 @@ function shareRows({ totals }: MarketAnswer) {
   });
 }
 
-function activeRows({ totals }: MarketAnswer) {
+function activeRows({ totals }: MarketResponse) {
   const most = Math.max(1, ...totals.map((total) => total.trades));
   return totals.map((total) => {
     const part = { tone: "even", share: total.trades / most, text: format.count(total.trades) };
@@ -164,7 +165,7 @@ function activeRows({ totals }: MarketAnswer) {
   });
 }
 
-function volumeRows({ totals }: MarketAnswer) {
+function volumeRows({ totals }: MarketResponse) {
   return totals.map((total) => {
     const means = [total.up_quantity_mean, total.down_quantity_mean];
     const most = Math.max(...means.map((mean) => mean ?? 0)) || 1;

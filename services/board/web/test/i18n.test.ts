@@ -3,35 +3,35 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import * as format from "../src/format.ts";
-import { languageOf, say, setLanguage, type Word } from "../src/words.ts";
+import { languageOf, t, setLanguage, type MessageKey } from "../src/i18n.ts";
 
-const SOURCE = readFileSync(new URL("../src/words.ts", import.meta.url), "utf8");
-const NAMES = [...SOURCE.matchAll(/^ {2}(\w+): \[/gm)].map((match) => match[1] as Word);
+const SOURCE = readFileSync(new URL("../src/i18n.ts", import.meta.url), "utf8");
+const NAMES = [...SOURCE.matchAll(/^ {2}(\w+): \[/gm)].map((match) => match[1] as MessageKey);
 
-test("every word has both languages, with the same places to fill", () => {
+test("every message has both languages and the same placeholders", () => {
   assert.ok(NAMES.length > 100);
   const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
   for (const name of NAMES) {
     setLanguage("en");
-    const english = say(name);
+    const english = t(name);
     setLanguage("it");
-    assert.ok(english && say(name), name);
-    assert.deepEqual(places(say(name)), places(english), name);
+    assert.ok(english && t(name), name);
+    assert.deepEqual(places(t(name)), places(english), name);
   }
   setLanguage("en");
 });
 
-test("what is given stands in its place", () => {
-  assert.equal(say("minutesNotComplete", { count: 2, all: 60 }), "2 of 60 minutes");
+test("placeholders are replaced by values", () => {
+  assert.equal(t("minutesNotComplete", { count: 2, all: 60 }), "2 of 60 minutes");
 });
 
-test("the browser's first language that we know decides", () => {
+test("the browser's first supported language decides", () => {
   assert.equal(languageOf(["it-CH", "en"]), "it");
   assert.equal(languageOf(["de", "en-US", "it"]), "en");
   assert.equal(languageOf(["de"]), "en");
 });
 
-test("numbers are written as the language writes them, and nothing known is a dash", () => {
+test("numbers are formatted by locale, and an unknown number is a dash", () => {
   format.setLocale("en");
   assert.equal(format.price(64_250.5), "64,250.50");
   assert.equal(format.price(0.000012345), "0.000012345");
@@ -44,7 +44,7 @@ test("numbers are written as the language writes them, and nothing known is a da
   format.setLocale("en");
 });
 
-test("digits behind the point are those that the exchange uses", () => {
+test("decimals are those of the exchange", () => {
   assert.equal(format.digitsOf([64_250.5, 1.25]), 2);
   assert.equal(format.digitsOf([1e-7]), 7);
   assert.equal(format.digitsOf([]), 0);

@@ -1,15 +1,15 @@
-// Questions to the board, asked again for as long as it says that trying again makes sense.
+// Queries to the API of the board, retried while the error is retryable.
 
-import type { Refusal } from "./told.ts";
+import type { ErrorResponse } from "./api.ts";
 
 export type Query = Record<string, string | number | readonly string[] | null | undefined>;
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
-/** Elasticsearch is away, too slow, or too many are asking. */
+/** Elasticsearch is unavailable or timed out, or a limit is reached. */
 const RETRYABLE = new Set([502, 503, 504]);
 
-export function address(path: string, query: Query): string {
+export function apiUrl(path: string, query: Query): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === null || value === undefined) continue;
@@ -31,28 +31,28 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 async function reasonOf(response: Response): Promise<string> {
   try {
-    return ((await response.json()) as Refusal).message;
+    return ((await response.json()) as ErrorResponse).message;
   } catch {
     return `${response.status} ${response.statusText}`;
   }
 }
 
-/** Return the answer; `refused` hears why there is none yet, and throws what cannot be helped. */
-export async function ask<Answer>(
+/** Return the response. `onError` gets the reason of each failed attempt. Throws on an error that is not retryable. */
+export async function request<Content>(
   path: string,
   query: Query,
   signal: AbortSignal,
-  refused: (why: string) => void,
-): Promise<Answer> {
+  onError: (reason: string) => void,
+): Promise<Content> {
   for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
-    const response = await fetch(address(path, query), { signal }).catch((error: unknown) => {
+    const response = await fetch(apiUrl(path, query), { signal }).catch((error: unknown) => {
       signal.throwIfAborted();
       return String(error);
     });
-    if (typeof response !== "string" && response.ok) return (await response.json()) as Answer;
-    const why = typeof response === "string" ? response : await reasonOf(response);
-    refused(why);
-    if (typeof response !== "string" && !RETRYABLE.has(response.status)) throw new Error(why);
+    if (typeof response !== "string" && response.ok) return (await response.json()) as Content;
+    const reason = typeof response === "string" ? response : await reasonOf(response);
+    onError(reason);
+    if (typeof response !== "string" && !RETRYABLE.has(response.status)) throw new Error(reason);
     await pause(wait, signal);
   }
 }

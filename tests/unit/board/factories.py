@@ -1,4 +1,4 @@
-"""Documents as the stream and the trainer write them, small enough to reckon with by hand."""
+"""Documents as the stream and the trainer write them, small enough to verify by hand."""
 
 import random
 from typing import Any
@@ -13,7 +13,7 @@ DIGEST = "d" * 64
 
 
 def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, **more: Any) -> Document:
-    """Return a stored trade: a buy without a prediction, unless told otherwise."""
+    """Return a stored trade: a buy without a prediction, by default."""
     document: Document = {
         **{"venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
         **{"@timestamp": at_ms, "traded_at": at_ms, "price": f"{price:.2f}", "quantity": f"{quantity:.3f}"},
@@ -31,23 +31,23 @@ def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, 
 
 def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, seed: int = 4) -> list[Document]:
     """Return trades of some symbols at random times, the first symbols the busiest."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     weights = [2.0 ** -(number / 3) for number in range(len(markets))]
     found = []
     for number in range(count):
-        place = dice.choices(range(len(markets)), weights)[0]
+        place = rng.choices(range(len(markets)), weights)[0]
         market_type, symbol = markets[place]
-        said = dice.random() < 0.8
+        has_prediction = rng.random() < 0.8
         found.append(
             trade(
                 number,
-                dice.randrange(from_ms, to_ms),
-                100.0 * (place + 1) + dice.randrange(-500, 500) / 100,
-                dice.randrange(1, 5_000) / 1000,
+                rng.randrange(from_ms, to_ms),
+                100.0 * (place + 1) + rng.randrange(-500, 500) / 100,
+                rng.randrange(1, 5_000) / 1000,
                 market_type=market_type,
                 symbol=symbol,
-                side=dice.choice(("Buy", "Sell")),
-                probability=dice.random() if said else None,
+                side=rng.choice(("Buy", "Sell")),
+                probability=rng.random() if has_prediction else None,
             )
         )
     return found
@@ -85,19 +85,19 @@ def score_of(minute_ms: int, predictions: int, hits: int, ups: int, **more: Any)
     }
 
 
-def books_of(minute_ms: int, state: str, count: int = 10, **more: Any) -> Document:
-    """Return the books of one minute, in which every hand counted the same."""
-    hands = ("received", "produced", "logged", "distinct", "indexed")
+def reconciliation_of(minute_ms: int, state: str, count: int = 10, **more: Any) -> Document:
+    """Return the reconciliation of one minute with equal counts at every stage."""
+    stages = ("received", "produced", "logged", "distinct", "indexed")
     return {
         **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "state": state},
-        **dict.fromkeys(hands, count),
+        **dict.fromkeys(stages, count),
         **{"rejected": 0, "gaps": 0, "updated_at": minute_ms + 70_000},
         **more,
     }
 
 
 def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
-    """Return a hole in the feed."""
+    """Return a gap in the feed."""
     return {
         **{
             "@timestamp": to_ms,
@@ -113,7 +113,7 @@ def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
 
 
 def alert_of(began_ms: int, number: int = 0, **more: Any) -> Document:
-    """Return a finding of a rule."""
+    """Return an alert of a rule."""
     return {
         **{"@timestamp": began_ms, "alert_id": f"move|spot|BTCUSDT|{began_ms}|{number}", "rule": "move"},
         **{"kind": "price_move", "severity": "warning", "venue": names.VENUE, "market_type": "spot"},
@@ -123,8 +123,8 @@ def alert_of(began_ms: int, number: int = 0, **more: Any) -> Document:
     }
 
 
-def verdict_of(at_ms: int, run_id: str = "run", **more: Any) -> Document:
-    """Return what a training run said."""
+def training_run_of(at_ms: int, run_id: str = "run", **more: Any) -> Document:
+    """Return what a training run has_prediction."""
     return {
         **{"@timestamp": at_ms, "run_id": run_id, "digest": DIGEST, "parent_digest": None, "promoted": True},
         **{"promoted_kind": "forest", "rollout": "settled", "reasons": ["better than the prior"]},
@@ -135,7 +135,7 @@ def verdict_of(at_ms: int, run_id: str = "run", **more: Any) -> Document:
 
 
 def hits(*documents: Document) -> Document:
-    """Return an answer of Elasticsearch with these documents and no aggregations."""
+    """Return a response of Elasticsearch with these documents and no aggregations."""
     return {
         "timed_out": False,
         "hits": {"total": {"value": len(documents)}, "hits": [{"_source": d} for d in documents]},

@@ -1,19 +1,19 @@
-// Every word on the page, in both languages. To add a language: a column here, its name in choice.ts.
+// Messages of the page in both languages. To add a language: a column here, its name in url-state.ts.
 
-import type { Language } from "./choice.ts";
+import type { Language } from "./url-state.ts";
 
-const WORDS = {
+const MESSAGES = {
   live: ["Live", "In diretta"],
   past: ["Past", "Passato"],
   connecting: ["Connecting", "Connessione"],
   reconnecting: ["No connection to the board, trying again", "Nessuna connessione con il server, nuovo tentativo"],
-  away: [
-    "Elasticsearch is away: figures stand still since {time}",
-    "Elasticsearch non risponde: dati fermi dalle {time}",
+  unavailable: [
+    "Elasticsearch is unavailable: data is stale since {time}",
+    "Elasticsearch non è disponibile: dati fermi dalle {time}",
   ],
-  refused: ["The board could not answer: {why}", "Il server non ha potuto rispondere: {why}"],
+  queryFailed: ["Query failed: {reason}", "Richiesta non riuscita: {reason}"],
   waiting: ["Waiting for the first trades", "In attesa dei primi scambi"],
-  nothing: ["Nothing fits these filters", "Nessun dato con questi filtri"],
+  nothing: ["No data for these filters", "Nessun dato con questi filtri"],
   noCandles: ["No candles in this span yet", "Nessuna candela in questo intervallo"],
   symbols: ["Symbols", "Simboli"],
   symbol: ["Symbol", "Simbolo"],
@@ -48,8 +48,8 @@ const WORDS = {
   close: ["Close", "Chiudi"],
   dates: ["Dates", "Date"],
   shareUp: ["Share up", "Quota su"],
-  numbers: ["Figures", "Cifre"],
-  numbersHint: ["Figures instead of pictures", "Cifre al posto dei grafici"],
+  numbers: ["Tables", "Tabelle"],
+  numbersHint: ["Tables instead of charts", "Tabelle al posto dei grafici"],
   keyNext: ["next or previous symbol", "simbolo seguente o precedente"],
   keySpan: ["time range", "intervallo"],
   keySide: ["all, buy, sell", "tutti, acquisti, vendite"],
@@ -75,25 +75,25 @@ const WORDS = {
   rate: ["Trades/s", "Scambi/s"],
   imbalance: ["Imbalance", "Squilibrio"],
   tape: ["Tape", "Scambi"],
-  tapeTitle: ["Every trade as it is indexed", "Ogni scambio appena indicizzato"],
+  tapeTitle: ["Time and sales", "Ogni scambio appena indicizzato"],
   time: ["Time", "Ora"],
   price: ["Price", "Prezzo"],
   quantity: ["Quantity", "Quantità"],
-  chance: ["Chance", "Prob."],
-  chanceHint: [
-    "Chance that the next different price is higher",
+  probability: ["Prob. up", "Prob. su"],
+  probabilityHint: [
+    "Probability that the next different price is higher",
     "Probabilità che il prossimo prezzo diverso sia più alto",
   ],
   trades: ["Trades", "Scambi"],
   notional: ["Notional", "Controvalore"],
   share: ["Share", "Quota"],
   change: ["Change", "Variazione"],
-  viewPrice: ["Price of each symbol over time", "Prezzo di ogni simbolo nel tempo"],
-  viewMedian: ["Median price of what was bought and what was sold", "Prezzo mediano di acquisti e vendite"],
-  viewShare: ["Share of buying and selling in the trades", "Quota di acquisti e vendite negli scambi"],
+  viewPrice: ["Price by symbol", "Prezzo di ogni simbolo nel tempo"],
+  viewMedian: ["Median buy and sell price", "Prezzo mediano di acquisti e vendite"],
+  viewShare: ["Buy and sell share of trades", "Quota di acquisti e vendite negli scambi"],
   viewActive: ["Most active symbols", "Simboli più attivi"],
-  viewVolume: ["Mean volume of a trade by prediction", "Volume medio di uno scambio per previsione"],
-  viewPrediction: ["Price against prediction", "Prezzo e previsione"],
+  viewVolume: ["Mean trade size by prediction", "Dimensione media di uno scambio per previsione"],
+  viewPrediction: ["Price and prediction", "Prezzo e previsione"],
   median: ["median", "mediana"],
   bought: ["Bought", "Acquisti"],
   sold: ["Sold", "Vendite"],
@@ -103,20 +103,19 @@ const WORDS = {
   noPrediction: ["Without prediction", "Senza previsione"],
   buckets: ["one point each {length}", "un punto ogni {length}"],
   cut: ["the {count} most active", "i {count} più attivi"],
-  books: ["Books", "Conti"],
-  booksTitle: ["Do the books balance, minute by minute?", "I conti tornano, minuto per minuto?"],
-  balanced: ["Books balance", "I conti tornano"],
-  unbalanced: ["Books do not balance", "I conti non tornano"],
-  reason_nothing: ["nothing is known of this span yet", "di questo intervallo non si sa ancora nulla"],
+  reconciliationTitle: ["Reconciliation by minute", "Riconciliazione per minuto"],
+  reconciled: ["Reconciled", "Riconciliato"],
+  notReconciled: ["Not reconciled", "Non riconciliato"],
+  reason_nothing: ["no closed minutes in this span yet", "nessun minuto chiuso in questo intervallo"],
   reason_stale: ["the newest minute is old", "l'ultimo minuto è vecchio"],
   reason_overdue: ["a minute has been open for too long", "un minuto è aperto da troppo tempo"],
-  reason_incomplete: ["counts disagree", "i conteggi non coincidono"],
-  reason_gap: ["the feed had a hole", "il flusso ha avuto una lacuna"],
-  reason_rejects: ["something could not be read", "qualcosa non era leggibile"],
-  bookOpen: ["open", "aperto"],
-  bookComplete: ["complete", "completo"],
-  bookGap: ["gap", "lacuna"],
-  bookIncomplete: ["incomplete", "incompleto"],
+  reason_incomplete: ["counts differ", "i conteggi non coincidono"],
+  reason_gap: ["missing trades", "scambi mancanti"],
+  reason_rejects: ["rejected input", "dati scartati"],
+  minuteOpen: ["open", "aperto"],
+  minuteComplete: ["complete", "completo"],
+  minuteGap: ["gap", "lacuna"],
+  minuteIncomplete: ["incomplete", "incompleto"],
   received: ["Received", "Ricevuti"],
   produced: ["Produced", "Prodotti"],
   logged: ["Logged", "Registrati"],
@@ -124,11 +123,11 @@ const WORDS = {
   indexed: ["Indexed", "Indicizzati"],
   rejected: ["Rejected", "Rifiutati"],
   gaps: ["Gaps", "Lacune"],
-  underWay: ["In open minutes", "In minuti aperti"],
+  openIndexed: ["In open minutes", "In minuti aperti"],
   allComplete: ["Every symbol is complete", "Ogni simbolo è completo"],
   minutesNotComplete: ["{count} of {all} minutes", "{count} di {all} minuti"],
   model: ["Model", "Modello"],
-  modelTitle: ["Is the model any good now?", "Il modello vale qualcosa adesso?"],
+  modelTitle: ["Model skill", "Qualità del modello"],
   noModel: ["No model is served", "Nessun modello in servizio"],
   age: ["Age", "Età"],
   expires: ["Expires in", "Scade tra"],
@@ -137,39 +136,39 @@ const WORDS = {
   features: ["Features", "Variabili"],
   label: ["Label", "Etichetta"],
   lastHour: ["last hour", "ultima ora"],
-  better: ["Better than its prior by {skill}", "Meglio del tasso di base: {skill}"],
-  worse: ["No better than its prior: {skill}", "Non meglio del tasso di base: {skill}"],
+  better: ["Better than the prior by {skill}", "Meglio del tasso di base: {skill}"],
+  worse: ["No better than the prior: {skill}", "Non meglio del tasso di base: {skill}"],
   unscored: ["No prediction has been scored in the last hour", "Nessuna previsione valutata nell'ultima ora"],
-  hitRate: ["Right", "Giuste"],
+  hitRate: ["Hit rate", "Giuste"],
   ruleRate: ["Simple rule", "Regola semplice"],
-  baseRate: ["Price rose", "Prezzo salito"],
+  baseRate: ["Base rate", "Prezzo salito"],
   brier: ["Brier", "Brier"],
   skill: ["skill", "guadagno"],
   prior: ["prior", "di base"],
   scored: ["Scored", "Valutate"],
   pending: ["Pending", "In attesa"],
-  calibration: ["Predicted chance against what happened", "Probabilità prevista e accaduta"],
+  calibration: ["Calibration: predicted and observed share", "Calibrazione: quota prevista e osservata"],
   happened: ["rose", "saliti"],
   states: ["Predictions by state", "Previsioni per stato"],
-  verdicts: ["Last training runs", "Ultimi addestramenti"],
+  trainingRuns: ["Last training runs", "Ultimi addestramenti"],
   promoted: ["promoted", "promosso"],
   notPromoted: ["not promoted", "non promosso"],
-  noVerdicts: ["No training run yet", "Nessun addestramento"],
+  noTrainingRuns: ["No training run yet", "Nessun addestramento"],
   alerts: ["Alerts", "Avvisi"],
-  noAlerts: ["Nothing to report", "Nulla da segnalare"],
+  noAlerts: ["No alerts", "Nessun avviso"],
   price_move: ["price move", "movimento di prezzo"],
   volume_burst: ["volume burst", "picco di volume"],
   silent_symbol: ["silent symbol", "simbolo silente"],
-  feed_gap: ["hole in the feed", "lacuna nel flusso"],
+  feed_gap: ["feed gap", "lacuna nel flusso"],
   model_below_prior: ["model below prior", "modello sotto il tasso di base"],
-  promise: [
+  disclaimer: [
     "Public trades of Bybit, each once, each with a prediction you can check. No orders, no claim of profit.",
     "Scambi pubblici di Bybit, ognuno una volta, con una previsione verificabile. Nessun ordine, nessuna promessa.",
   ],
   charts: ["Charts: TradingView Lightweight Charts™", "Grafici: TradingView Lightweight Charts™"],
 } as const satisfies Record<string, readonly [string, string]>;
 
-export type Word = keyof typeof WORDS;
+export type MessageKey = keyof typeof MESSAGES;
 
 let column: 0 | 1 = 0;
 
@@ -177,9 +176,9 @@ export function setLanguage(language: Language): void {
   column = language === "it" ? 1 : 0;
 }
 
-/** Return a text in the language of the page, `{name}` replaced by what is given for it. */
-export function say(word: Word, values: Record<string, string | number> = {}): string {
-  return WORDS[word][column].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+/** Return a message in the language of the page, each `{name}` replaced by its value. */
+export function t(key: MessageKey, values: Record<string, string | number> = {}): string {
+  return MESSAGES[key][column].replace(/\{(\w+)\}/g, (text, name: string) => String(values[name] ?? text));
 }
 
 export function languageOf(preferred: readonly string[]): Language {
