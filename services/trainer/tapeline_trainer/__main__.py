@@ -27,7 +27,6 @@ from tapeline.service import logging as json_logging
 from tapeline.service.connection import InvalidConnection
 
 from tapeline_trainer.data import dataset, export, source
-from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
 from tapeline_trainer.data.trade_table import Tape
 from tapeline_trainer.errors import NoSource, NothingToRollOut, RolloutIncomplete, TrainerError
 from tapeline_trainer.model import bundle, evaluation, gate, report
@@ -135,6 +134,9 @@ def _tape(settings: Settings) -> Tape:
         return source.read(settings.trades, settings.maximum_trades)
     if settings.elasticsearch_url is None:
         raise NoSource
+    # The client of Elasticsearch takes most of a second to import, which a run on a file does not need.
+    from tapeline_trainer.data.elasticsearch import Store
+
     parquet = settings.output / export.PARQUET_NAME
     with Store(settings.elasticsearch_url, settings) as store:
         count = _timed("export", lambda: export.to_parquet(store, parquet))
@@ -183,6 +185,8 @@ def _save(
     served: str | None,
 ) -> None:
     """Write the report and the verdict, and store the verdict where an Elasticsearch is known."""
+    from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
+
     flat = {**result, **result["facts"], "parent_digest": served}
     verdict = {name: flat[name] for name in VERDICT_MAPPING["properties"] if name != "@timestamp"}
     verdict["@timestamp"] = int(started.timestamp() * 1000)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,12 @@ from tapeline.model import labels
 from tapeline.records.gap import Gap
 
 from tapeline_trainer.data import dataset
-from tapeline_trainer.data.elasticsearch import Document, Store
 from tapeline_trainer.data.source import GAPS_KEY
 from tapeline_trainer.data.trade_table import NO_SEQUENCE, STORED, Tape
 from tapeline_trainer.errors import BadTrades, NothingStored
+
+if TYPE_CHECKING:
+    from tapeline_trainer.data.elasticsearch import Document, Store
 
 PARQUET_NAME: Final = "trades.parquet"
 CSV_NAME: Final = "trades.csv"
@@ -55,7 +57,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def to_parquet(store: Store, path: Path, trades_index: str = TRADES_PATTERN, gaps_index: str = names.INDEX_GAPS) -> int:
+def to_parquet(
+    store: "Store", path: Path, trades_index: str = TRADES_PATTERN, gaps_index: str = names.INDEX_GAPS
+) -> int:
     """Write every stored trade to a Parquet file, and return how many.
 
     Memory holds one page. Holes are read after the snapshot of the trades was taken, so none that
@@ -81,14 +85,14 @@ def to_parquet(store: Store, path: Path, trades_index: str = TRADES_PATTERN, gap
     return count
 
 
-def _page(documents: list[Document], where: str) -> pa.Table:
+def _page(documents: "list[Document]", where: str) -> pa.Table:
     try:
         return pa.Table.from_pylist(documents, schema=STORED)
     except pa.ArrowException as error:
         raise BadTrades(where, "page of documents", str(error)[:300], "trades as stored") from error
 
 
-def read_gaps(store: Store, index: str = names.INDEX_GAPS) -> list[Gap]:
+def read_gaps(store: "Store", index: str = names.INDEX_GAPS) -> list[Gap]:
     """Return every hole on record; none where there is no such index yet.
 
     Raises:
@@ -101,7 +105,7 @@ def read_gaps(store: Store, index: str = names.INDEX_GAPS) -> list[Gap]:
         raise BadTrades(index, "document", str(error)[:300], "a gap record") from error
 
 
-def _without_stamp(document: Document) -> dict[str, Any]:
+def _without_stamp(document: "Document") -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "@timestamp"}
 
 

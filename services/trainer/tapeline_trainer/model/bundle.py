@@ -7,16 +7,18 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 from tapeline.model import bundle, labels
 from tapeline.model.bundle import BundleRefused, Draft, Forest
 
 from tapeline_trainer.data.dataset import Singles
 from tapeline_trainer.errors import ForestDiffers
 from tapeline_trainer.model.training import probabilities
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 PROOF_ROWS: Final = 2_000
 GOLDEN_ROWS: Final = 64
@@ -38,7 +40,7 @@ class Facts:
     parent_digest: str | None
 
 
-def forest_from_sklearn(model: RandomForestClassifier) -> Forest:
+def forest_from_sklearn(model: "RandomForestClassifier") -> Forest:
     """Return the trees of a fitted two-class forest as plain arrays, in their order.
 
     scikit-learn keeps the share of each class in a node (since 1.3) and does not normalise again,
@@ -68,7 +70,7 @@ def forest_from_sklearn(model: RandomForestClassifier) -> Forest:
     )
 
 
-def prove(forest: Forest, model: RandomForestClassifier, x: Singles) -> None:
+def prove(forest: Forest, model: "RandomForestClassifier", x: Singles) -> None:
     """Demand that the arrays answer as scikit-learn does, to the last bit.
 
     Raises:

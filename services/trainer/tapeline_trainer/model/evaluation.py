@@ -6,10 +6,9 @@ the training time, so that neither the threshold nor the trees know the test.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 from tapeline.model import labels
 from tapeline.model.features import Bools, Ints
 
@@ -19,6 +18,9 @@ from tapeline_trainer.errors import TooLittleData
 from tapeline_trainer.model import metrics, training
 from tapeline_trainer.model.metrics import Answers, Interval
 from tapeline_trainer.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 Scores = dict[str, float | None]
 _MORE = "collect trades for longer, or over more symbols, and run again"
@@ -35,7 +37,7 @@ class Learnt:
         roles: of every row of the data set.
     """
 
-    model: RandomForestClassifier
+    model: "RandomForestClassifier"
     threshold: float
     prior: float
     roles: Split

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn import metrics
 from tapeline.model.features import Bools, Floats, Ints
 
 METRICS: Final = (
@@ -75,6 +74,8 @@ def scores(answers: Answers, y: Ints, prior: float) -> dict[str, float | None]:
     """
     if not len(y):
         return dict.fromkeys(METRICS)
+    from sklearn import metrics
+
     p, said = answers.probability, answers.decision.astype(np.int64)
     both = 0 < y.sum() < len(y)
     brier = float(np.mean((p - y) ** 2))

@@ -1,18 +1,20 @@
 """Growing the forest and setting its threshold.
 
+scikit-learn takes two seconds to import, so a function that needs it imports it: a refused run ends at once.
 Pure given its seed. Leaves are kept large: that is what calibrates a forest on noisy labels, where
 `class_weight` would destroy it. Work is bounded by drawing at most so many rows a tree.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import matthews_corrcoef
 from tapeline.model.features import Floats, Ints
 
 from tapeline_trainer.data.dataset import Singles
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 _ROWS_A_LEAF: Final = 2_000
 NEUTRAL_THRESHOLD: Final = 0.5
@@ -35,7 +37,7 @@ def leaf_rows(rows: int, least: int) -> int:
     return max(least, rows // _ROWS_A_LEAF)
 
 
-def grow(x: Singles, y: Ints, growth: Growth) -> RandomForestClassifier:
+def grow(x: Singles, y: Ints, growth: Growth) -> "RandomForestClassifier":
     """Return a fitted forest, the same for the same arguments whatever the number of threads.
 
     Args:
@@ -43,6 +45,8 @@ def grow(x: Singles, y: Ints, growth: Growth) -> RandomForestClassifier:
         y: (n,) int64, both classes present.
         growth: how.
     """
+    from sklearn.ensemble import RandomForestClassifier
+
     drawn = min(growth.samples_per_tree, len(y))
     forest = RandomForestClassifier(
         n_estimators=growth.trees,
@@ -59,7 +63,7 @@ def grow(x: Singles, y: Ints, growth: Growth) -> RandomForestClassifier:
     return forest
 
 
-def probabilities(forest: RandomForestClassifier, x: Singles) -> Floats:
+def probabilities(forest: "RandomForestClassifier", x: Singles) -> Floats:
     """Return (n,) float64, chance of class 1; empty for no rows."""
     if not len(x):
         return np.empty(0)
@@ -79,6 +83,8 @@ def best_threshold(probability: Floats, y: Ints) -> float:
     """
     if len(np.unique(y)) < 2:
         return NEUTRAL_THRESHOLD
+    from sklearn.metrics import matthews_corrcoef
+
     candidates = np.unique(np.quantile(probability, np.linspace(0.01, 0.99, 99)))
     scores = [matthews_corrcoef(y, probability >= candidate) for candidate in candidates]
     return float(candidates[int(np.argmax(scores))])
