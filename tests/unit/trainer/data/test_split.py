@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeline_trainer.data.split import Split, epochs, split
+from tapeline_trainer.data.split import Split, epochs, split_rows
 
 EMBARGO_MS = 5_000
 
@@ -26,7 +26,7 @@ def columns(rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def roles(symbol: np.ndarray, traded: np.ndarray, known: np.ndarray) -> Split:
-    return split(symbol, traded, known, test_share=0.3, tuning_share=0.15, embargo_ms=EMBARGO_MS)
+    return split_rows(symbol, traded, known, test_share=0.3, tuning_share=0.15, embargo_ms=EMBARGO_MS)
 
 
 @given(ROWS)
