@@ -35,7 +35,7 @@ def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
 
 @pytest.fixture
 def prefix() -> str:
-    return f"tapeline-made-{uuid.uuid4().hex[:8]}-"
+    return f"tapeline-test-{uuid.uuid4().hex[:8]}-"
 
 
 def identity(row: dict[str, Any]) -> str:
@@ -85,8 +85,8 @@ def test_export_over_two_days_is_complete_and_keeps_every_digit(client, elastics
     rows = pq.read_table(tmp_path / "t.parquet").to_pylist()
     assert sorted(rows, key=identity) == sorted(documents, key=identity)
 
-    tape = source.read(tmp_path / "t.parquet", 10**6)
-    assert export.to_csv(tape, tmp_path / "t.csv") == 25_000
+    trades = source.read(tmp_path / "t.parquet", 10**6)
+    assert export.to_csv(trades, tmp_path / "t.csv") == 25_000
     with (tmp_path / "t.csv").open(encoding="utf-8") as file:
         found = {identity(row): (row["price"], row["quantity"]) for row in csv.DictReader(file)}
     assert found == {identity(row): (row["price"], row["quantity"]) for row in documents}
@@ -97,8 +97,8 @@ def test_gap_on_record_parts_the_trades_around_it(client, elasticsearch_url, pre
     store(client, prefix, documents)
     store_gaps(client, f"gaps-of-{prefix}", factories.gap(documents[29], documents[30]))
     exported(elasticsearch_url, prefix, tmp_path / "t.parquet")
-    tape = source.read(tmp_path / "t.parquet", 10**6)
-    export.to_csv(tape, tmp_path / "t.csv")
+    trades = source.read(tmp_path / "t.parquet", 10**6)
+    export.to_csv(trades, tmp_path / "t.csv")
     with (tmp_path / "t.csv").open(encoding="utf-8") as file:
         targets = [row["target"] for row in csv.DictReader(file)]
     assert [place for place, target in enumerate(targets) if target == ""] == [29, 59]
@@ -190,8 +190,8 @@ def test_one_command_goes_from_stored_trades_to_a_stored_verdict(new_stack: Call
         command = [sys.executable, "-W", "error", "-m", "tapeline_trainer"]
         done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        said = json.loads(done.stdout.splitlines()[-1])
+        last_log = json.loads(done.stdout.splitlines()[-1])
         verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
         assert client.get(index=names.INDEX_MODELS, id=verdict["run_id"])["_source"] == verdict
-    assert said["promoted"] and bundle.current(tmp_path / "models") == said["digest"] == verdict["digest"]
+    assert last_log["promoted"] and bundle.current(tmp_path / "models") == last_log["digest"] == verdict["digest"]
     assert {"trades.parquet", "trades.csv", "report.md"} <= {path.name for path in (tmp_path / "out").iterdir()}

@@ -80,14 +80,14 @@ def test_image_is_a_real_one_for_both_architectures(tmp_path: Path) -> None:
 
 def test_image_says_what_model_it_holds_without_being_unpacked(tmp_path: Path) -> None:
     packed_image = packed(tmp_path, parent_digest="b" * 64)
-    said = json.loads(packed_image.index.content)["annotations"]
-    assert said == json.loads(packed_image.manifests[0].content)["annotations"]
-    assert said["io.tapeline.model.digest"] == bundle.current(tmp_path)
-    assert said["io.tapeline.model.training-from"] == "2026-09-21T13:13:20.000+00:00"
-    assert said["io.tapeline.model.metrics"] == '{"auc":0.625}'
-    assert said["io.tapeline.model.scikit-learn"] == "1.9.1"
-    assert said["io.tapeline.model.parent-digest"] == "b" * 64
-    assert all(isinstance(value, str) for value in said.values())
+    annotations = json.loads(packed_image.index.content)["annotations"]
+    assert annotations == json.loads(packed_image.manifests[0].content)["annotations"]
+    assert annotations["io.tapeline.model.digest"] == bundle.current(tmp_path)
+    assert annotations["io.tapeline.model.training-from"] == "2026-09-21T13:13:20.000+00:00"
+    assert annotations["io.tapeline.model.metrics"] == '{"auc":0.625}'
+    assert annotations["io.tapeline.model.scikit-learn"] == "1.9.1"
+    assert annotations["io.tapeline.model.parent-digest"] == "b" * 64
+    assert all(isinstance(value, str) for value in annotations.values())
 
 
 def test_pulled_layer_is_the_one_that_was_pushed_from_index_or_manifest(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ GOOD = {"mediaType": oci_image.LAYER_TYPE, "digest": DIGEST, "size": 10}
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "message"),
     [
         ((), "number of layers was 0"),
         ((GOOD, GOOD), "number of layers was 2"),
@@ -136,9 +136,9 @@ GOOD = {"mediaType": oci_image.LAYER_TYPE, "digest": DIGEST, "size": 10}
         ((GOOD | {"size": oci_layer.SIZE_MAX + 1},), "is the most"),
     ],
 )
-def test_image_that_is_no_model_is_refused_before_its_layer_is_asked_for(layers, told) -> None:
+def test_image_that_is_no_model_is_refused_before_its_layer_is_requested(layers, message) -> None:
     get, digest = manifest_of(*layers)
-    with pytest.raises(BundleRefused, match=told):
+    with pytest.raises(BundleRefused, match=message):
         oci_image.pull(get, digest)
 
 
