@@ -19,7 +19,7 @@ IMAGE_FLAGS = --registry "$(REGISTRY)" --base-image "$(BASE_IMAGE)" --network "$
 MEMBERS := lib/tapeline lib/clients services/producer services/simulator services/inference services/trainer services/board services/notifier spark-apps dashboards local
 
 .PHONY: help dashboards dashboards-check setup up down status urls demo live check format lint types isolate test-unit test test-charts test-stack test-cluster bench lock board \
-	images load seed-model chart-schema kind-up kind-down operators
+	images load bootstrap-model seed-model chart-schema kind-up kind-down operators
 
 help:
 	@awk -f local/help.awk $(firstword $(MAKEFILE_LIST))
@@ -83,9 +83,10 @@ images: ## build all images with Docker (ONLY=producer,spark for some; DRY_RUN=1
 	@$(CLUSTER) images $(IMAGE_FLAGS)
 load: ## push them to the local registry, or to another one: REGISTRY=host:port
 	@$(CLUSTER) load $(IMAGE_FLAGS)
-seed-model: $(STAMP) ## push a first model, which always says one half, and note it in the cluster (CONTEXT, INSECURE=1)
-	@$(CLUSTER) seed-model $(IMAGE_FLAGS) --context "$(CONTEXT)" \
+bootstrap-model: $(STAMP) ## push a first model, which always predicts 0.5, and record it in the cluster (CONTEXT, INSECURE=1)
+	@$(CLUSTER) bootstrap-model $(IMAGE_FLAGS) --context "$(CONTEXT)" \
 		$(if $(INSECURE)$(filter localhost:%,$(REGISTRY)),--insecure)
+seed-model: bootstrap-model
 dashboards: $(STAMP) ## load the dashboards into a Kibana: KIBANA_URL=https://host:5601 (DASHBOARDS_USERNAME, DASHBOARDS_PASSWORD_FILE, ...)
 	@$(if $(KIBANA_URL),DASHBOARDS_KIBANA_URL="$(KIBANA_URL)") $(RUN) -m tapeline_dashboards load
 chart-schema: $(STAMP) ## write the settings blocks of charts/apps/values.schema.json anew after a change of settings

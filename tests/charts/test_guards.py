@@ -65,5 +65,5 @@ def test_a_cluster_without_image_volumes_is_told_of_the_other_way():
 def test_a_first_install_without_a_model_is_told_how_to_make_one():
     told = template(model=None)
     assert told.code != 0
-    assert "make seed-model" in told.err
+    assert "make bootstrap-model" in told.err
     assert INFERENCE not in told.out

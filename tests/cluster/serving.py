@@ -15,7 +15,7 @@ from cluster.kube import get, kubectl
 NOWHERE = ("192.0.2.1:9092", "http://192.0.2.1:9200")
 
 
-def seed(probability: float = 0.5) -> str:
+def bootstrap_model(probability: float = 0.5) -> str:
     """Push a constant model and return its reference as nodes name it."""
     env = {
         "PATH": "/usr/bin:/bin",
@@ -23,7 +23,7 @@ def seed(probability: float = 0.5) -> str:
         "TRAINER_REGISTRY_REFERENCE": platform.REGISTRY,
         "TRAINER_REGISTRY_INSECURE": "true",
     }
-    command = [sys.executable, "-m", "tapeline_trainer", "seed", "--probability", str(probability)]
+    command = [sys.executable, "-m", "tapeline_trainer", "bootstrap-model", "--probability", str(probability)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.split()[-1]
@@ -32,7 +32,7 @@ def seed(probability: float = 0.5) -> str:
 @contextmanager
 def inference(folder: Path, **settings: Any) -> Iterator[str]:
     """Install inference and what the trainer needs to change it, and nothing that runs beside; yields the model."""
-    first = seed()
+    first = bootstrap_model()
     off = {"enabled": False}
     chosen = platform.values(*NOWHERE, first, producer=off, simulator=off, bootstrap=off, trainer={"suspend": True})
     chosen["apps"]["inference"] |= {"autoscaling": {"kind": "none"}, **settings}

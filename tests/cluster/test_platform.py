@@ -84,7 +84,7 @@ def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
     """The whole platform, its pods ready and trades flowing."""
     chosen = platform.values(
         *outside.exposed(),
-        serving.seed(),
+        serving.bootstrap_model(),
         producer={"replicas": PRODUCERS, **SMALL},
         trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
         simulator={"enabled": True, **SMALL},

@@ -16,7 +16,7 @@ from cluster import platform, pressure, running, serving
 from cluster.kube import kubectl
 
 pytestmark = pytest.mark.timeout(900)
-UNDONE = 4
+ROLLED_BACK = 4
 NOW_MS = time.time_ns() // 1_000_000
 
 
@@ -71,27 +71,27 @@ def test_a_good_model_reaches_every_replica_under_load_without_a_failed_call(fir
     assert served_digests() == {digest}
 
 
-def test_an_expired_model_is_undone_without_a_failed_call(first, kubeconfig, tmp_path, capsys):
+def test_an_expired_model_is_rolled_back_without_a_failed_call(first, kubeconfig, tmp_path, capsys):
     before, digests = serving.reference(), served_digests()
     models.bundle(tmp_path / "models", 0.8, created_at_ms=NOW_MS - 2000, expires_at_ms=NOW_MS - 1000)
     with pressure.pressing("pressing-for-bad", seconds=100, threads=1):
         code, outcome = rolled_out(tmp_path / "models", kubeconfig)
         counted = pressure.outcome("pressing-for-bad", 180)
-    tell(capsys, f"an expired model was undone in {outcome['seconds']:.0f} s; {counted}")
-    assert (code, outcome["rollout"]) == (UNDONE, "undone"), outcome
+    tell(capsys, f"an expired model was rolled back in {outcome['seconds']:.0f} s; {counted}")
+    assert (code, outcome["rollout"]) == (ROLLED_BACK, "rolled_back"), outcome
     assert counted["failed"] == 0, counted
     assert serving.reference() == before
     assert served_digests() == digests
 
 
-def test_a_digest_that_no_node_can_pull_is_undone(first, kubeconfig, tmp_path, capsys):
+def test_a_digest_that_no_node_can_pull_is_rolled_back(first, kubeconfig, tmp_path, capsys):
     before, digests = serving.reference(), served_digests()
     models.bundle(tmp_path / "models", 0.9, created_at_ms=NOW_MS)
     # A registry that takes the image and is another than the one of the nodes.
     with on_a_socket(FakeRegistry()) as registry:
         code, outcome = rolled_out(tmp_path / "models", kubeconfig, registry)
-    tell(capsys, f"a missing digest was undone in {outcome['seconds']:.0f} s: {outcome['reason']}")
-    assert (code, outcome["rollout"]) == (UNDONE, "undone"), outcome
+    tell(capsys, f"a missing digest was rolled back in {outcome['seconds']:.0f} s: {outcome['reason']}")
+    assert (code, outcome["rollout"]) == (ROLLED_BACK, "rolled_back"), outcome
     assert serving.reference() == before
     assert served_digests() == digests
 

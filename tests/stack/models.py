@@ -1,4 +1,4 @@
-"""Models for tests: a prior for those that do not care which, a forest for those that recompute its answers."""
+"""Models for tests: a prior where any model will do, a forest where the test recomputes its predictions."""
 
 import time
 from pathlib import Path
@@ -39,7 +39,7 @@ def promote_prior(models: Path, probability: float = 0.4) -> str:
 
 
 def promote_forest(models: Path) -> RandomForestClassifier:
-    """Write and promote a forest whose answer hangs on every feature; return scikit-learn's own."""
+    """Write and promote a forest that depends on every feature; return the scikit-learn model."""
     random = np.random.default_rng(3)
     x = (random.normal(size=(4_000, len(features.FEATURE_NAMES))) * 3.0).astype(np.float32)
     y = (np.tanh(x).sum(axis=1) + random.normal(size=len(x)) > 0).astype(int)

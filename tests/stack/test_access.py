@@ -50,7 +50,7 @@ from unit.producer import factories as producer_factories
 from unit.spark import followed
 from unit.spark.candles.made import market, read_in
 from unit.spark.made import record
-from unit.trainer import made
+from unit.trainer import factories
 
 from stack import rights
 from stack.boards import Board
@@ -96,7 +96,7 @@ def client(secured: Secured, user: str) -> Elasticsearch:
 
 
 def operation() -> Operation:
-    return trade_operation(record(), Verdict(names.STATE_WARMING_UP), made.START_MS, names.TOPIC_TRADES)
+    return trade_operation(record(), Verdict(names.STATE_WARMING_UP), factories.START_MS, names.TOPIC_TRADES)
 
 
 @pytest.fixture
@@ -394,7 +394,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
     writer = sink(secured.elastic("tapeline-es-writer"))
     made_trade = record()
     said = Verdict(names.STATE_OK, 0.5, 1, "sha256:a")
-    writer.write([trade_operation(made_trade, said, made.START_MS, names.TOPIC_TRADES)], clock_ms)
+    writer.write([trade_operation(made_trade, said, factories.START_MS, names.TOPIC_TRADES)], clock_ms)
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000
@@ -414,8 +414,8 @@ def test_writer_writes_over_what_is_made_of_trades_and_cannot_remove_it(
     secured: Secured, archive: Elasticsearch
 ) -> None:
     items = sorted(read_in(market(1, 3, 5)).items())
-    operations = [candle_operation(key, item, made.START_MS) for (key, _), item in items]
-    changed = missed_operation(items[0][0][0], items[0][0][1], 3, made.START_MS)
+    operations = [candle_operation(key, item, factories.START_MS) for (key, _), item in items]
+    changed = missed_operation(items[0][0][0], items[0][0][1], 3, factories.START_MS)
     writer = sink(secured.elastic("tapeline-es-writer"))
     for part in (operations, operations, [changed]):
         outcome = writer.write(part, clock_ms)
@@ -445,8 +445,8 @@ def test_writer_may_look_up_what_it_stored_and_how_models_were_judged(secured: S
 def test_trainer_reads_trades_and_holes_and_stores_a_verdict_and_no_more(
     secured: Secured, archive: Elasticsearch, tmp_path: Path
 ) -> None:
-    trades = made.market(50, 1)
-    hole = made.gap(trades[9], trades[10])
+    trades = factories.market(50, 1)
+    hole = factories.gap(trades[9], trades[10])
     for document in trades:
         index = names.index_for_trade(document["traded_at"])
         archive.create(index=index, id=document["trade_id"], document={**document, "@timestamp": document["traded_at"]})
@@ -458,7 +458,7 @@ def test_trainer_reads_trades_and_holes_and_stores_a_verdict_and_no_more(
     with Store(str(access.elasticsearch_url), settings) as store:
         assert export.to_parquet(store, tmp_path / "trades.parquet") == len(trades)
         assert export.read_gaps(store) == [hole]
-        verdict = {"@timestamp": made.START_MS, "run_id": "one", "promoted": True}
+        verdict = {"@timestamp": factories.START_MS, "run_id": "one", "promoted": True}
         store.save_verdict("one", verdict)
         store.save_verdict("one", verdict)
     assert archive.get(index=names.INDEX_MODELS, id="one")["_source"] == verdict

@@ -23,11 +23,11 @@ import pytest
 from support import eventually, logged
 from tapeline.model.features import FEATURE_NAMES
 from tapeline.names import MEDIA_TYPE_ARROW
-from unit.inference import made
+from unit.inference import factories
 
 JSON = "application/json"
 BODY_TIMEOUT_S = 2.0
-X = made.rows(50, seed=8)
+X = factories.rows(50, seed=8)
 GOOD = dict(zip(FEATURE_NAMES, X[0].tolist(), strict=True))
 FIRST = FEATURE_NAMES[0]
 
@@ -60,7 +60,7 @@ class Inference:
     def answers_well(self) -> bool:
         answer = self.post(arrow(table(X)), MEDIA_TYPE_ARROW)
         back = pa.ipc.open_stream(answer.content).read_all()["probability"].to_numpy()
-        return np.array_equal(back, made.answers(X))
+        return np.array_equal(back, factories.expected_probabilities(X))
 
     def raw(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20.0)
@@ -78,7 +78,7 @@ class Inference:
 def inference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inference]:
     """A service with a model, for tests that leave it as it was."""
     folder = tmp_path_factory.mktemp("inference")
-    made.promoted(folder / "models")
+    factories.promoted(folder / "models")
     service = Inference(folder / "models", folder / "log")
     eventually(service.ready, "a model is in service")
     yield service
@@ -150,7 +150,7 @@ PROBES = {
     "NaN in Arrow": (422, MEDIA_TYPE_ARROW, one_arrow(float("nan"))),
     "infinity in Arrow": (422, MEDIA_TYPE_ARROW, one_arrow(float("inf"))),
     "beyond float32 in Arrow": (422, MEDIA_TYPE_ARROW, one_arrow(1e39)),
-    "too many Arrow rows": (422, MEDIA_TYPE_ARROW, arrow(table(made.rows(20_001)))),
+    "too many Arrow rows": (422, MEDIA_TYPE_ARROW, arrow(table(factories.rows(20_001)))),
     "no Arrow rows": (422, MEDIA_TYPE_ARROW, arrow(table(X[:0]))),
 }
 
@@ -217,7 +217,7 @@ def test_a_client_that_hangs_up_in_its_body_disturbs_nobody(inference: Inference
 
 def test_json_and_arrow_give_the_same_probabilities(inference: Inference) -> None:
     rows = [dict(zip(FEATURE_NAMES, row.tolist(), strict=True)) for row in X]
-    assert inference.post(body(*rows)).json()["probabilities"] == made.answers(X).tolist()
+    assert inference.post(body(*rows)).json()["probabilities"] == factories.expected_probabilities(X).tolist()
     assert inference.answers_well()
 
 
@@ -226,13 +226,13 @@ def test_without_a_model_the_service_says_so_and_serves_the_first_that_comes(emp
     ready, predict = empty.client.get("/health/ready"), empty.post(body(GOOD))
     assert (ready.status_code, predict.status_code, predict.json()["error"]) == (503, 503, "model_unavailable")
     assert "nothing has been promoted yet" in ready.text
-    made.promoted(empty.models)
+    factories.promoted(empty.models)
     eventually(empty.ready, "the first model is in service")
     assert empty.answers_well()
 
 
 class Load:
-    """Clients that ask without a pause and keep what they were told."""
+    """Clients that send requests without a pause and keep the responses."""
 
     def __init__(self, service: Inference, clients: int = 3) -> None:
         self.url, self.stopping = f"http://127.0.0.1:{service.port}", threading.Event()
@@ -267,22 +267,24 @@ def probabilities(content: bytes) -> list[float]:
 
 def test_models_swapped_under_load_fail_no_call_and_each_answer_is_of_its_digest(empty: Inference) -> None:
     seeds = dict.fromkeys(range(4), "")
-    seeds[0] = made.promoted(empty.models, made.forest(seed=0))
+    seeds[0] = factories.promoted(empty.models, factories.forest(seed=0))
     eventually(empty.ready, "the first model is in service")
     with Load(empty) as load:
         eventually(lambda: seeds[0] in load.answers, "the first model has answered")
         for seed in list(seeds)[1:]:
-            seeds[seed] = made.promoted(empty.models, made.forest(seed=seed))
+            seeds[seed] = factories.promoted(empty.models, factories.forest(seed=seed))
             eventually(lambda seed=seed: seeds[seed] in load.answers, f"model {seed} has answered")
     assert load.failures == []
-    told = {digest: [probabilities(content) for content in contents] for digest, contents in load.answers.items()}
-    assert told == {digest: [made.answers(X, seed=seed).tolist()] for seed, digest in seeds.items()}
+    found = {digest: [probabilities(content) for content in contents] for digest, contents in load.answers.items()}
+    assert found == {
+        digest: [factories.expected_probabilities(X, seed=seed).tolist()] for seed, digest in seeds.items()
+    }
 
 
 def test_a_bad_new_model_is_refused_and_counted_while_the_old_one_serves(empty: Inference) -> None:
-    good = made.promoted(empty.models)
+    good = factories.promoted(empty.models)
     eventually(empty.ready, "the good model is in service")
-    bad = made.bundle(empty.models, made.forest(seed=1))
+    bad = factories.bundle(empty.models, factories.forest(seed=1))
     (empty.models / bad / "forest.npz").write_bytes(b"damaged")
     (empty.models / "current").write_text(bad)
     counted = 'tapeline_model_refusals_total{reason="files"} 1.0'
@@ -292,7 +294,7 @@ def test_a_bad_new_model_is_refused_and_counted_while_the_old_one_serves(empty: 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_service_at_once_and_well(empty: Inference, number: signal.Signals) -> None:
-    made.promoted(empty.models)
+    factories.promoted(empty.models)
     eventually(empty.ready, "a model is in service")
     idle = empty.raw()
     start_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""`make images`, `load`, `seed-model`, `kind-up`, `kind-down`, `operators`, with refusals as one clear message.
+"""`make images`, `load`, `bootstrap-model`, `kind-up`, `kind-down`, `operators`, with refusals as one clear message.
 
 Standard library only, so that any Python 3.11 runs it; `--dry-run` prints every command and runs none.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tapeline_local.cluster import images, kind, operators, seed
+from tapeline_local.cluster import bootstrap_model, images, kind, operators
 from tapeline_local.cluster.errors import ClusterError
 from tapeline_local.cluster.shell import Shell
 from tapeline_local.setup import pins as pin_file
@@ -25,7 +25,7 @@ def say(line: str) -> None:
 
 def _parser(pins: dict[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tapeline_local.cluster", description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("images", "load", "seed-model", "kind-up", "kind-down", "operators"))
+    parser.add_argument("what", choices=("images", "load", "bootstrap-model", "kind-up", "kind-down", "operators"))
     parser.add_argument("--dry-run", action="store_true", help="print every command, run none")
     parser.add_argument("--registry", default=kind.ADDRESS, help="host:port that image names begin with")
     parser.add_argument("--base-image", default=pins["BASE_IMAGE"], help="what images begin with")
@@ -34,7 +34,7 @@ def _parser(pins: dict[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="comma-separated names of images")
     parser.add_argument("--report", default=images.REPORT, help="JSON file about the images")
     parser.add_argument("--context", default="", help="of the kubeconfig; default: the current one")
-    parser.add_argument("--insecure", action="store_true", help="seed-model: plain HTTP")
+    parser.add_argument("--insecure", action="store_true", help="bootstrap-model: plain HTTP")
     parser.add_argument("--keda", action="store_true", help="install KEDA too")
     parser.add_argument("--without-images", action="store_true", help="kind-up: no images")
     parser.add_argument("--force", action="store_true", help="kind-up: although the machine looks too small")
@@ -63,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             images.build(shell, pins, build)
         elif given.what == "load":
             images.load(shell, pins, build)
-        elif given.what == "seed-model":
-            told = {"TRAINER_REGISTRY": given.registry, "TRAINER_REGISTRY_INSECURE": str(given.insecure).lower()}
+        elif given.what == "bootstrap-model":
+            environment = {"TRAINER_REGISTRY": given.registry, "TRAINER_REGISTRY_INSECURE": str(given.insecure).lower()}
             python = CHECKOUT / ".venv" / "bin" / "python"
-            seed.push(shell, (str(python), "-m", "tapeline_trainer", "seed"), told, given.context)
+            command = (str(python), "-m", "tapeline_trainer", "bootstrap-model")
+            bootstrap_model.push(shell, command, environment, given.context)
         elif given.what == "operators":
             operators.install(shell, pins, given.context, keda=given.keda)
         elif given.what == "kind-up":

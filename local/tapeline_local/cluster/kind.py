@@ -6,7 +6,7 @@ Source: https://kind.sigs.k8s.io/docs/user/local-registry/
 
 from dataclasses import dataclass
 
-from tapeline_local.cluster import checks, images, operators, seed
+from tapeline_local.cluster import bootstrap_model, checks, images, operators
 from tapeline_local.cluster.shell import Shell
 
 CLUSTER = "tapeline"
@@ -55,14 +55,16 @@ def up(shell: Shell, pins: dict[str, str], options: UpOptions) -> None:
     shell.say("4/7 operators")
     operators.install(shell, pins, CONTEXT, keda=options.keda, metrics_server=True)
     if options.build is None:
-        shell.say("5/7 to 7/7 images and a first model: left out as asked; `make images load seed-model` brings them")
+        shell.say(
+            "5/7 to 7/7 images and a first model: left out as asked; `make images load bootstrap-model` brings them"
+        )
     else:
         shell.say("5/7 images")
         images.build(shell, pins, options.build)
         shell.say("6/7 images into the registry")
         images.load(shell, pins, options.build)
         shell.say("7/7 a first model")
-        _seed(shell, pins, options.build.registry)
+        _bootstrap_model(shell, pins, options.build.registry)
     shell.say(_NEXT)
 
 
@@ -133,21 +135,22 @@ def _cluster(shell: Shell) -> None:
         shell.run("kind", "create", "cluster", "--config", CONFIG, "--wait", "5m")
 
 
-def _seed(shell: Shell, pins: dict[str, str], registry: str) -> None:
+def _bootstrap_model(shell: Shell, pins: dict[str, str], registry: str) -> None:
     """Have a first model, pushed by the trainer's own image from within the cluster's network."""
-    if seed.is_noted(shell, CONTEXT):
-        shell.say("one is noted; `make seed-model` makes another")
+    if bootstrap_model.is_noted(shell, CONTEXT):
+        shell.say("one is noted; `make bootstrap-model` makes another")
         return
     trainer = next(image for image in images.IMAGES if image.name == "trainer")
-    told = {
+    environment = {
         "TRAINER_REGISTRY": f"{REGISTRY}:5000",
         "TRAINER_REGISTRY_REFERENCE": registry,
         "TRAINER_REGISTRY_INSECURE": "true",
     }
     command = ["docker", "run", "--rm", "--network", "kind"]
-    for name in told:
+    for name in environment:
         command += ["--env", name]
-    seed.push(shell, (*command, images.reference(trainer, registry, pins), "seed"), told, CONTEXT)
+    command += [images.reference(trainer, registry, pins), "bootstrap-model"]
+    bootstrap_model.push(shell, tuple(command), environment, CONTEXT)
 
 
 def _connect(shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""Start the inference service: settings, log, application, server. Nothing else imports this."""
+"""Starts the inference service: settings, log, application, server. Nothing else imports this module."""
 
 import logging
 import signal
@@ -9,7 +9,7 @@ import numpy as np
 import uvicorn
 from tapeline.service import logging as json_logging
 
-from tapeline_inference import columns
+from tapeline_inference import arrow_codec
 from tapeline_inference.routes import create_app
 from tapeline_inference.settings import Settings
 
@@ -18,9 +18,9 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     json_logging.configure("inference", settings.log_level)
-    # pyarrow's first array imports pandas where there is one: a second or more that no caller shall wait.
-    columns.answer(np.zeros(1))
-    # uvicorn raises the signal again once it has shut down; by then it has done its work.
+    # pyarrow's first array imports pandas where there is one: a second or more that no caller should wait for.
+    arrow_codec.encode(np.zeros(1))
+    # uvicorn raises the signal again after its shutdown; nothing is left to do then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     config = uvicorn.Config(

@@ -1,7 +1,7 @@
-"""A forest ready to answer fast: laid out, compiled and callable from several threads.
+"""Compiled forest: fast prediction, callable from several threads.
 
-Equal to `tapeline.forest.predict` and so to scikit-learn, to the last bit; that is tested, and
-proven again on the golden rows of each bundle before it serves.
+Equal to `tapeline.model.forest.predict` and so to scikit-learn, to the last bit: tested, and
+verified again on the golden rows of each bundle before it is served.
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ from tapeline_inference import kernel, layout
 
 
 class CompiledForest:
-    """One forest; immutable, so a swap replaces the object and never its content."""
+    """One forest; immutable, so a model swap replaces the object and never its content."""
 
     def __init__(self, forest: Forest, columns: int, cache: Path | None = None) -> None:
-        """Lay out a forest that `tapeline.forest.check` let pass; compiles on first use in a process.
+        """Lay out a forest that passed `tapeline.model.forest.check`; compiles on first use in a process.
 
         Args:
             forest: the trees.
-            columns: of the matrix it will see.
+            columns: of the matrices to predict.
             cache: folder of machine code, see kernel.compile_kernels.
         """
         self._columns = columns
@@ -29,13 +29,13 @@ class CompiledForest:
         self._wide = layout.widen(forest) if self._packed is None else None
 
     def predict(self, x: Singles) -> Floats:
-        """Return (n,) float64, the chance of class 1 of every row.
+        """Return (n,) float64, the probability of class 1 of every row.
 
         Args:
-            x: (n, columns) float32, finite; finiteness is the caller's to check.
+            x: (n, columns) float32, finite; the caller checks that.
 
         Raises:
-            ValueError: another type or shape, which the kernel could not survive.
+            ValueError: another type or shape, which would crash the kernel.
         """
         if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] != self._columns:
             raise ValueError(f"rows were {x.dtype} {x.shape}; they must be float32 (n, {self._columns})")
@@ -52,11 +52,11 @@ class CompiledForest:
             self._wide_walk(*arrays, bits, total)
         return total
 
-    def prove(self, golden_x: Singles, golden_p: Floats) -> None:
-        """Prove this form on the rows whose answers the bundle carries.
+    def verify(self, golden_x: Singles, golden_p: Floats) -> None:
+        """Verify this form on the golden rows of the bundle.
 
         Raises:
-            BundleRefused: an answer differs in the last bit.
+            BundleRefused: a probability differs, even in the last bit.
         """
         wrong = int(np.sum(self.predict(golden_x) != golden_p))
         if wrong:

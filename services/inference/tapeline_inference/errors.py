@@ -1,12 +1,12 @@
-"""What a client is told when there is no answer.
+"""Error responses of the API.
 
     ApiError
       Malformed (400)  FeatureMismatch (409)  BodyTooLarge (413)  BodyTooSlow (408)
       WrongContentType (415)  InvalidRows (422)
       ModelUnavailable (503)  ModelExpired (503)  Overloaded (503)
 
-No message repeats what the client sent: an answer must be printable whatever the question was.
-A client may try again on `is_retryable`, and on nothing else.
+No message repeats what the client sent: a response must be printable whatever the request was.
+A client may retry on `is_retryable`, and on nothing else.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import ClassVar
 
 
 class ApiError(Exception):
-    """An answer without a prediction: a status, a code for programs and a message for people."""
+    """Base of every error response: a status, a code for programs and a message for people."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str] = "internal"
@@ -59,7 +59,7 @@ class FeatureMismatch(ApiError):
 
 
 class BodyTooLarge(ApiError):
-    """The body is longer than the limit, by its own word or by count."""
+    """The body is longer than the limit, by its Content-Length or by count."""
 
     status, code, closes = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", True
 
@@ -77,13 +77,13 @@ class WrongContentType(ApiError):
 
 
 class InvalidRows(ApiError):
-    """The body can be read, and its rows break a rule."""
+    """The body can be parsed, and its rows break a rule."""
 
     status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_rows"
 
 
 class ModelUnavailable(ApiError):
-    """Nothing was promoted yet, or all of it was refused."""
+    """No model was promoted yet, or every promoted one was refused."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "model_unavailable"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
@@ -93,7 +93,7 @@ class ModelUnavailable(ApiError):
 
 
 class ModelExpired(ApiError):
-    """The model is past its time."""
+    """The model has expired."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "model_expired"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "60"}
@@ -104,10 +104,10 @@ class ModelExpired(ApiError):
 
 
 class Overloaded(ApiError):
-    """As many requests as allowed are being answered."""
+    """The limit of concurrent requests is reached."""
 
     status, code, closes = HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", True
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} requests are being answered, which is the limit; try again later")
+        super().__init__(f"{limit} requests are in progress, which is the limit; try again later")

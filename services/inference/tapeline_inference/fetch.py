@@ -1,11 +1,11 @@
-"""Brings a model image into a folder: for clusters that cannot mount an image as a volume.
+"""Fetches a model image into a folder, for clusters that cannot mount an image as a volume.
 
     python -m tapeline_inference.fetch REFERENCE TARGET [--registry HOST[:PORT]] [--insecure] [--ca FILE]
 
-Run by an init container. REFERENCE is `<registry>/<repository>@sha256:...`; the digest decides what is taken,
-so neither the registry nor the way to it needs to be trusted. TARGET becomes a folder of models whose `current`
-is that bundle, or stays as it was. Exit code 0: it is there and proven; 1: it is not, and the log says why.
-Registries that want a password to be read are for image volumes: the kubelet has the pull secrets, this has none.
+Run by an init container. REFERENCE is `<registry>/<repository>@sha256:...`; the digest is verified,
+so neither the registry nor the network needs to be trusted. TARGET becomes a folder of models whose `current`
+is that bundle, or stays as it was. Exit code 0: the bundle is there and verified; 1: it is not, and the log has the
+reason. Registries that need a password need image volumes: the kubelet has the pull secrets, this command has none.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tapeline.service import logging as json_logging
 
 _LOG = logging.getLogger(__name__)
 TIMEOUT_S: Final = 30.0
-"""For connecting and for every silence in between; the whole may take longer."""
+"""For connecting and for each read; the whole download may take longer."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with client(base, options.ca) as connection:
             digest = oci_layer.unpack(oci_image.pull(getter(connection), reference.digest), options.target)
     except (BundleRefused, httpx.HTTPError, OSError) as error:
-        _LOG.error(f"no model fetched: {error}", extra={"error": type(error).__name__, "reference": options.reference})
+        _LOG.error(
+            f"model fetch failed: {error}", extra={"error": type(error).__name__, "reference": options.reference}
+        )
         return 1
     _LOG.info("model fetched", extra={"digest": digest, "reference": str(reference)})
     return 0
@@ -57,18 +59,18 @@ def client(base: str, ca: Path | None) -> httpx.Client:
         OSError: the file of the certificate authority cannot be read.
     """
     context = ssl.create_default_context(cafile=None if ca is None else str(ca))
-    # Registries send readers on to where the bytes lie.
+    # Registries redirect reads to where the bytes are stored.
     return httpx.Client(base_url=base, verify=context, timeout=TIMEOUT_S, follow_redirects=True)
 
 
 def getter(connection: httpx.Client) -> Get:
-    """Return how `image.pull` asks this registry."""
+    """Return the function with which `oci_image.pull` requests from this registry."""
 
     def get(path: str, accept: str, limit: int) -> bytes:
         content = bytearray()
-        with connection.stream("GET", path, headers={"Accept": accept, "Accept-Encoding": "identity"}) as answer:
-            answer.raise_for_status()
-            for part in answer.iter_bytes():
+        with connection.stream("GET", path, headers={"Accept": accept, "Accept-Encoding": "identity"}) as response:
+            response.raise_for_status()
+            for part in response.iter_bytes():
                 content += part
                 if len(content) > limit:
                     raise BundleRefused("image", f"size of {path}", f"above {limit} bytes", "it must be as announced")

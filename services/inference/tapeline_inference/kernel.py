@@ -1,10 +1,10 @@
-"""The compiled walks: the same sum of the same leaves in the same order as `tapeline.forest.predict`.
+"""Compiled traversals: the same sum of the same leaves in the same order as `tapeline.model.forest.predict`.
 
-Written for the machine code that comes out of it: seven instructions a node (load, two extractions,
+Written for the resulting machine code: seven instructions a node (load, two extractions,
 shift, compare, add the carry), no branch, eight rows at a time so that their loads overlap, blocks
 of rows small enough to stay in the first-level cache beside one tree. Unsigned indices keep numba
-from emitting negative-index checks; there is no bounds check, so only checked forests may come here.
-No fast-math: the order of the additions is part of the answer.
+from emitting negative-index checks; there is no bounds check, so only checked forests are allowed.
+No fast-math: the order of the additions determines the last bit.
 """
 
 import functools
@@ -36,7 +36,7 @@ def _key(bits):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _step(nodes, base, keys, lane, place):  # type: ignore[no-untyped-def]
-    """Place of the child that a row of `lane` goes to."""
+    """Index of the child that a row of `lane` goes to."""
     node = nodes[base + place]
     column = (node >> uint64(16)) & uint64(0xFFFF)
     return (node & uint64(0xFFFF)) + uint64(keys[lane + column] > uint32(node >> uint64(32)))
@@ -54,7 +54,7 @@ def _spread(bits, first, rows, keys):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _walk_eight(nodes, probability, base, depth, keys, lane, total, row):  # type: ignore[no-untyped-def]
-    """Add one tree's answers for eight rows."""
+    """Add one tree's probabilities for eight rows."""
     a = b = c = d = e = f = g = h = _ROOT
     for _ in range(depth):
         a = _step(nodes, base, keys, lane, a)
@@ -109,10 +109,10 @@ def _wide(key, feature, left, right, probability, tree_start, bits, total):  # t
 
 @functools.cache
 def compile_kernels(cache: Path | None) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Return the packed and the wide walk as machine code that leaves the interpreter's lock alone.
+    """Return the packed and the wide traversal as machine code that releases the GIL.
 
     Args:
-        cache: folder where machine code is kept for the next start, or None. Whoever can write
+        cache: folder of machine code for the next start, or None. Whoever can write
             there decides what this process runs: it must belong to this service alone.
     """
     options: dict[str, Any] = {"nogil": True}

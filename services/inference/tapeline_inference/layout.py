@@ -1,12 +1,12 @@
-"""A forest re-laid for a walk without branches.
+"""Memory layout of a forest for traversal without branches.
 
 A node is one uint64: the key of its threshold (bits 32-63), its column times LANES (16-31) and the
-place of its left child within the tree (0-15); the right child lies beside the left. A leaf points at
+index of its left child within the tree (0-15); the right child lies beside the left. A leaf points to
 itself with a key that no row exceeds, so every row of a tree takes the same number of steps.
 A key is a float32 as an integer of the same order, -0.0 and 0.0 being one; a float64 threshold is
 rounded down to float32, which changes no comparison with a float32 row.
 
-No walking here (kernel.py). Source of the packing: facts measured on C kernels, 2.5-3 cycles a node.
+No traversal here (kernel.py). Source of the packing: facts measured on C kernels, 2.5-3 cycles a node.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def keys_of(values: Singles) -> Keys:
 
 def round_down(thresholds: Floats) -> Singles:
     """Return the largest float32 at or below each float64."""
-    # Beyond float32 the answer is its largest number, or -inf, which nothing is below: no warning is due.
+    # Beyond float32 the result is its largest number, or -inf, which nothing is below: no warning is due.
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
         below = np.nextafter(nearest, np.float32(-np.inf))
@@ -91,7 +91,7 @@ def fits(forest: Forest, columns: int) -> bool:
 
 
 def pack(forest: Forest) -> PackedForest:
-    """Return the fast form of a forest that `tapeline.forest.check` let pass and that `fits`."""
+    """Return the fast form of a forest that passed `tapeline.model.forest.check` and that `fits`."""
     order, place = _breadth_first(forest)
     leaf = forest.left[order] == LEAF
     left = place[np.where(leaf, order, forest.left[order])]
@@ -103,7 +103,7 @@ def pack(forest: Forest) -> PackedForest:
 
 
 def _breadth_first(forest: Forest) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the old number of each new node, and each old node's new place within its tree."""
+    """Return the old number of each new node, and each old node's new index within its tree."""
     order = np.empty(forest.nodes, dtype=np.int64)
     place = np.empty(forest.nodes, dtype=np.int64)
     for start in forest.tree_start[:-1]:
@@ -118,7 +118,7 @@ def _breadth_first(forest: Forest) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 
 
 def widen(forest: Forest) -> WideForest:
-    """Return the general form of a forest that `tapeline.forest.check` let pass."""
+    """Return the general form of a forest that passed `tapeline.model.forest.check`."""
     return WideForest(
         key=keys_of(round_down(forest.threshold)),
         feature=forest.feature.astype(np.int64),

@@ -1,8 +1,8 @@
-"""What a request body may cost, decided before anything parses it.
+"""Limits request bodies in size, time and number before anything parses them.
 
 Pure ASGI, since the server itself limits headers only: a body is counted while it arrives, whatever
-its Content-Length says, must be whole within a deadline, and only so many may be under way. What
-is refused is answered at once and its connection closed, so that nothing more of it is read.
+its Content-Length is, must be complete within a deadline, and the number of concurrent bodies is limited. A refused
+request gets its response at once and its connection is closed, so nothing more of it is read.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ClientGone(Exception):
-    """The client hung up before its body was whole; nobody waits for an answer."""
+    """The client disconnected before its body was complete; nobody waits for a response."""
 
 
 class BodyLimiter:
-    """Wraps an application so that it only ever sees whole, short and timely bodies."""
+    """Wraps an application so that it receives only complete bodies within the limits."""
 
     def __init__(self, app: App, bytes_max: int, timeout_s: float, requests_max: int) -> None:
         """Wrap `app`.
@@ -41,7 +41,7 @@ class BodyLimiter:
         self._running = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
@@ -51,7 +51,7 @@ class BodyLimiter:
         self._running += 1
         metrics.IN_FLIGHT.set(self._running)
         try:
-            body = await self._whole_body(scope, receive)
+            body = await self._read_body(scope, receive)
             await self._app(scope, _replay(body, receive), send)
         except ClientGone:
             metrics.REQUESTS.labels("unknown", "client_gone").inc()
@@ -61,8 +61,8 @@ class BodyLimiter:
             self._running -= 1
             metrics.IN_FLIGHT.set(self._running)
 
-    async def _whole_body(self, scope: Message, receive: Receive) -> bytes:
-        self._check_declared(scope)
+    async def _read_body(self, scope: Message, receive: Receive) -> bytes:
+        self._check_content_length(scope)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -81,7 +81,7 @@ class BodyLimiter:
         except TimeoutError:
             raise BodyTooSlow(self._timeout_s) from None
 
-    def _check_declared(self, scope: Message) -> None:
+    def _check_content_length(self, scope: Message) -> None:
         for name, value in scope["headers"]:
             if name == b"content-length":
                 if not value.isdigit() or len(value) > 18:
@@ -99,14 +99,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def body_of(error: ApiError) -> bytes:
-    """Return the JSON body that tells a client about an error."""
+def error_body(error: ApiError) -> bytes:
+    """Return the JSON body of an error response."""
     return orjson.dumps({"error": error.code, "message": str(error)})
 
 
 async def _refuse(send: Send, error: ApiError) -> None:
     metrics.REQUESTS.labels("unknown", error.code).inc()
-    body = body_of(error)
+    body = error_body(error)
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),

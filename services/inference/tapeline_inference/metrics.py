@@ -16,12 +16,12 @@ REQUESTS: Final = Counter(
 ROWS: Final = Counter("tapeline_predict_rows_total", "Rows predicted", ("format",), registry=REGISTRY)
 DURATION_S: Final = Histogram(
     "tapeline_predict_duration_seconds",
-    "From the whole body to the answer, of requests that were answered with probabilities",
+    "From the complete body to the response, of requests that got probabilities",
     ("format",),
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     registry=REGISTRY,
 )
-IN_FLIGHT: Final = Gauge("tapeline_predict_running_requests", "Requests to /predict being answered", registry=REGISTRY)
+IN_FLIGHT: Final = Gauge("tapeline_predict_running_requests", "Requests to /predict in progress", registry=REGISTRY)
 MODEL: Final = Gauge(
     "tapeline_model_info",
     "1 for the model that is served",
@@ -29,7 +29,7 @@ MODEL: Final = Gauge(
     registry=REGISTRY,
 )
 MODEL_AGE_S: Final = Gauge(
-    "tapeline_model_age_seconds", "Seconds since the served model was made; NaN without one", registry=REGISTRY
+    "tapeline_model_age_seconds", "Seconds since the served model was created; NaN without one", registry=REGISTRY
 )
 MODEL_EXPIRES_S: Final = Gauge(
     "tapeline_model_expires_in_seconds", "Seconds until it expires, negative after; NaN without one", registry=REGISTRY

@@ -1,4 +1,4 @@
-"""The paths of the service: /predict, /model, /health/live, /health/ready, /metrics."""
+"""HTTP routes: /predict, /model, /health/live, /health/ready, /metrics."""
 
 import asyncio
 import logging
@@ -16,11 +16,11 @@ from tapeline.model.forest import Floats, Singles
 from tapeline.names import MEDIA_TYPE_ARROW
 from tapeline.service.health import Health
 
-from tapeline_inference import columns, metrics, rows
+from tapeline_inference import arrow_codec, json_codec, metrics
 from tapeline_inference.errors import ApiError, FeatureMismatch, WrongContentType
-from tapeline_inference.limits import App, BodyLimiter, body_of
+from tapeline_inference.limits import App, BodyLimiter, error_body
 from tapeline_inference.settings import Settings
-from tapeline_inference.store import CONDITION, ModelStore, Served
+from tapeline_inference.store import CONDITION, ModelStore, ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -30,23 +30,23 @@ _FORMATS: Final = {MEDIA_TYPE_ARROW: "arrow", JSON: "json"}
 
 
 class Predictor:
-    """Answers one body with one model."""
+    """Handles prediction requests."""
 
     def __init__(self, settings: Settings, store: ModelStore) -> None:
         self._store, self._inline_rows_max = store, settings.inline_rows_max
-        self.request_model = rows.request_model(settings.json_rows_max)
-        self._readers: dict[str, Callable[[bytes], Singles]] = {
-            MEDIA_TYPE_ARROW: lambda body: columns.read(body, settings.arrow_rows_max),
-            JSON: rows.reader(self.request_model),
+        self.request_model = json_codec.request_model(settings.json_rows_max)
+        self._decoders: dict[str, Callable[[bytes], Singles]] = {
+            MEDIA_TYPE_ARROW: lambda body: arrow_codec.decode(body, settings.arrow_rows_max),
+            JSON: json_codec.decoder(self.request_model),
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads."""
         self._pool.shutdown()
 
-    async def answer(self, request: Request) -> Response:
-        """Return probabilities, or an error that is counted like an answer."""
+    async def handle(self, request: Request) -> Response:
+        """Return probabilities; count the request by its outcome."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         kind = _FORMATS.get(media_type, "unknown")
         start_s = time.perf_counter()
@@ -61,64 +61,64 @@ class Predictor:
         return response
 
     async def _predict(self, request: Request, media_type: str) -> tuple[Response, int]:
-        if media_type not in self._readers or request.headers.get("content-encoding", "identity") != "identity":
-            raise WrongContentType(tuple(self._readers))
+        if media_type not in self._decoders or request.headers.get("content-encoding", "identity") != "identity":
+            raise WrongContentType(tuple(self._decoders))
         served = self._store.get()
-        about = served.manifest
-        if request.headers.get("x-feature-hash", about.feature_hash) != about.feature_hash:
-            raise FeatureMismatch(about.feature_hash, about.feature_version)
-        matrix = self._readers[media_type](await request.body())
+        manifest = served.manifest
+        if request.headers.get("x-feature-hash", manifest.feature_hash) != manifest.feature_hash:
+            raise FeatureMismatch(manifest.feature_hash, manifest.feature_version)
+        matrix = self._decoders[media_type](await request.body())
         if len(matrix) <= self._inline_rows_max:
             probabilities = served.forest.predict(matrix)
         else:
             loop = asyncio.get_running_loop()
             probabilities = await loop.run_in_executor(self._pool, served.forest.predict, matrix)
-        return _respond(served, probabilities, media_type), len(matrix)
+        return _prediction_response(served, probabilities, media_type), len(matrix)
 
 
-def _respond(served: Served, probabilities: Floats, media_type: str) -> Response:
-    about = served.manifest
+def _prediction_response(served: ServedModel, probabilities: Floats, media_type: str) -> Response:
+    manifest = served.manifest
     headers = {
         "X-Model-Digest": served.digest,
-        "X-Feature-Version": about.feature_version,
-        "X-Model-Threshold": repr(about.threshold),
+        "X-Feature-Version": manifest.feature_version,
+        "X-Model-Threshold": repr(manifest.threshold),
     }
     if media_type == MEDIA_TYPE_ARROW:
-        return Response(columns.answer(probabilities), headers=headers, media_type=MEDIA_TYPE_ARROW)
+        return Response(arrow_codec.encode(probabilities), headers=headers, media_type=MEDIA_TYPE_ARROW)
     content = {
         "model_digest": served.digest,
-        "feature_version": about.feature_version,
-        "threshold": about.threshold,
+        "feature_version": manifest.feature_version,
+        "threshold": manifest.threshold,
         "probabilities": probabilities,
-        "predictions": (probabilities >= about.threshold).astype(np.int64),
+        "predictions": (probabilities >= manifest.threshold).astype(np.int64),
     }
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, headers=headers, media_type=JSON)
 
 
 def create_app(settings: Settings) -> App:
-    """Return the application; its models are watched for as long as it runs."""
+    """Return the application, which polls for models while it runs."""
     health = Health((CONDITION,), SILENCE_MAX_S)
     store = ModelStore(settings.models, health, settings.cache)
     predictor = Predictor(settings, store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watcher = asyncio.create_task(store.watch(settings.poll_s))
-        watcher.add_done_callback(_tell_end)
+        poller = asyncio.create_task(store.poll(settings.poll_s))
+        poller.add_done_callback(_log_poller_end)
         yield
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+        poller.cancel()
+        await asyncio.gather(poller, return_exceptions=True)
         predictor.close()
 
     api = FastAPI(
         title="Tapeline inference",
         lifespan=lifespan,
         openapi_url="/openapi.json" if settings.docs else None,
-        exception_handlers={ApiError: _tell, HTTPException: _tell_http, Exception: _tell_bug},
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected_error},
     )
     _add_predict(api, predictor)
-    _add_facts(api, store, health)
+    _add_status(api, store, health)
     return BodyLimiter(api, settings.body_bytes_max, settings.body_timeout_s, settings.requests_max)
 
 
@@ -134,10 +134,10 @@ def _add_predict(api: FastAPI, predictor: Predictor) -> None:
         openapi_extra={"requestBody": {"content": {JSON: {"schema": schema}, MEDIA_TYPE_ARROW: arrow}}},
     )
     async def predict(request: Request) -> Response:
-        return await predictor.answer(request)
+        return await predictor.handle(request)
 
 
-def _add_facts(api: FastAPI, store: ModelStore, health: Health) -> None:
+def _add_status(api: FastAPI, store: ModelStore, health: Health) -> None:
     @api.get("/model")
     async def model() -> Response:
         served = store.latest()
@@ -150,39 +150,39 @@ def _add_facts(api: FastAPI, store: ModelStore, health: Health) -> None:
 
     @api.get("/health/ready")
     async def ready() -> Response:
-        store.report()
+        store.update_health()
         holds, detail = health.ready()
         return _json(detail, 200 if holds else 503)
 
     @api.get("/metrics")
     async def metrics_page() -> Response:
-        store.report()
+        store.update_health()
         body, content_type = metrics.exposition()
         return Response(body, headers={"Content-Type": content_type})
 
 
-def _tell_end(watcher: asyncio.Task[None]) -> None:
-    # A bug here leaves the old model serving; liveness fails after SILENCE_MAX_S and ends that.
-    if not watcher.cancelled() and watcher.exception() is not None:
-        log.error("models are no longer watched", exc_info=watcher.exception())
+def _log_poller_end(poller: asyncio.Task[None]) -> None:
+    # After a bug here the old model is still served, until liveness fails after SILENCE_MAX_S.
+    if not poller.cancelled() and poller.exception() is not None:
+        log.error("model polling ended", exc_info=poller.exception())
 
 
 def _json(content: dict[str, object], status: int = 200) -> Response:
     return Response(orjson.dumps(content), status_code=status, media_type=JSON)
 
 
-async def _tell(_: Request, error: Exception) -> Response:
+async def _api_error(_: Request, error: Exception) -> Response:
     known = error if isinstance(error, ApiError) else ApiError("the server failed; see its log")
-    return Response(body_of(known), int(known.status), dict(known.headers), JSON)
+    return Response(error_body(known), int(known.status), dict(known.headers), JSON)
 
 
-async def _tell_http(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "refused")
-    message = "there are POST /predict and GET /model, /health/live, /health/ready, /metrics"
+    message = "the routes are POST /predict and GET /model, /health/live, /health/ready, /metrics"
     return _json({"error": code, "message": message}, status)
 
 
-async def _tell_bug(request: Request, error: Exception) -> Response:
+async def _unexpected_error(request: Request, error: Exception) -> Response:
     metrics.REQUESTS.labels("unknown", ApiError.code).inc()
-    return await _tell(request, error)
+    return await _api_error(request, error)

@@ -1,4 +1,4 @@
-"""What can be set from outside, read from INFERENCE_* once at start."""
+"""Settings of the inference service, from the environment (`INFERENCE_...`), read once at start."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +21,9 @@ class Settings(BaseSettings):
     models: Path
     """Folder of the bundles and of the pointer `current`."""
     poll_s: _Seconds = 1.0
-    """Seconds between two looks at the pointer."""
+    """Seconds between two reads of the pointer."""
     cache: Path | None = None
-    """Folder of compiled code, to start in half a second less than two; only this service may write there."""
+    """Folder of compiled code, which makes a start half a second shorter; only this service may write there."""
     arrow_rows_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     """Most rows of one Arrow request."""
     json_rows_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
@@ -37,11 +37,11 @@ class Settings(BaseSettings):
     connections_max: Annotated[int, Field(ge=1)] = 512
     """Most open connections; the server itself answers 503 beyond."""
     inline_rows_max: Annotated[int, Field(ge=0)] = 2_000
-    """Requests up to this size are answered on the event loop (about 1 ms); longer ones in a thread."""
+    """Requests of at most so many rows run on the event loop (about 1 ms); longer ones in a thread."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads for the longer requests; not more than the CPUs it may use."""
     keep_alive_s: Annotated[int, Field(ge=1)] = 75
-    """Seconds an idle connection stays open; longer than its clients keep theirs."""
+    """Seconds an idle connection stays open; longer than its clients keep theirs open."""
     shutdown_s: Annotated[int, Field(ge=1)] = 2
     """Seconds that running requests get at SIGTERM."""
     docs: bool = False

@@ -1,8 +1,7 @@
-"""Which model is served: follows the pointer, proves what it names, swaps in one assignment.
+"""Holds the served model: polls the pointer, verifies the bundle that it names, and swaps the model in one assignment.
 
-A refused bundle changes nothing but a counter, a log line and the reason shown by readiness: the
-model before it keeps serving. A request takes `served` once, so its answer and the digest on it
-always belong together.
+A refused bundle changes only a counter, a log line and the reason in readiness: the model before it is still served.
+A request reads the served model once, so its response and the digest in it always belong together.
 """
 
 import asyncio
@@ -26,16 +25,16 @@ log = logging.getLogger(__name__)
 
 CONDITION: Final = "model"
 REFUSED_RETRY_S: Final = 10.0
-"""A refused bundle is tried again this often: it may still be on its way into the folder."""
+"""A refused bundle is tried again this often: it may not be completely written yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A proven model.
+class ServedModel:
+    """A verified model.
 
     Attributes:
         digest: its version.
-        manifest: what it says of itself.
+        manifest: of its bundle.
         forest: its compiled form.
     """
 
@@ -59,22 +58,22 @@ class ModelStore:
 
         Args:
             models: folder of bundles.
-            health: gets the condition "model" and a beat with every look at the pointer.
+            health: gets the condition "model", and a beat at every read of the pointer.
             cache: folder of machine code, see kernel.compile_kernels.
             clock_ms: wall time, ms UTC.
         """
         self._models, self._health, self._cache, self._clock_ms = models, health, cache, clock_ms
-        self._served: Served | None = None
+        self._served: ServedModel | None = None
         self._why = "nothing has been promoted yet"
         self._refused: tuple[str | None, str] | None = None
         self._retry_at_s = 0.0
 
-    def get(self) -> Served:
-        """Return the model to answer with.
+    def get(self) -> ServedModel:
+        """Return the model to predict with.
 
         Raises:
             ModelUnavailable: there is none.
-            ModelExpired: it is past its time.
+            ModelExpired: it has expired.
         """
         served = self.latest()
         over_ms = self._clock_ms() - served.manifest.expires_at_ms
@@ -82,7 +81,7 @@ class ModelStore:
             raise ModelExpired(over_ms)
         return served
 
-    def latest(self) -> Served:
+    def latest(self) -> ServedModel:
         """Return the model, expired or not.
 
         Raises:
@@ -92,8 +91,8 @@ class ModelStore:
             raise ModelUnavailable(self._why)
         return self._served
 
-    def report(self) -> None:
-        """Bring readiness and the gauges up to date."""
+    def update_health(self) -> None:
+        """Update readiness and the gauges."""
         try:
             self.get()
         except (ModelUnavailable, ModelExpired) as error:
@@ -107,48 +106,48 @@ class ModelStore:
         metrics.MODEL_EXPIRES_S.set(left_ms / 1000)
 
     def refresh(self) -> None:
-        """Look at the pointer once and take its model into service if it is another and a good one."""
+        """Read the pointer once, and serve its model if it is another and passes verification."""
         digest: str | None = None
         try:
             digest = model_bundle.current(self._models)
-            waiting = self._refused and self._refused[0] == digest and time.monotonic() < self._retry_at_s
-            if digest and not waiting and (self._served is None or self._served.digest != digest):
+            is_deferred = self._refused and self._refused[0] == digest and time.monotonic() < self._retry_at_s
+            if digest and not is_deferred and (self._served is None or self._served.digest != digest):
                 self._serve(self._load(digest))
             elif digest and self._served is not None and self._served.digest == digest:
                 self._refused = None
         except BundleRefused as error:
             self._refuse(digest, error.reason, str(error))
         self._health.beat()
-        self.report()
+        self.update_health()
 
-    def _load(self, digest: str) -> Served:
+    def _load(self, digest: str) -> ServedModel:
         bundle = model_bundle.read(self._models, digest)
         forest = CompiledForest(bundle.forest, len(bundle.manifest.feature_names), self._cache)
-        forest.prove(bundle.golden_x, bundle.golden_p)
-        return Served(digest, bundle.manifest, forest)
+        forest.verify(bundle.golden_x, bundle.golden_p)
+        return ServedModel(digest, bundle.manifest, forest)
 
-    def _serve(self, new: Served) -> None:
+    def _serve(self, new: ServedModel) -> None:
         old, self._served, self._refused = self._served, new, None
         metrics.MODEL.clear()
-        about = new.manifest
-        metrics.MODEL.labels(new.digest, about.kind, about.feature_version, about.label_version).set(1)
+        manifest = new.manifest
+        metrics.MODEL.labels(new.digest, manifest.kind, manifest.feature_version, manifest.label_version).set(1)
         metrics.SWAPS.inc()
-        log.info("model in service", extra={"digest": new.digest, "before": old.digest if old else None})
+        log.info("model swapped", extra={"digest": new.digest, "before": old.digest if old else None})
 
     def _refuse(self, digest: str | None, reason: str, message: str) -> None:
         self._retry_at_s = time.monotonic() + REFUSED_RETRY_S
         if self._refused == (digest, message):
             return
-        self._refused, self._why = (digest, message), f"the promoted one was refused, {message}"
+        self._refused, self._why = (digest, message), f"the promoted bundle was refused, {message}"
         metrics.REFUSALS.labels(reason).inc()
         kept = self._served.digest if self._served else None
         log.error("model refused", extra={"digest": digest, "reason": reason, "rule": message, "kept": kept})
 
-    async def watch(self, poll_s: float) -> None:
-        """Refresh for ever.
+    async def poll(self, poll_s: float) -> None:
+        """Refresh until cancelled.
 
         Args:
-            poll_s: seconds between two looks.
+            poll_s: seconds between two reads.
         """
         while True:
             await asyncio.to_thread(self.refresh)

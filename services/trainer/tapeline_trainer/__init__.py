@@ -1,1 +1,1 @@
-"""Trains, judges and promotes the forest."""
+"""Trains, evaluates and promotes the random forest."""

@@ -1,4 +1,4 @@
-"""What can stop a training run, each message with the value, the rule and the way out.
+"""Errors that stop a training run. Each message has the value, the rule and the way out.
 
 To add an error: derive it from TrainerError, give it the process's exit code, build the message here.
 """
@@ -8,13 +8,13 @@ from typing import ClassVar
 
 
 class TrainerError(Exception):
-    """Anything this package refuses on purpose."""
+    """Base of every error that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
 
 
-class TooLittleData(TrainerError):
-    """Fewer rows than a judgement needs; nothing was trained."""
+class InsufficientData(TrainerError):
+    """Fewer rows than an evaluation needs; nothing was trained."""
 
     exit_code: ClassVar[int] = 3
 
@@ -22,7 +22,7 @@ class TooLittleData(TrainerError):
         super().__init__(f"{what} was {value}; it must be {rule}; {way_out}; no model was touched")
 
 
-class NothingStored(TooLittleData):
+class NoTradesStored(InsufficientData):
     """Elasticsearch holds no trade at all."""
 
     def __init__(self, pattern: str) -> None:
@@ -34,8 +34,8 @@ class NothingStored(TooLittleData):
         )
 
 
-class NoSource(TrainerError):
-    """Neither a file nor an Elasticsearch was named."""
+class NoTradeSource(TrainerError):
+    """Neither a file nor an Elasticsearch was configured."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -56,24 +56,24 @@ class ExportIncomplete(TrainerError):
 
 
 class ElasticsearchFailed(TrainerError):
-    """Elasticsearch did not answer as it must, after every retry."""
+    """Elasticsearch did not respond as it must, after every retry."""
 
     def __init__(self, doing: str, reason: str) -> None:
         super().__init__(
-            f"answer of Elasticsearch while {doing} was {reason}; it must succeed within the retries; "
+            f"response of Elasticsearch while {doing} was {reason}; it must succeed within the retries; "
             "check TRAINER_ELASTICSEARCH_URL and the cluster's health, then run again"
         )
 
 
-class BadTrades(TrainerError):
-    """A file of trades, or a stored one, that cannot be read."""
+class InvalidTrades(TrainerError):
+    """A file of trades, or a stored trade, that cannot be read."""
 
     def __init__(self, where: str, what: str, value: object, rule: str) -> None:
         super().__init__(f"{what} in {where} was {value!r}; it must be {rule}; correct or remove it and run again")
 
 
-class ForestDiffers(TrainerError):
-    """The plain arrays do not answer as scikit-learn does; such a bundle is never promoted."""
+class ForestMismatch(TrainerError):
+    """The exported arrays do not predict as scikit-learn does; such a bundle is never promoted."""
 
     def __init__(self, rows: int, different: int) -> None:
         super().__init__(
@@ -83,7 +83,7 @@ class ForestDiffers(TrainerError):
 
 
 class NoRegistry(TrainerError):
-    """A model image was asked for, and there is nowhere to push it."""
+    """No registry is configured to push a model image to."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -91,46 +91,46 @@ class NoRegistry(TrainerError):
         )
 
 
-class NothingToRollOut(TrainerError):
-    """A folder of models names no current one."""
+class NoCurrentModel(TrainerError):
+    """A folder of models has no current bundle."""
 
     def __init__(self, models: Path) -> None:
-        super().__init__(f"current model of {models} was not there; it must name a bundle; give --models DIR")
+        super().__init__(f"current model of {models} was missing; it must name a bundle; give --models DIR")
 
 
 class RegistryFailed(TrainerError):
-    """The registry did not answer as it must, after every retry."""
+    """The registry did not respond as it must, after every retry."""
 
     def __init__(self, doing: str, reason: str) -> None:
         super().__init__(
-            f"answer of the registry while {doing} was {reason}; it must succeed within the retries; check "
+            f"response of the registry while {doing} was {reason}; it must succeed within the retries; check "
             "TRAINER_REGISTRY and what its user may do, then run again"
         )
 
 
 class ImageMissing(RegistryFailed):
-    """The registry does not know what was asked for."""
+    """The registry does not have the image."""
 
 
 class ClusterFailed(TrainerError):
-    """The API server did not answer as it must, after every retry."""
+    """The API server did not respond as it must, after every retry."""
 
     def __init__(self, doing: str, reason: str) -> None:
         super().__init__(
-            f"answer of the API server while {doing} was {reason}; it must succeed within the retries; check the "
+            f"response of the API server while {doing} was {reason}; it must succeed within the retries; check the "
             "Role of the trainer's service account and the cluster's health, then run again"
         )
 
 
-class NotOurs(TrainerError):
-    """The Deployment does not keep its model where a roll-out could change it, and change it back."""
+class UnmanagedReference(TrainerError):
+    """The Deployment names a model that a roll-out could not replace and roll back."""
 
     def __init__(self, what: str, was: str, rule: str) -> None:
         super().__init__(f"{what} was {was}; {rule}; no model was touched")
 
 
 class ReferenceChanged(TrainerError):
-    """Somebody else changed the model reference meanwhile; their change stands."""
+    """Somebody else changed the model reference meanwhile; their change stays."""
 
     def __init__(self, was: str, expected: str) -> None:
         super().__init__(
@@ -140,14 +140,14 @@ class ReferenceChanged(TrainerError):
 
 
 class RolloutFailed(TrainerError):
-    """The new model is not served as it must be; what was served before is put back."""
+    """The new model is not served as it must be; the old one is restored."""
 
     def __init__(self, what: str, was: str, rule: str) -> None:
         super().__init__(f"{what} was {was}; {rule}")
 
 
 class RolloutIncomplete(TrainerError):
-    """A run reached its verdict and could not carry it out."""
+    """The roll-out of a verdict failed."""
 
     exit_code: ClassVar[int] = 4
 

@@ -14,7 +14,7 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class Settings(ElasticsearchConnection, RolloutSettings, BaseSettings):
-    """What a run reads, where it writes, and how hard it works; those of security: tapeline.access."""
+    """Settings of data, training and roll-out; those of connections: tapeline.service.connection."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", frozen=True)
 
@@ -38,18 +38,18 @@ class Settings(ElasticsearchConnection, RolloutSettings, BaseSettings):
     maximum_trades: Positive = 2_000_000
     """Newest trades held in memory; the Parquet export holds all of them."""
     maximum_rows: Positive = 300_000
-    """Newest labelled rows used for training and judging together."""
+    """Newest labelled rows used for training and testing together."""
     minimum_rows: Positive = 2_000
     """Labelled rows below which nothing is trained."""
     minimum_test_rows: Positive = 500
-    """Judged rows below which nothing is trained."""
+    """Test rows below which nothing is trained."""
 
     test_share: Share = 0.30
-    """Share of each epoch's rows, the latest, that judges."""
+    """Latest share of each epoch's rows, used for testing."""
     tuning_share: Share = 0.15
-    """Share of the training rows, the latest, that sets the threshold."""
+    """Latest share of the training rows, used to set the threshold."""
     embargo_ms: Annotated[int, Field(ge=0)] = 5_000
-    """Rows this close after a cut are used by neither side."""
+    """Rows this close after a split are used by neither side."""
 
     trees: Positive = 100
     leaf_rows: Positive = 25
@@ -66,5 +66,5 @@ class Settings(ElasticsearchConnection, RolloutSettings, BaseSettings):
     block_ms: Positive = 5_000
     """Length of a bootstrap block: trades so close are not independent."""
     expiry_hours: Annotated[float, Field(gt=0)] = 24.0
-    """Age at which the model's answers are no longer given."""
+    """Age at which the model expires and is no longer used."""
     log_level: str = "INFO"

@@ -1,4 +1,4 @@
-"""Loads tampered bundles in a process of its own, which a bad one might kill.
+"""Loads tampered bundles in a separate process, which a bad bundle might crash.
 
 Run with the folder of one good bundle and a seed; prints one line an attempt, `refused <reason>`,
 `same` or `different`; being killed shows in the exit code.
@@ -13,14 +13,14 @@ from tapeline.model import bundle as model_bundle
 from tapeline.model.bundle import BundleRefused
 from tapeline_inference.compiled import CompiledForest
 
-from unit.inference import made
+from unit.inference import factories
 
 ATTEMPTS = 150
 NASTY = (-(2**31), -2, -1, 0, 1, 10**9, 2**31 - 1)
 NASTY_FLOATS = (np.nan, np.inf, -np.inf, -1.0, 2.0, 1e308, -0.0)
 
 
-def say(what: str, outcome: str) -> None:
+def print_outcome(what: str, outcome: str) -> None:
     sys.stdout.write(f"{what} {outcome}\n")
     sys.stdout.flush()
 
@@ -28,12 +28,12 @@ def say(what: str, outcome: str) -> None:
 def attempt(models: Path, digest: str, golden_p: np.ndarray) -> str:
     try:
         bundle = model_bundle.read(models, digest)
-        compiled = CompiledForest(bundle.forest, made.COLUMNS)
-        compiled.prove(bundle.golden_x, bundle.golden_p)
+        compiled = CompiledForest(bundle.forest, factories.COLUMNS)
+        compiled.verify(bundle.golden_x, bundle.golden_p)
     except BundleRefused as error:
         return f"refused {error.reason}"
-    answers = compiled.predict(made.rows(500, seed=3))
-    sane = bool(np.all((answers >= 0.0) & (answers <= 1.0)))
+    probabilities = compiled.predict(factories.rows(500, seed=3))
+    sane = bool(np.all((probabilities >= 0.0) & (probabilities <= 1.0)))
     return "same" if sane and np.array_equal(bundle.golden_p, golden_p) else "different"
 
 
@@ -46,12 +46,12 @@ def flip_bytes(models: Path, digest: str, golden_p: np.ndarray, random: np.rando
         for place in random.integers(0, len(original), size=random.integers(1, 9)):
             damaged[place] ^= int(random.integers(1, 256))
         path.write_bytes(damaged)
-        say("flip", attempt(models, digest, golden_p))
+        print_outcome("flip", attempt(models, digest, golden_p))
         # The same damage with right hashes reaches the parsers behind them.
         if name != model_bundle.MANIFEST:
             path.write_bytes(original)
-            forged = made.forge(models, digest, {name: bytes(damaged)})
-            say("parse", attempt(models, forged, golden_p))
+            forged = factories.forge(models, digest, {name: bytes(damaged)})
+            print_outcome("parse", attempt(models, forged, golden_p))
         path.write_bytes(original)
 
 
@@ -63,8 +63,8 @@ def tamper_values(models: Path, digest: str, golden_p: np.ndarray, random: np.ra
         place = random.integers(0, len(array))
         nasty = NASTY_FLOATS if array.dtype.kind == "f" else (*NASTY, int(place), len(array))
         array[place] = random.choice(nasty)
-        forged = made.forge_forest(models, digest, dataclasses.replace(forest, **{field: array}))
-        say("value", attempt(models, forged, golden_p))
+        forged = factories.forge_forest(models, digest, dataclasses.replace(forest, **{field: array}))
+        print_outcome("value", attempt(models, forged, golden_p))
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     golden_p = model_bundle.read(models, digest).golden_p
     flip_bytes(models, digest, golden_p, random)
     tamper_values(models, digest, golden_p, random)
-    say("end", attempt(models, digest, golden_p))
+    print_outcome("end", attempt(models, digest, golden_p))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from tapeline.model.forest import BundleRefused, Forest
 from tapeline_inference import kernel, layout
 from tapeline_inference.compiled import CompiledForest
 
-from unit.inference import made
+from unit.inference import factories
 
 SHAPES = [{"depth": 1}, {"depth": 4}, {"depth": 10, "leaf": 5}, {"depth": None}, {"depth": 12, "trees": 101}]
 
 
 def compiled(forest: Forest) -> CompiledForest:
-    return CompiledForest(forest, made.COLUMNS)
+    return CompiledForest(forest, factories.COLUMNS)
 
 
 @pytest.fixture
@@ -25,28 +25,31 @@ def only_wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_compiled_forest_equals_scikit_learn_to_the_last_bit(shape: dict[str, int]) -> None:
-    forest = made.forest(**shape)
-    x = np.concatenate([made.rows(3_000, seed=7), made.edge_rows(forest)])
-    assert compiled(forest).predict(x).tobytes() == made.answers(x, **shape).tobytes()
+    forest = factories.forest(**shape)
+    x = np.concatenate([factories.rows(3_000, seed=7), factories.edge_rows(forest)])
+    assert compiled(forest).predict(x).tobytes() == factories.expected_probabilities(x, **shape).tobytes()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.usefixtures("only_wide")
 def test_the_form_for_large_trees_equals_scikit_learn_to_the_last_bit(shape: dict[str, int]) -> None:
-    forest = made.forest(**shape)
-    x = np.concatenate([made.rows(1_000, seed=7), made.edge_rows(forest)])
-    assert compiled(forest).predict(x).tobytes() == made.answers(x, **shape).tobytes()
+    forest = factories.forest(**shape)
+    x = np.concatenate([factories.rows(1_000, seed=7), factories.edge_rows(forest)])
+    assert compiled(forest).predict(x).tobytes() == factories.expected_probabilities(x, **shape).tobytes()
 
 
 def test_a_hundred_thousand_rows_equal_scikit_learn_to_the_last_bit() -> None:
     shape = {"trees": 60, "depth": 10, "leaf": 2, "count": 20_000}
-    x = np.concatenate([made.rows(100_000, seed=11), made.edge_rows(made.forest(**shape))])
-    assert compiled(made.forest(**shape)).predict(x).tobytes() == made.answers(x, **shape).tobytes()
+    x = np.concatenate([factories.rows(100_000, seed=11), factories.edge_rows(factories.forest(**shape))])
+    assert (
+        compiled(factories.forest(**shape)).predict(x).tobytes()
+        == factories.expected_probabilities(x, **shape).tobytes()
+    )
 
 
 def test_every_number_of_rows_around_a_group_and_a_block_is_answered() -> None:
-    forest, x = compiled(made.forest()), made.rows(2 * kernel.BLOCK_ROWS + 9, seed=4)
-    expected = made.answers(x)
+    forest, x = compiled(factories.forest()), factories.rows(2 * kernel.BLOCK_ROWS + 9, seed=4)
+    expected = factories.expected_probabilities(x)
     for count in (*range(20), *range(kernel.BLOCK_ROWS - 9, kernel.BLOCK_ROWS + 10), len(x)):
         assert forest.predict(x[:count]).tobytes() == expected[:count].tobytes()
 
@@ -81,32 +84,36 @@ def trees(draw: st.DrawFn) -> Forest:
 @given(trees(), st.integers(0, 2**32 - 1))
 def test_any_tree_with_any_thresholds_equals_the_reference(tree: Forest, seed: int) -> None:
     forests.check(tree, 3)
-    x = made.edge_rows(tree, seed, columns=3)[:100]
+    x = factories.edge_rows(tree, seed, columns=3)[:100]
     assert CompiledForest(tree, 3).predict(x).tobytes() == forests.predict(tree, x).tobytes()
 
 
 def test_rows_in_another_memory_order_are_answered_the_same() -> None:
-    x = made.rows(40, seed=3)
-    assert np.array_equal(compiled(made.forest()).predict(np.asfortranarray(x)[::2]), made.answers(x[::2]))
+    x = factories.rows(40, seed=3)
+    assert np.array_equal(
+        compiled(factories.forest()).predict(np.asfortranarray(x)[::2]), factories.expected_probabilities(x[::2])
+    )
 
 
 def test_two_threads_on_one_forest_do_not_disturb_each_other() -> None:
-    forest, batches = compiled(made.forest()), [made.rows(3_000, seed=seed) for seed in range(8)]
+    forest, batches = compiled(factories.forest()), [factories.rows(3_000, seed=seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(forest.predict, batches))
-    assert all(np.array_equal(answer, made.answers(x)) for answer, x in zip(answers, batches, strict=True))
+        results = list(pool.map(forest.predict, batches))
+    assert all(
+        np.array_equal(result, factories.expected_probabilities(x)) for result, x in zip(results, batches, strict=True)
+    )
 
 
-@pytest.mark.parametrize("x", [np.zeros((2, 3), dtype=np.float32), np.zeros((2, made.COLUMNS)), np.zeros(5)])
+@pytest.mark.parametrize("x", [np.zeros((2, 3), dtype=np.float32), np.zeros((2, factories.COLUMNS)), np.zeros(5)])
 def test_rows_that_the_kernel_could_not_survive_are_refused(x: np.ndarray) -> None:
     with pytest.raises(ValueError, match="they must be float32"):
-        compiled(made.forest()).predict(x)
+        compiled(factories.forest()).predict(x)
 
 
 def test_golden_rows_with_a_last_bit_off_are_refused() -> None:
-    x = made.rows(10, seed=1)
-    expected = made.answers(x)
-    compiled(made.forest()).prove(x, expected)
+    x = factories.rows(10, seed=1)
+    expected = factories.expected_probabilities(x)
+    compiled(factories.forest()).verify(x, expected)
     expected[3] = np.nextafter(expected[3], 2.0)
     with pytest.raises(BundleRefused, match="different in 1 of 10 golden rows"):
-        compiled(made.forest()).prove(x, expected)
+        compiled(factories.forest()).verify(x, expected)

@@ -17,10 +17,10 @@ def leaves() -> list[errors.ApiError]:
 
 
 def test_every_error_has_a_status_a_code_and_a_message_of_its_own() -> None:
-    made = leaves()
-    assert {type(error) for error in made} == set(errors.ApiError.__subclasses__())
-    assert len({error.code for error in made}) == len(made)
-    assert all(str(error) and 400 <= error.status < 600 for error in made)
+    instances = leaves()
+    assert {type(error) for error in instances} == set(errors.ApiError.__subclasses__())
+    assert len({error.code for error in instances}) == len(instances)
+    assert all(str(error) and 400 <= error.status < 600 for error in instances)
 
 
 @pytest.mark.parametrize("error", leaves(), ids=lambda error: error.code)

@@ -20,7 +20,7 @@ from unit.tapeline import models
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Image:
-    return oci_image.pack(tmp_path / "made", models.bundle(tmp_path / "made"))
+    return oci_image.pack(tmp_path / "source", models.bundle(tmp_path / "source"))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def run(reference: str, target: Path, *more: str) -> int:
 def test_fetched_model_is_the_one_that_was_pushed(tmp_path: Path, packed: Image, address: str) -> None:
     target = tmp_path / "target"
     assert run(f"{address}/tapeline/models@{packed.index.digest}", target) == 0
-    digest = bundle.current(tmp_path / "made")
+    digest = bundle.current(tmp_path / "source")
     assert bundle.current(target) == digest
     assert sorted(path.name for path in target.iterdir()) == sorted([digest, "current"])
     # A container that is started again finds the folder as it left it.
@@ -74,21 +74,21 @@ def test_more_bytes_than_announced_are_not_read_to_the_end(
 ) -> None:
     registry.blobs[packed.blobs[0].digest] = packed.blobs[0].content + b"x"
     assert run(f"{address}/tapeline/models@{packed.index.digest}", tmp_path / "target") == 1
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert f"above {len(packed.blobs[0].content)} bytes" in said["message"]
+    last_log = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert f"above {len(packed.blobs[0].content)} bytes" in last_log["message"]
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("{address}/tapeline/models@sha256:" + "0" * 64, "404"),
         ("{address}/tapeline/models:latest", "it must be <registry>/<repository>@sha256"),
-        ("127.0.0.1:9/tapeline/models@sha256:" + "0" * 64, "no model fetched"),
+        ("127.0.0.1:9/tapeline/models@sha256:" + "0" * 64, "model fetch failed"),
     ],
 )
-def test_what_cannot_be_fetched_is_said(tmp_path: Path, address: str, reference, told, capsys) -> None:
+def test_what_cannot_be_fetched_is_logged(tmp_path: Path, address: str, reference, message, capsys) -> None:
     assert run(reference.format(address=address), tmp_path / "target") == 1
-    assert told in json.loads(capsys.readouterr().out.splitlines()[-1])["message"]
+    assert message in json.loads(capsys.readouterr().out.splitlines()[-1])["message"]
 
 
 def test_plain_http_is_spoken_only_when_asked_for(tmp_path: Path, packed: Image, address: str) -> None:

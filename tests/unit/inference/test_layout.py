@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapeline_inference import layout
 
-from unit.inference import made
+from unit.inference import factories
 
 singles = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=True)
 doubles = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
@@ -33,24 +33,24 @@ def test_a_key_compares_as_float32_against_float64_does(threshold: float, value:
 
 
 def test_a_packed_forest_has_its_siblings_side_by_side_and_leaves_that_stay() -> None:
-    packed = layout.pack(made.forest())
+    packed = layout.pack(factories.forest())
     left = packed.nodes & np.uint64(0xFFFF)
     inner = packed.nodes >> np.uint64(32) != 0xFFFF_FFFF
-    assert inner.sum() == (made.forest().left != -1).sum()
-    assert packed.tree_start.tolist() == made.forest().tree_start[:-1].tolist()
-    place = np.arange(made.forest().nodes) - np.repeat(packed.tree_start, np.diff(made.forest().tree_start))
+    assert inner.sum() == (factories.forest().left != -1).sum()
+    assert packed.tree_start.tolist() == factories.forest().tree_start[:-1].tolist()
+    place = np.arange(factories.forest().nodes) - np.repeat(packed.tree_start, np.diff(factories.forest().tree_start))
     assert np.array_equal(left[~inner], place[~inner])
     assert np.all(left[inner] > place[inner])
 
 
 def test_a_packed_forest_keeps_every_leaf_once() -> None:
-    packed = layout.pack(made.forest())
-    assert np.array_equal(np.sort(packed.probability), np.sort(made.forest().probability))
+    packed = layout.pack(factories.forest())
+    assert np.array_equal(np.sort(packed.probability), np.sort(factories.forest().probability))
 
 
 def test_a_tree_or_a_matrix_too_large_for_16_bits_does_not_fit() -> None:
-    forest = made.forest()
+    forest = factories.forest()
     large = dataclasses.replace(forest, tree_start=np.array([0, layout.TREE_NODES_MAX + 1]))
-    assert layout.fits(forest, made.COLUMNS)
+    assert layout.fits(forest, factories.COLUMNS)
     assert not layout.fits(forest, layout.COLUMNS_MAX + 1)
-    assert not layout.fits(large, made.COLUMNS)
+    assert not layout.fits(large, factories.COLUMNS)

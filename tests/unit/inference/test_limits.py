@@ -93,7 +93,7 @@ async def test_a_client_that_hangs_up_gets_no_answer() -> None:
     assert exchange.sent == []
 
 
-async def test_requests_beyond_the_limit_are_told_when_to_come_back() -> None:
+async def test_requests_beyond_the_limit_get_a_retry_after() -> None:
     waiting = [Exchange(), Exchange()]
     wrapped = limiter(requests_max=2)
     for exchange in waiting:

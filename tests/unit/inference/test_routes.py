@@ -15,9 +15,9 @@ from tapeline_inference.limits import App, Message
 from tapeline_inference.routes import create_app
 from tapeline_inference.settings import Settings
 
-from unit.inference import made
+from unit.inference import factories
 
-X = made.rows(60, seed=8)
+X = factories.rows(60, seed=8)
 JSON_BODY = {"rows": [dict(zip(features.FEATURE_NAMES, row.tolist(), strict=True)) for row in X]}
 
 
@@ -32,12 +32,12 @@ def arrow(x: np.ndarray) -> bytes:
 @asynccontextmanager
 async def lifespan(app: App) -> AsyncIterator[None]:
     """What a server does around an application: start it, wait, stop it, wait."""
-    asked: asyncio.Queue[Message] = asyncio.Queue()
-    told: asyncio.Queue[Message] = asyncio.Queue()
-    task = asyncio.create_task(app({"type": "lifespan"}, asked.get, told.put))
+    received: asyncio.Queue[Message] = asyncio.Queue()
+    sent: asyncio.Queue[Message] = asyncio.Queue()
+    task = asyncio.create_task(app({"type": "lifespan"}, received.get, sent.put))
     for event in ("startup", "shutdown"):
-        asked.put_nowait({"type": f"lifespan.{event}"})
-        assert (await told.get())["type"] == f"lifespan.{event}.complete"
+        received.put_nowait({"type": f"lifespan.{event}"})
+        assert (await sent.get())["type"] == f"lifespan.{event}.complete"
         if event == "startup":
             yield
     await task
@@ -61,7 +61,7 @@ async def ready(client: httpx.AsyncClient) -> bool:
 
 @pytest_asyncio.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    made.promoted(tmp_path, threshold=0.4)
+    factories.promoted(tmp_path, threshold=0.4)
     async with running(tmp_path) as client:
         await aeventually(lambda: ready(client), "model in service")
         yield client
@@ -72,9 +72,9 @@ async def post_arrow(client: httpx.AsyncClient, x: np.ndarray, **headers: str):
 
 
 async def test_json_rows_are_answered_with_probabilities_and_predictions(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/predict", json=JSON_BODY)
-    expected = made.answers(X)
-    assert answer.json() == {
+    response = await client.post("/predict", json=JSON_BODY)
+    expected = factories.expected_probabilities(X)
+    assert response.json() == {
         "model_digest": (await client.get("/model")).json()["model_digest"],
         "feature_version": features.VERSION,
         "threshold": 0.4,
@@ -84,43 +84,43 @@ async def test_json_rows_are_answered_with_probabilities_and_predictions(client:
 
 
 async def test_arrow_rows_are_answered_in_order_with_the_model_in_the_headers(client: httpx.AsyncClient) -> None:
-    answer = await post_arrow(client, X, **{"X-Feature-Hash": features.schema_hash()})
-    back = pa.ipc.open_stream(answer.content).read_all()["probability"].to_numpy()
-    assert np.array_equal(back, made.answers(X))
-    assert answer.headers["x-model-digest"] == (await client.get("/model")).json()["model_digest"]
-    assert (answer.headers["x-feature-version"], float(answer.headers["x-model-threshold"])) == ("1", 0.4)
+    response = await post_arrow(client, X, **{"X-Feature-Hash": features.schema_hash()})
+    back = pa.ipc.open_stream(response.content).read_all()["probability"].to_numpy()
+    assert np.array_equal(back, factories.expected_probabilities(X))
+    assert response.headers["x-model-digest"] == (await client.get("/model")).json()["model_digest"]
+    assert (response.headers["x-feature-version"], float(response.headers["x-model-threshold"])) == ("1", 0.4)
 
 
 async def test_many_rows_are_answered_from_a_thread_the_same(client: httpx.AsyncClient) -> None:
-    x = made.rows(5_000, seed=2)
+    x = factories.rows(5_000, seed=2)
     back = pa.ipc.open_stream((await post_arrow(client, x)).content).read_all()["probability"].to_numpy()
-    assert np.array_equal(back, made.answers(x))
+    assert np.array_equal(back, factories.expected_probabilities(x))
 
 
-async def test_a_client_with_other_features_is_told(client: httpx.AsyncClient) -> None:
-    answer = await post_arrow(client, X, **{"X-Feature-Hash": "canary"})
-    assert (answer.status_code, answer.json()["error"]) == (409, "feature_mismatch")
-    assert "canary" not in answer.text
+async def test_a_client_with_other_features_is_refused(client: httpx.AsyncClient) -> None:
+    response = await post_arrow(client, X, **{"X-Feature-Hash": "canary"})
+    assert (response.status_code, response.json()["error"]) == (409, "feature_mismatch")
+    assert "canary" not in response.text
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": "text/csv"}, {"Content-Encoding": "gzip"}])
 async def test_another_content_type_or_encoding_is_refused(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    answer = await client.post("/predict", content=b"{}", headers={"Content-Type": "application/json", **headers})
-    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
+    response = await client.post("/predict", content=b"{}", headers={"Content-Type": "application/json", **headers})
+    assert (response.status_code, response.json()["error"]) == (415, "unsupported_media_type")
 
 
-async def test_the_model_page_tells_what_the_manifest_says(client: httpx.AsyncClient) -> None:
+async def test_the_model_route_returns_the_manifest(client: httpx.AsyncClient) -> None:
     facts = (await client.get("/model")).json()
     assert (facts["kind"], facts["threshold"], facts["metrics"]) == ("forest", 0.4, {"auc": 0.6})
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/nothing"])
 async def test_pages_that_are_not_there_are_answered_in_json(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
-    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+    response = await client.get(path)
+    assert (response.status_code, response.json()["error"]) == (404, "not_found")
 
 
-async def test_the_schema_is_served_when_asked_for(tmp_path: Path) -> None:
+async def test_the_schema_is_served_when_enabled(tmp_path: Path) -> None:
     async with running(tmp_path, docs=True) as client:
         described = (await client.get("/openapi.json")).json()["paths"]["/predict"]["post"]
     assert {"400", "413", "422", "503"} <= set(described["responses"])
@@ -137,11 +137,11 @@ async def test_without_a_model_the_service_lives_and_says_why_it_is_not_ready(tm
 
 
 async def test_an_expired_model_is_not_used(tmp_path: Path) -> None:
-    made.promoted(tmp_path, created_at_ms=made.NOW_MS - 2, expires_at_ms=made.NOW_MS - 1)
+    factories.promoted(tmp_path, created_at_ms=factories.NOW_MS - 2, expires_at_ms=factories.NOW_MS - 1)
     async with running(tmp_path) as client:
         await aeventually(lambda: has_model(client), "model read")
-        answer = await client.post("/predict", json=JSON_BODY)
-        assert (answer.status_code, answer.json()["error"]) == (503, "model_expired")
+        response = await client.post("/predict", json=JSON_BODY)
+        assert (response.status_code, response.json()["error"]) == (503, "model_expired")
         assert (await client.get("/health/ready")).status_code == 503
 
 

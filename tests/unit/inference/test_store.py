@@ -7,7 +7,7 @@ from tapeline_inference import metrics, store
 from tapeline_inference.errors import ModelExpired, ModelUnavailable
 from tapeline_inference.store import ModelStore
 
-from unit.inference import made
+from unit.inference import factories
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def ready(self) -> bool:
-        self.store.report()
+        self.store.update_health()
         return self.health.ready()[0]
 
     def damage(self, digest: str) -> None:
@@ -54,17 +54,17 @@ def test_without_a_model_the_store_is_not_ready_and_says_so(case: Case) -> None:
 
 
 def test_a_promoted_model_is_served_with_its_own_answers(case: Case) -> None:
-    digest = made.promoted(case.models)
+    digest = factories.promoted(case.models)
     case.store.refresh()
-    x = made.rows(20, seed=6)
+    x = factories.rows(20, seed=6)
     assert (case.ready, case.store.get().digest) == (True, digest)
-    assert np.array_equal(case.store.get().forest.predict(x), made.answers(x))
+    assert np.array_equal(case.store.get().forest.predict(x), factories.expected_probabilities(x))
 
 
 def test_a_newer_model_takes_over(case: Case) -> None:
-    made.promoted(case.models)
+    factories.promoted(case.models)
     case.store.refresh()
-    newer = made.promoted(case.models, made.forest(seed=3))
+    newer = factories.promoted(case.models, factories.forest(seed=3))
     case.store.refresh()
     assert case.store.get().digest == newer
     labels = {"digest": newer, "kind": "forest", "feature_version": "1", "label_version": "next-different-price-1"}
@@ -75,10 +75,10 @@ def test_a_refused_model_leaves_the_old_one_serving_and_is_counted_once(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "REFUSED_RETRY_S", 0.0)
-    good = made.promoted(case.models)
+    good = factories.promoted(case.models)
     case.store.refresh()
     before = refusals("files")
-    case.damage(made.promoted(case.models, made.forest(seed=3)))
+    case.damage(factories.promoted(case.models, factories.forest(seed=3)))
     for _ in range(3):
         case.store.refresh()
     assert (case.ready, case.store.get().digest) == (True, good)
@@ -86,14 +86,14 @@ def test_a_refused_model_leaves_the_old_one_serving_and_is_counted_once(
 
 
 def test_a_refused_first_model_shows_its_reason_in_readiness(case: Case) -> None:
-    case.damage(made.promoted(case.models))
+    case.damage(factories.promoted(case.models))
     case.store.refresh()
     assert "sha256 of forest.npz was" in str(case.health.ready()[1])
 
 
 def test_a_refused_model_is_tried_again_later(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "REFUSED_RETRY_S", 0.0)
-    digest = made.promoted(case.models)
+    digest = factories.promoted(case.models)
     whole = (case.models / digest / "forest.npz").read_bytes()
     case.damage(digest)
     case.store.refresh()
@@ -103,7 +103,7 @@ def test_a_refused_model_is_tried_again_later(case: Case, monkeypatch: pytest.Mo
 
 
 def test_a_pointer_that_is_no_digest_changes_nothing(case: Case) -> None:
-    digest = made.promoted(case.models)
+    digest = factories.promoted(case.models)
     case.store.refresh()
     (case.models / "current").write_text("../elsewhere")
     case.store.refresh()
@@ -111,7 +111,7 @@ def test_a_pointer_that_is_no_digest_changes_nothing(case: Case) -> None:
 
 
 def test_a_model_past_its_time_is_not_served_and_not_ready(case: Case) -> None:
-    made.promoted(case.models)
+    factories.promoted(case.models)
     case.store.refresh()
     expires_ms = case.store.latest().manifest.expires_at_ms
     case.clock.ms = expires_ms - 1

@@ -109,9 +109,9 @@ def noted(tools: Tools) -> list[str]:
 def test_a_first_model_is_pushed_from_within_the_network_and_noted_for_the_chart(tools, whole):
     done = tools.run(*whole)
     assert done.returncode == 0, done.stderr
-    (seed,) = [call for call in tools.calls() if call.startswith("docker run --rm")]
-    assert seed.endswith("/tapeline/trainer:0.1.0 seed")
-    assert "--network kind" in seed
+    (push,) = [call for call in tools.calls() if call.startswith("docker run --rm")]
+    assert push.endswith("/tapeline/trainer:0.1.0 bootstrap-model")
+    assert "--network kind" in push
     (note,) = noted(tools)
     assert yaml.safe_load(note) == {
         "apiVersion": "v1",

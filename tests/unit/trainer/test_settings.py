@@ -29,11 +29,13 @@ def test_missing_password_is_named_before_anything_is_sent(tmp_path: Path) -> No
         Store(address, settings)
 
 
-def test_run_with_settings_that_do_not_fit_ends_with_1_and_one_line_that_says_why(
+def test_run_with_settings_that_do_not_fit_ends_with_1_and_one_line_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("TRAINER_ELASTICSEARCH_URL", "http://es:9200")
     monkeypatch.setenv("TRAINER_ELASTICSEARCH_CA_FILE", "/ca.crt")
     assert main([]) == 1
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert said["error"] == "InvalidConnection" and "TRAINER_ELASTICSEARCH_CA_FILE was /ca.crt" in said["message"]
+    last_log = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (
+        last_log["error"] == "InvalidConnection" and "TRAINER_ELASTICSEARCH_CA_FILE was /ca.crt" in last_log["message"]
+    )

@@ -1,1 +1,1 @@
-"""Features, labels, the forest, and the bundle and image that carry a model."""
+"""Features, labels, the forest, and the bundle and OCI image of a model."""

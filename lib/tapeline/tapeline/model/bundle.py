@@ -1,12 +1,12 @@
-"""Model bundles: folders that hold a forest as plain arrays, and nothing that can run.
+"""Reads, writes and promotes model bundles: folders that hold a forest as plain arrays, and no code.
 
-    MODELS/<digest>/manifest.json   what it is; the digest is the sha256 of these very bytes
-    MODELS/<digest>/forest.npz      the arrays of tapeline.forest.Forest, stored, not compressed
-    MODELS/<digest>/golden.npz      rows and the probabilities they must yield
-    MODELS/current                  the digest that is to be served, replaced atomically
+    MODELS/<digest>/manifest.json   metadata; the digest is the sha256 of these very bytes
+    MODELS/<digest>/forest.npz      the arrays of tapeline.model.forest.Forest, stored, not compressed
+    MODELS/<digest>/golden.npz      rows and their expected probabilities
+    MODELS/current                  the digest of the promoted bundle, replaced atomically
 
 No pickle is ever read. `read` trusts nothing: sizes, hashes, types, structure, features and golden
-rows are proven before a forest is handed out. It does not know the time: expiry is the server's.
+rows are checked before a forest is returned. Expiry is not checked here: the server does.
 To add a field to the manifest: manifest.py. To add a rule: a `_check_*`, and a tampered bundle in the tests.
 """
 
@@ -69,10 +69,10 @@ class Bundle:
 
     Attributes:
         digest: its version, 64 hex digits.
-        manifest: what it says of itself.
+        manifest: its metadata.
         forest: its trees.
         golden_x: (g, k) float32 rows.
-        golden_p: (g,) float64, what they must yield, to the last bit.
+        golden_p: (g,) float64, their expected probabilities, to the last bit.
     """
 
     digest: str
@@ -83,13 +83,13 @@ class Bundle:
 
 
 def write(models: Path, forest: Forest, draft: Draft, golden_x: Singles) -> str:
-    """Write a bundle so that it is either whole or not there, and return its digest.
+    """Write a bundle atomically, and return its digest.
 
     Args:
-        models: folder of all bundles; made where it is missing.
+        models: folder of all bundles; created where it is missing.
         forest: the trees.
         draft: everything of the manifest but the file hashes.
-        golden_x: (g, k) float32, 1 to GOLDEN_ROWS_MAX finite rows, best of real trades.
+        golden_x: (g, k) float32, 1 to GOLDEN_ROWS_MAX finite rows, preferably of real trades.
 
     Raises:
         BundleRefused: `read` would refuse it.
@@ -107,10 +107,10 @@ def write(models: Path, forest: Forest, draft: Draft, golden_x: Singles) -> str:
 
 
 def put(models: Path, contents: dict[str, bytes]) -> str:
-    """Store the files of a bundle so that it is either whole or not there, prove it, and return its digest.
+    """Store the files of a bundle atomically, verify it, and return its digest.
 
     Args:
-        models: folder of all bundles; made where it is missing.
+        models: folder of all bundles; created where it is missing.
         contents: by the names MANIFEST, FOREST and GOLDEN.
 
     Raises:
@@ -154,7 +154,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read(models: Path, digest: str) -> Bundle:
-    """Return a bundle, every part of it proven.
+    """Return a bundle after every check.
 
     Args:
         models: folder of all bundles.
@@ -244,14 +244,14 @@ def _check_golden(forest: Forest, x: Singles, p: Floats, feature_count: int) -> 
 
 
 def promote(models: Path, digest: str) -> None:
-    """Make a bundle the one that is served, in one step that a reader sees whole or not at all.
+    """Make a bundle the current one, atomically.
 
     Args:
         models: folder of all bundles.
         digest: the bundle.
 
     Raises:
-        BundleRefused: the bundle would not be served; the pointer stays.
+        BundleRefused: the bundle fails a check; the pointer stays.
         OSError: the folder cannot be written.
     """
     read(models, digest)
@@ -265,7 +265,7 @@ def promote(models: Path, digest: str) -> None:
 
 
 def current(models: Path) -> str | None:
-    """Return the digest that is to be served, or None where nothing was promoted yet.
+    """Return the digest of the promoted bundle, or None where nothing was promoted yet.
 
     Raises:
         BundleRefused: the pointer holds no digest, or cannot be read.

@@ -1,10 +1,10 @@
-"""What the forest sees of a trade: its own symbol's recent past, in relative units.
+"""Computes the features of a trade from its symbol's recent trades, in relative units.
 
 One pure function, `compute`, run by the stream, the trainer and the tests alike. Every feature of
 row i reads rows j <= i of the same symbol, at most LOOKBACK_TRADES of them and none older than
-LOOKBACK_MS, so a tail of that length is all the state a stream must keep. Window sums add each
-window by itself, never by differences of running totals, so a result does not depend on where the
-array began and is the same to the last bit behind every door.
+LOOKBACK_MS, so a lookback of that length is all the state a stream must keep. Each window is summed
+separately, never by differences of running totals, so a result does not depend on where the
+array starts and is the same to the last bit in stream and trainer.
 
 Returns are in basis points: scikit-learn cannot split values closer than 1e-7.
 To add a feature: append a Feature to FEATURES and raise VERSION.
@@ -57,7 +57,7 @@ class TradeColumns:
 
 
 class _Window:
-    """Shared sub-expressions of the features at the asked rows."""
+    """Shared sub-expressions of the features at the requested rows."""
 
     def __init__(self, trades: TradeColumns, rows: Ints) -> None:
         self.trades, self.rows = trades, rows
@@ -66,7 +66,7 @@ class _Window:
         self.start = np.maximum(self._since(oldest), rows + 1 - LOOKBACK_TRADES)
 
     def _since(self, time_ms: Ints) -> Ints:
-        """First row of each asked row's symbol that is not older than `time_ms`."""
+        """First row of each requested row's symbol that is not older than `time_ms`."""
         # Within a symbol times ascend: bisect all rows at once, between its start and the row.
         low, high = self.trades.group_start[self.rows].copy(), self.rows.copy()
         while np.any(low < high):
@@ -86,7 +86,7 @@ class _Window:
         return np.maximum(self.start, self._since(self.trades.traded_at_ms[self.rows] - milliseconds))
 
     def total(self, values: npt.NDArray[np.float64], start: Ints) -> Floats:
-        """Sum of values[start:row + 1], each window added by itself; 0.0 where it is empty."""
+        """Sum of values[start:row + 1], each window summed separately; 0.0 where it is empty."""
         bounds = np.empty(2 * len(self.rows), dtype=np.int64)
         bounds[0::2], bounds[1::2] = np.minimum(start, self.stop), self.stop
         padded = np.append(values, 0.0)
@@ -217,16 +217,16 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 
 
 def schema_hash() -> str:
-    """Return what a model must have been trained on: sha256 of version, look-back and names, in hex."""
+    """Return the hash of the feature schema: sha256 of version, look-back and names, in hex."""
     text = "\n".join([VERSION, str(LOOKBACK_TRADES), str(LOOKBACK_MS), str(MINIMUM_TRADES), *FEATURE_NAMES])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def compute(trades: TradeColumns, rows: Ints) -> tuple[Floats, Bools]:
-    """Return the features of some rows, and which of them have enough past.
+    """Return the features of some rows, and which rows have enough trades before them.
 
     Args:
-        trades: ordered trades, with the tail that the first asked rows look back on.
+        trades: ordered trades, including the lookback of the first requested rows.
         rows: (m,) int64, ascending row numbers to compute.
 
     Returns:

@@ -1,12 +1,12 @@
-"""A forest as plain arrays: its structural check and its exact reference walk.
+"""A forest as plain arrays: its structural check and its exact reference traversal.
 
-Holds no file format (bundle.py) and no fast kernel (services/inference). `predict` is the meaning
-of a forest: every faster form must equal it to the last bit, and it equals scikit-learn's
+Holds no file format (bundle.py) and no fast kernel (services/inference). `predict` defines the
+predictions of a forest: every faster form must equal it to the last bit, and it equals scikit-learn's
 `predict_proba(x)[:, 1]` with n_jobs=1, which casts rows to float32, compares them with float64
 thresholds and adds the trees' float64 probabilities in order.
 
 To add a rule for what may be loaded: add it to one of the `_check_*` functions, with a tampered
-forest in tests/unit/tapeline/test_forest.py.
+forest in tests/unit/tapeline/model/test_forest.py.
 Source of the rules: one edited child index made a forest loaded with skops crash its process.
 """
 
@@ -48,7 +48,7 @@ class BundleRefused(Exception):
 
         Args:
             reason: one word for counters.
-            subject: what was looked at.
+            subject: what was checked.
             was: its value.
             rule: what it must be, and where that is not obvious, the way out.
         """
@@ -65,7 +65,7 @@ class Forest:
         threshold: (nodes,) float64, left when float32(x) <= threshold; 0.0 at a leaf.
         left: (nodes,) int32, -1 at a leaf.
         right: (nodes,) int32, -1 at a leaf.
-        probability: (nodes,) float64 in [0, 1], chance of class 1; read at leaves only.
+        probability: (nodes,) float64 in [0, 1], probability of class 1; read at leaves only.
         tree_start: (trees + 1,) int64, first node of each tree, then the number of nodes.
     """
 
@@ -88,10 +88,10 @@ class Forest:
 
 
 def prior_forest(probability: float) -> Forest:
-    """Return the forest that knows nothing but the base rate: one tree of one leaf.
+    """Return the forest that always predicts the base rate: one tree of one leaf.
 
     Args:
-        probability: chance of class 1, 0 to 1.
+        probability: of class 1, 0 to 1.
     """
     return Forest(
         feature=np.array([LEAF], dtype=np.int32),
@@ -104,11 +104,11 @@ def prior_forest(probability: float) -> Forest:
 
 
 def check(forest: Forest, feature_count: int) -> None:
-    """Prove that walking a forest ends, stays inside its arrays and yields a probability.
+    """Check that a traversal of the forest ends, stays inside its arrays and yields a probability.
 
     Args:
-        forest: what was read, of any content.
-        feature_count: columns of the matrix it will see.
+        forest: untrusted.
+        feature_count: columns of the matrices to predict.
 
     Raises:
         BundleRefused: reason "structure", with the first node or array that breaks a rule.
@@ -193,7 +193,7 @@ def _check_children(forest: Forest) -> None:
 
 
 def depths(forest: Forest) -> npt.NDArray[np.int64]:
-    """Return (trees,) the number of splits on each tree's longest way to a leaf.
+    """Return (trees,) the number of splits on each tree's longest path to a leaf.
 
     Raises:
         BundleRefused: a tree is deeper than DEPTH_MAX.
@@ -213,10 +213,10 @@ def depths(forest: Forest) -> npt.NDArray[np.int64]:
 
 
 def predict(forest: Forest, x: Singles) -> Floats:
-    """Return the chance of class 1 of every row, by the slow and exact walk.
+    """Return the probability of class 1 of every row, by the slow and exact traversal.
 
     Args:
-        forest: one that `check` let pass.
+        forest: one that passed `check`.
         x: (n, k) float32, finite.
 
     Returns:

@@ -1,7 +1,7 @@
-"""What came after a trade: the answers a model is trained on.
+"""Computes the labels of trades from the trades that follow.
 
-Per symbol, from the total order, never across a hole. A label whose answer is not known within
-its horizon is absent, not zero.
+Per symbol, in total order, never across a gap. A label that is not known within its horizon is absent,
+not zero.
 """
 
 from dataclasses import dataclass
@@ -35,27 +35,27 @@ def next_different_price(traded_at_ms: Ints, price: Floats, segment: Ints) -> La
     Args:
         traded_at_ms: (n,) int64, ms UTC, ordered within a segment.
         price: (n,) float64.
-        segment: (n,) int64, equal for rows of one symbol with no hole between them; segments side by side.
+        segment: (n,) int64, equal for rows of one symbol with no gap between them; segments side by side.
     """
     later = next_change(price, segment)
     known = later >= 0
-    answer = np.where(known, later, np.arange(len(price)))
-    in_time = known & (traded_at_ms[answer] - traded_at_ms <= HORIZON_MS)
-    value = np.where(in_time, (price[answer] > price).astype(np.int64), ABSENT)
-    return Labels(value, np.where(in_time, traded_at_ms[answer], traded_at_ms))
+    decisive = np.where(known, later, np.arange(len(price)))
+    in_time = known & (traded_at_ms[decisive] - traded_at_ms <= HORIZON_MS)
+    value = np.where(in_time, (price[decisive] > price).astype(np.int64), ABSENT)
+    return Labels(value, np.where(in_time, traded_at_ms[decisive], traded_at_ms))
 
 
 def next_trade_higher(traded_at_ms: Ints, price: Floats, segment: Ints) -> Labels:
-    """Return whether the very next trade of the same segment is strictly higher: the seed's target.
+    """Return whether the very next trade of the same segment is strictly higher: the target of the first data set.
 
     Kept for comparison: 50 to 68 % of next trades repeat the price, so its accuracy says little.
     """
     count = len(price)
-    answer = np.minimum(np.arange(count) + 1, max(count - 1, 0))
+    decisive = np.minimum(np.arange(count) + 1, max(count - 1, 0))
     known = np.zeros(count, dtype=bool)
     known[:-1] = segment[1:] == segment[:-1]
-    value = np.where(known, (price[answer] > price).astype(np.int64), ABSENT)
-    return Labels(value, np.where(known, traded_at_ms[answer], traded_at_ms))
+    value = np.where(known, (price[decisive] > price).astype(np.int64), ABSENT)
+    return Labels(value, np.where(known, traded_at_ms[decisive], traded_at_ms))
 
 
 def next_change(price: Floats, segment: Ints) -> Ints:
@@ -63,7 +63,7 @@ def next_change(price: Floats, segment: Ints) -> Ints:
 
     Args:
         price: (n,) float64.
-        segment: (n,) int64, equal for rows of one symbol with no hole between them; segments side by side.
+        segment: (n,) int64, equal for rows of one symbol with no gap between them; segments side by side.
     """
     count = len(price)
     if count == 0:

@@ -1,6 +1,6 @@
-"""What a model bundle says of itself.
+"""Manifest of a model bundle.
 
-No files here (bundle.py) and no clock: whether a bundle has expired is the server's to say.
+No files here (bundle.py) and no clock: the server checks whether a bundle has expired.
 To add a field: give it a default in Draft, or raise FORMAT_VERSION.
 """
 
@@ -20,16 +20,16 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Draft(BaseModel):
-    """What the trainer says about a forest; `write` adds the hashes of the files."""
+    """Manifest without the hashes of the files, which `bundle.write` adds."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     format_version: Literal[1] = FORMAT_VERSION
     kind: Literal["forest", "prior"]
-    """`prior` knows the base rate only, and says so."""
+    """`prior` predicts the base rate only."""
     created_at_ms: _EpochMs
     expires_at_ms: _EpochMs
-    """From this moment on its answers are no longer given, ms UTC."""
+    """From this time on the model is no longer used, ms UTC."""
     feature_names: tuple[_Name, ...] = features.FEATURE_NAMES
     feature_version: _Name = features.VERSION
     feature_hash: _Digest = Field(default_factory=features.schema_hash)
@@ -44,7 +44,7 @@ class Draft(BaseModel):
     """A prediction is 1 where the probability is at or above this."""
     libraries: dict[_Name, _Name]
     parent_digest: _Digest | None = None
-    """The bundle it was judged against."""
+    """The bundle that was served when it was trained."""
 
     @model_validator(mode="after")
     def _times_ascend(self) -> Self:

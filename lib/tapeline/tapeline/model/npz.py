@@ -1,6 +1,6 @@
-"""Named plain arrays as .npz bytes, read without trusting one of them.
+"""Packs named plain arrays as .npz bytes, and unpacks untrusted ones.
 
-An .npz is a zip of .npy members. Left to itself numpy believes a member's header, allocates what
+An .npz is a zip of .npy members. By default numpy trusts a member's header, allocates what
 it claims and unpickles object arrays. Here members are stored, not compressed, so no member can be
 larger than the file; names and types are known beforehand; and a header must claim exactly the
 bytes that follow it.
@@ -42,7 +42,7 @@ def unpack(content: bytes, types: dict[str, np.dtype[Any]], name: str) -> dict[s
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, types, name)
             return {key: _array(archive.read(info), types[key], f"{key} of {name}") for key, info in members.items()}
-    # zipfile answers damage with a wide choice of errors; each means: not a zip we wrote.
+    # zipfile raises many kinds of errors on damage; each means: not a zip we wrote.
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise BundleRefused("arrays", name, f"no readable zip ({error})", "write it with bundle.write") from None
 
@@ -79,5 +79,5 @@ def _array(content: bytes, dtype: np.dtype[Any], subject: str) -> npt.NDArray[An
         claimed = f"{shape} of {dtype} over {len(body)} bytes"
         raise BundleRefused("arrays", f"shape of {subject}", claimed, "it must fit the bytes exactly")
     array = np.frombuffer(body, dtype=dtype).reshape(shape)
-    # A native, aligned copy: kernels read it without looking at its flags.
+    # A native, aligned copy: kernels read it without checking its flags.
     return np.array(array, dtype=dtype.newbyteorder("="), order="C")

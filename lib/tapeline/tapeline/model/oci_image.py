@@ -1,12 +1,12 @@
-"""Model images: a bundle as a data-only OCI image, and back.
+"""Packs a bundle as a data-only OCI image, and pulls the bundle of one.
 
     index      for every platform a manifest; its digest is what is deployed
     manifest   one a platform: its config and the one layer that all share
     config     os, architecture, and the sha256 of the unpacked layer
-    layer      the bundle as a tar, see layer.py
+    layer      the bundle as a tar, see oci_layer.py
 
-The same bundle yields the same bytes everywhere: every time in them comes out of the bundle. It is a real
-image, not an artifact without a config: only those can be mounted. No HTTP here: who pulls brings `Get`.
+The same bundle yields the same bytes everywhere: every time in them comes from the bundle. It is a real
+image, not an artifact without a config: only images can be mounted. No HTTP here: the caller of `pull` passes `Get`.
 Source: https://github.com/opencontainers/image-spec (v1.1), https://github.com/opencontainers/distribution-spec
 """
 
@@ -35,7 +35,7 @@ ANNOTATION: Final = "io.tapeline.model."
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 
 Get = Callable[[str, str, int], bytes]
-"""(path below /v2/<repository>/, accepted media types, most bytes of the answer) -> its body."""
+"""(path below /v2/<repository>/, accepted media types, most bytes of the response) -> its body."""
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PART: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -89,7 +89,7 @@ class Blob:
         return _sha256(self.content)
 
     def descriptor(self) -> dict[str, Any]:
-        """Return what a document says that points here."""
+        """Return the descriptor with which a document references it."""
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
 
 
@@ -134,10 +134,10 @@ def pack(models: Path, digest: str) -> Image:
 
     Args:
         models: folder of all bundles.
-        digest: the bundle; it is proven first.
+        digest: the bundle; it is verified first.
 
     Raises:
-        BundleRefused: it is not served.
+        BundleRefused: it fails a check.
     """
     manifest = bundle.read(models, digest).manifest
     tar = oci_layer.pack(models, digest)
@@ -169,7 +169,7 @@ def _written(media_type: str, about: dict[str, str], fields: dict[str, Any]) -> 
 
 
 def annotations(manifest: Manifest, digest: str) -> dict[str, str]:
-    """Return what the image says of its model without being unpacked: all out of the bundle's own manifest."""
+    """Return the annotations that describe the model, all from the bundle's manifest."""
     own = {
         "digest": digest,
         "kind": manifest.kind,
@@ -200,7 +200,7 @@ def pull(get: Get, digest: str) -> bytes:
     """Return the layer of an image, every step on the way checked against the digest before it.
 
     Args:
-        get: asks the repository of the registry.
+        get: requests from the repository of the registry.
         digest: `sha256:` and 64 hex digits, of an index or of a manifest.
 
     Raises:
@@ -209,9 +209,9 @@ def pull(get: Get, digest: str) -> bytes:
     document = _document(get, digest, f"{INDEX_TYPE}, {MANIFEST_TYPE}")
     if document.manifests:
         # All platforms share the layer; any will do.
-        one = _fitting(document.manifests[:1], MANIFEST_TYPE, "manifest", DOCUMENT_BYTES_MAX)
+        one = _only_descriptor(document.manifests[:1], MANIFEST_TYPE, "manifest", DOCUMENT_BYTES_MAX)
         document = _document(get, one.digest, MANIFEST_TYPE)
-    wrapped = _fitting(document.layers, LAYER_TYPE, "layer", oci_layer.SIZE_MAX)
+    wrapped = _only_descriptor(document.layers, LAYER_TYPE, "layer", oci_layer.SIZE_MAX)
     return _checked(get(f"blobs/{wrapped.digest}", BLOB_TYPE, wrapped.size), wrapped.digest)
 
 
@@ -221,7 +221,7 @@ def _document(get: Get, digest: str, kinds: str) -> _Document:
         return _Document.model_validate_json(content)
     except ValidationError as error:
         found = f"not readable ({error.errors()[0]['msg']})"
-        raise BundleRefused("image", "manifest of the image", found, "push it with image.pack") from None
+        raise BundleRefused("image", "manifest of the image", found, "push it with oci_image.pack") from None
 
 
 def _checked(content: bytes, digest: str) -> bytes:
@@ -231,7 +231,7 @@ def _checked(content: bytes, digest: str) -> bytes:
     return content
 
 
-def _fitting(found: list[_Descriptor], kind: str, what: str, limit: int) -> _Descriptor:
+def _only_descriptor(found: list[_Descriptor], kind: str, what: str, limit: int) -> _Descriptor:
     if len(found) != 1:
         raise BundleRefused("image", f"number of {what}s", len(found), "it must be 1")
     one = found[0]

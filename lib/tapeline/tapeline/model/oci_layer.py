@@ -1,9 +1,9 @@
-"""The one layer of a model image: a tar that is a folder of models with one bundle in it, in a gzip envelope.
+"""Packs and unpacks the one layer of a model image: a tar with one bundle and its pointer, in a gzip envelope.
 
     <digest>/{manifest.json,forest.npz,golden.npz}  and  current
 
-The same bundle is the same bytes everywhere: every field of a header is decided here, and the envelope stores
-without compressing, because what zlib makes of it depends on its version. Reading allows these names as plain
+The same bundle is the same bytes everywhere: every field of a header is fixed here, and the envelope stores
+without compressing, because the output of zlib depends on its version. Reading allows these names as plain
 files and nothing else, before a byte is written: no links, no other paths, no devices, no sizes above a
 bundle's own limits.
 Source of the envelope: RFC 1951 section 3.2.4, RFC 1952; without one some tools refuse the layer.
@@ -49,7 +49,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _member(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
-    """Return a header whose every field is decided here: owner root, time 0."""
+    """Return a header whose every field is fixed here: owner root, time 0."""
     member = tarfile.TarInfo(name)
     member.type, member.mode, member.size = kind, mode, size
     return member
@@ -65,7 +65,7 @@ def wrap(tar: bytes) -> bytes:
     return b"".join([*parts, struct.pack("<II", zlib.crc32(tar), len(tar))])
 
 
-def _unwrapped(layer: bytes) -> bytes:
+def _unwrap(layer: bytes) -> bytes:
     envelope = zlib.decompressobj(wbits=31)
     try:
         tar = envelope.decompress(layer, SIZE_MAX + 1)
@@ -78,15 +78,15 @@ def _unwrapped(layer: bytes) -> bytes:
 
 
 def unpack(layer: bytes, models: Path) -> str:
-    """Put the bundle of a layer into a folder of models, proven, make it the current one, return its digest.
+    """Unpack the bundle of a layer into a folder of models, verify it, make it the current one, return its digest.
 
-    A reader of the folder sees the bundle whole or not at all, and `current` change in one step.
+    Bundle and `current` each appear atomically.
 
     Raises:
-        BundleRefused: the layer holds anything else, or its bundle does not prove itself.
+        BundleRefused: the layer holds anything else, or its bundle fails a check.
         OSError: the folder cannot be written.
     """
-    contents = _contents(_unwrapped(layer))
+    contents = _contents(_unwrap(layer))
     current = contents.pop(CURRENT, b"").decode("ascii", "replace").strip()
     expected = {f"{current}/{name}" for name in BYTES_MAX}
     if not _FOLDER.fullmatch(current) or set(contents) != expected:
@@ -113,7 +113,7 @@ def _contents(tar: bytes) -> dict[str, bytes]:
     # A damaged header can surface as any of these; deep chains of extended headers as the last.
     except (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
         was = f"unreadable ({type(error).__name__})"
-        raise BundleRefused("image", "layer", was, "it must be the tar that layer.pack makes") from None
+        raise BundleRefused("image", "layer", was, "it must be the tar that oci_layer.pack writes") from None
     return found
 
 

@@ -1,8 +1,8 @@
-"""The way into Kafka and Elasticsearch: address, user, password file, certificate authority.
+"""Connection settings of Kafka and Elasticsearch: address, user, password file, certificate authority.
 
-Settings classes inherit from these two, so every service says it in the same words under its own prefix.
-No client library is imported: each method returns what one of them takes. A password is only ever a file,
-read anew for each client, so that it stands in no variable, no log line and no settings that travel.
+Settings classes inherit from these two, so every service has the same names under its own prefix.
+No client library is imported: each method returns what one of them takes. A password is always a file,
+read again for each client, so it is in no variable, no log line and no serialised settings.
 To support another client: add a method that returns its options.
 """
 
@@ -21,9 +21,9 @@ _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 
 
 class InvalidConnection(Exception):
-    """A setting cannot work, alone or beside another.
+    """A setting that cannot work, alone or with another.
 
-    No ValueError: pydantic would wrap it and show all that it was given, an address with a password included.
+    No ValueError: pydantic would wrap it and show its input, including an address with a password.
     """
 
     def __init__(self, setting: str, was: object, rule: str, way_out: str) -> None:
@@ -47,7 +47,7 @@ def _text(path: Path, setting: str, what: str) -> str:
 
 
 def _password(path: Path, setting: str) -> str:
-    """Return a file's one line; the line end that editors and `echo` add is no part of it."""
+    """Return a file's one line; the line end that editors and `echo` add is not part of the password."""
     text = _text(path, setting, "the password")
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or any(unicodedata.category(sign) == "Cc" for sign in password):
@@ -70,7 +70,7 @@ class KafkaConnection(BaseModel):
     kafka_bootstrap: str
     """Brokers, `host:port`, comma-separated."""
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
-    """What the brokers' listener speaks; with SASL the mechanism is SCRAM-SHA-512."""
+    """Protocol of the brokers' listener; with SASL the mechanism is SCRAM-SHA-512."""
     kafka_username: str | None = None
     """User of the SASL protocols."""
     kafka_password_file: Path | None = None
@@ -79,7 +79,7 @@ class KafkaConnection(BaseModel):
     """PEM file of the authorities that sign the brokers' certificates; None: those the system trusts."""
 
     @model_validator(mode="after")
-    def _kafka_fits(self) -> Self:
+    def _kafka_is_consistent(self) -> Self:
         protocol = self.kafka_security_protocol
         setting = _variable(self, "kafka_security_protocol")
         for field in ("kafka_username", "kafka_password_file"):
@@ -113,7 +113,7 @@ class KafkaConnection(BaseModel):
     def spark(self) -> dict[str, str]:
         """Return what Spark's Kafka source needs to connect; the password is read now.
 
-        The authorities travel as a path: driver and executors must see the file in the same place.
+        The authorities are passed as a path: driver and executors must have the file at the same path.
 
         Raises:
             InvalidConnection: the password or the authorities cannot be read.
@@ -164,7 +164,7 @@ class ElasticsearchConnection(BaseModel):
     """PEM file of the authorities that sign Elasticsearch's certificate; None: those the system trusts."""
 
     @model_validator(mode="after")
-    def _elasticsearch_fits(self) -> Self:
+    def _elasticsearch_is_consistent(self) -> Self:
         parts = urlsplit(self.elasticsearch_url or "")
         setting = _variable(self, "elasticsearch_url")
         if parts.username or parts.password:

@@ -1,7 +1,7 @@
 """Liveness, readiness and metrics over HTTP, for services that have no web framework.
 
-Live means: the loop still turns. Ready means: every named condition holds. A dependency that is
-down makes a service unready, never dead: restarting it would turn an outage into a hole.
+Live means: the main loop still runs. Ready means: every named condition holds. A dependency that is
+down makes a service unready, never dead: a restart would turn an outage into a gap.
 """
 
 import json
@@ -28,15 +28,15 @@ class Health:
         self._last_beat = time.monotonic()
 
     def beat(self) -> None:
-        """Say that the service's own loop has turned once more."""
+        """Record that the main loop has run once more."""
         self._last_beat = time.monotonic()
 
     def hold(self, condition: str) -> None:
-        """Say that a condition holds."""
+        """Set a condition to true."""
         self._set(condition, None)
 
     def fail(self, condition: str, reason: str) -> None:
-        """Say that a condition does not hold, and why."""
+        """Set a condition to false, with the reason."""
         self._set(condition, reason)
 
     def _set(self, condition: str, reason: str | None) -> None:
@@ -46,7 +46,7 @@ class Health:
             self._reasons[condition] = reason
 
     def live(self) -> tuple[bool, dict[str, object]]:
-        """Return whether the loop turns, and how many seconds ago it last did."""
+        """Return whether the main loop runs, and how many seconds ago it last ran."""
         silence_s = time.monotonic() - self._last_beat
         alive = silence_s <= self._max_silence_s
         return alive, {"live": alive, "silence_s": round(silence_s, 3)}
@@ -62,28 +62,28 @@ def serve(health: Health, host: str, port: int, metrics: Callable[[], tuple[byte
     """Serve /health/live, /health/ready and /metrics from a daemon thread.
 
     Args:
-        health: what the two health paths answer from; 200 when it holds, else 503.
+        health: state of the two health paths; 200 when it holds, else 503.
         host: address to listen on.
         port: TCP port; 0 takes a free one, see `server_port` of the result.
         metrics: gives the body and the content type of /metrics.
 
     Raises:
-        OSError: the port cannot be had.
+        OSError: the port is not available.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 body, content_type = metrics()
-                self._answer(HTTPStatus.OK, body, content_type)
+                self._send(HTTPStatus.OK, body, content_type)
             elif self.path in ("/health/live", "/health/ready"):
                 holds, detail = health.live() if self.path.endswith("live") else health.ready()
                 status = HTTPStatus.OK if holds else HTTPStatus.SERVICE_UNAVAILABLE
-                self._answer(status, json.dumps(detail).encode(), "application/json")
+                self._send(status, json.dumps(detail).encode(), "application/json")
             else:
-                self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
+                self._send(HTTPStatus.NOT_FOUND, b"", "text/plain")
 
-        def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""Signals that end a process in order."""
+"""Signal handlers for a graceful shutdown."""
 
 import signal
 import threading
@@ -18,6 +18,6 @@ def event_setter(event: threading.Event) -> Handler:
 
 
 def set_by_signals(event: threading.Event, *numbers: signal.Signals) -> None:
-    """Have an event set by any of some signals, in place of what they did. In the main thread only."""
+    """Replace the handlers of some signals by one that sets an event. In the main thread only."""
     for number in numbers:
         signal.signal(number, event_setter(event))

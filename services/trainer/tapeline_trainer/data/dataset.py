@@ -1,8 +1,8 @@
-"""From the tape to rows a forest can learn from: features, labels, and what was left out and why.
+"""Builds the data set from trades: features, labels, and counts of the rows that were left out.
 
-Pure. Features run over a symbol's tape as the stream ran over it, holes included, so that a row here
-is the row that was served. Labels stop at holes: what happened inside one is unknown.
-Late trades carry no row and are in no tail, as in the stream; they do count as what came next.
+Pure. Features are computed over a symbol's trades as the stream computes them, across gaps, so a row here equals the
+row that was served. Labels stop at gaps: what happened inside one is unknown.
+Late trades have no row and are in no lookback, as in the stream; they do count as the next trade of a label.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from tapeline.model import features, labels
 from tapeline.model.features import Bools, Floats, Ints, TradeColumns
 from tapeline.records.gap import Gap
 
-from tapeline_trainer.data.trade_table import Tape
+from tapeline_trainer.data.trade_table import TradeTable
 
 Singles = npt.NDArray[np.float32]
 _CHUNK_ROWS: Final = 50_000
@@ -25,7 +25,7 @@ _CHUNK_ROWS: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled rows of every symbol, in the order of the tape.
+    """Labelled rows of every symbol, in the order of the trade table.
 
     Attributes:
         symbols: keys, sorted.
@@ -36,9 +36,9 @@ class Dataset:
         y: (n,) int64, 1 where the next different price is higher.
         next_trade: (n,) int64, 1 where the very next trade is higher, labels.ABSENT where unknown.
         is_buy: (n,) bool.
-        counts: what became of the trades, by name.
-        zero_tick_share: share of next trades that repeat the price, over the whole tape.
-        data_digest: sha256 over the ordered keys, ids, times and prices of the tape.
+        counts: trades by what became of them.
+        zero_tick_share: share of next trades that repeat the price, over all trades.
+        data_digest: sha256 over the ordered keys, ids, times and prices of all trades.
     """
 
     symbols: tuple[str, ...]
@@ -55,8 +55,8 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """A tape as numbers; see TAPE and features.TradeColumns for meaning and units."""
+class NumericColumns:
+    """A trade table as numbers; see trade_table.SCHEMA and features.TradeColumns for meaning and units."""
 
     symbols: tuple[str, ...]
     symbol: Ints
@@ -67,30 +67,30 @@ class Columns:
     late: Bools
 
 
-def build(tape: Tape, maximum_rows: int) -> Dataset:
-    """Return the newest labelled rows of a tape.
+def build(trades: TradeTable, maximum_rows: int) -> Dataset:
+    """Return the newest labelled rows of a trade table.
 
     Args:
-        tape: trades in total order.
+        trades: in total order.
         maximum_rows: how many labelled rows are kept, the newest.
     """
-    columns = columns_of(tape.table)
-    segment = segments(tape.table, columns.symbols, columns.symbol, tape.gaps)
-    main = labels.next_different_price(columns.traded_at_ms, columns.price, segment)
-    beside = labels.next_trade_higher(columns.traded_at_ms, columns.price, segment)
-    labelled = (main.value != labels.ABSENT) & ~columns.late
+    columns = numeric_columns(trades.table)
+    segment = segments(trades.table, columns.symbols, columns.symbol, trades.gaps)
+    label = labels.next_different_price(columns.traded_at_ms, columns.price, segment)
+    next_trade = labels.next_trade_higher(columns.traded_at_ms, columns.price, segment)
+    labelled = (label.value != labels.ABSENT) & ~columns.late
     rows = _newest(np.flatnonzero(labelled), columns.traded_at_ms, maximum_rows)
     x, state = _features(columns, rows)
     kept = rows[state == _USABLE]
     counts = {
         "trades": len(columns.price),
-        "duplicates": tape.duplicates,
-        "older_than_limit": tape.left_out + int(labelled.sum()) - len(rows),
+        "duplicates": trades.duplicates,
+        "older_than_limit": trades.left_out + int(labelled.sum()) - len(rows),
         "late": int(columns.late.sum()),
         "unlabelled": int((~labelled & ~columns.late).sum()),
         "warming_up": int((state == _WARMING_UP).sum()),
         "invalid_features": int((state == _INVALID).sum()),
-        "gaps": len(tape.gaps),
+        "gaps": len(trades.gaps),
         "segments": int(segment[-1]) + 1 if len(segment) else 0,
         "rows": len(kept),
     }
@@ -98,23 +98,23 @@ def build(tape: Tape, maximum_rows: int) -> Dataset:
         symbols=columns.symbols,
         symbol=columns.symbol[kept],
         traded_at_ms=columns.traded_at_ms[kept],
-        known_at_ms=main.known_at_ms[kept],
+        known_at_ms=label.known_at_ms[kept],
         x=x[state == _USABLE],
-        y=main.value[kept],
-        next_trade=beside.value[kept],
+        y=label.value[kept],
+        next_trade=next_trade.value[kept],
         is_buy=columns.is_buy[kept],
         counts=counts,
         zero_tick_share=_zero_tick_share(columns.price, segment),
-        data_digest=digest(tape.table),
+        data_digest=digest(trades.table),
     )
 
 
-def columns_of(table: pa.Table) -> Columns:
-    """Return the columns of a tape as numbers; its decimal text correctly rounded to float64."""
+def numeric_columns(table: pa.Table) -> NumericColumns:
+    """Return the columns of a trade table as numbers, decimal text correctly rounded to float64."""
     keys = table["key"].combine_chunks()
     symbols = tuple(sorted(pc.unique(keys.dictionary).to_pylist()))
     number_of = np.array([symbols.index(key) for key in keys.dictionary.to_pylist()], dtype=np.int64)
-    return Columns(
+    return NumericColumns(
         symbols=symbols,
         symbol=number_of[keys.indices.to_numpy()] if len(keys) else np.empty(0, dtype=np.int64),
         traded_at_ms=table["traded_at"].to_numpy(),
@@ -126,11 +126,11 @@ def columns_of(table: pa.Table) -> Columns:
 
 
 def segments(table: pa.Table, symbols: tuple[str, ...], symbol: Ints, gaps: tuple[Gap, ...]) -> Ints:
-    """Return (n,) int64, equal for rows of one symbol with no hole between them.
+    """Return (n,) int64, equal for rows of one symbol with no gap between them.
 
-    Between the two ends of a gap anything may be missing, so every trade found there (a late or a
-    back-filled one) stands alone. An end whose trade is not on the tape is taken by its time,
-    widely: rather one label too few than one across a hole.
+    Between the two ends of a gap anything may be missing, so every trade found there (late or
+    backfilled) is its own segment. A gap end whose trade is not in the table is located by its time, widely: one label
+    too few is better than one across a gap.
     """
     breaks = np.zeros(len(symbol), dtype=bool)
     breaks[1:] = symbol[1:] != symbol[:-1]
@@ -141,15 +141,15 @@ def segments(table: pa.Table, symbols: tuple[str, ...], symbol: Ints, gaps: tupl
             continue
         start, stop = (int(edge) for edge in np.searchsorted(symbol, [number, number + 1]))
         part = table.slice(start, stop - start)
-        first, last = _hole(part["traded_at"].to_numpy(), part["trade_id"], gap)
+        first, last = _gap_rows(part["traded_at"].to_numpy(), part["trade_id"], gap)
         breaks[start + first : min(start + last + 1, stop)] = True
-    # A hole before the very first trade parts it from nothing.
+    # A gap before the first trade separates nothing.
     breaks[:1] = False
     return np.cumsum(breaks).astype(np.int64)
 
 
-def _hole(times: Ints, ids: pa.ChunkedArray, gap: Gap) -> tuple[int, int]:
-    """First and last row, of one symbol, that are not joined to the row before them."""
+def _gap_rows(times: Ints, ids: pa.ChunkedArray, gap: Gap) -> tuple[int, int]:
+    """First and last row, of one symbol, that a gap separates from the row before them."""
     before = -1 if gap.from_trade_id is None else pc.index(ids, gap.from_trade_id).as_py()
     after = pc.index(ids, gap.to_trade_id).as_py()
     first = before + 1 if before >= 0 else int(np.searchsorted(times, gap.from_traded_at, side="left"))
@@ -169,8 +169,8 @@ _WARMING_UP: Final = 1
 _INVALID: Final = 2
 
 
-def _features(columns: Columns, rows: Ints) -> tuple[Singles, Ints]:
-    """Features of tape rows as the forest sees them, and whether each is usable."""
+def _features(columns: NumericColumns, rows: Ints) -> tuple[Singles, Ints]:
+    """Features of some rows as the forest sees them, and the state of each row."""
     on_time = np.flatnonzero(~columns.late)
     symbol = columns.symbol[on_time]
     trades = TradeColumns(
@@ -180,13 +180,13 @@ def _features(columns: Columns, rows: Ints) -> tuple[Singles, Ints]:
         is_buy=columns.is_buy[on_time],
         group_start=np.searchsorted(symbol, symbol, side="left").astype(np.int64),
     )
-    asked = np.searchsorted(on_time, rows)
+    positions = np.searchsorted(on_time, rows)
     x = np.empty((len(rows), len(features.FEATURE_NAMES)), dtype=np.float32)
     state = np.empty(len(rows), dtype=np.int64)
     for start in range(0, len(rows), _CHUNK_ROWS):
         chunk = slice(start, start + _CHUNK_ROWS)
-        matrix, enough = features.compute(trades, asked[chunk])
-        # Not finite, or beyond float32, which is what a forest compares; nan fails the comparison too.
+        matrix, enough = features.compute(trades, positions[chunk])
+        # Not finite, or beyond float32, which a forest compares; nan fails the comparison too.
         finite = np.all(np.abs(matrix) <= np.finfo(np.float32).max, axis=1)
         x[chunk] = np.where(finite.reshape(-1, 1), matrix, 0.0)
         state[chunk] = np.where(enough, np.where(finite, _USABLE, _INVALID), _WARMING_UP)
@@ -194,13 +194,13 @@ def _features(columns: Columns, rows: Ints) -> tuple[Singles, Ints]:
 
 
 def _zero_tick_share(price: Floats, segment: Ints) -> float:
-    joined = segment[1:] == segment[:-1]
-    return float((price[1:] == price[:-1])[joined].mean()) if joined.any() else 0.0
+    same_segment = segment[1:] == segment[:-1]
+    return float((price[1:] == price[:-1])[same_segment].mean()) if same_segment.any() else 0.0
 
 
 def digest(table: pa.Table) -> str:
-    """Return sha256, in hex, over the ordered keys, ids, times and price digits of a tape."""
-    total = hashlib.sha256()
+    """Return sha256, in hex, over the ordered keys, ids, times and price digits of a trade table."""
+    hasher = hashlib.sha256()
     for start in range(0, table.num_rows, _CHUNK_ROWS):
         part = table.slice(start, _CHUNK_ROWS)
         columns = [
@@ -210,5 +210,5 @@ def digest(table: pa.Table) -> str:
             part["price"],
         ]
         lines = pc.binary_join_element_wise(*columns, "|").to_pylist()
-        total.update(("\n".join(lines) + "\n").encode())
-    return total.hexdigest()
+        hasher.update(("\n".join(lines) + "\n").encode())
+    return hasher.hexdigest()

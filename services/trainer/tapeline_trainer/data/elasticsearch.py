@@ -1,8 +1,8 @@
-"""Every request to Elasticsearch: snapshots read page by page, and the verdict written.
+"""Client of Elasticsearch: reads snapshots page by page, and writes the verdict of a run.
 
-Thin edge. A snapshot is a point in time: what is indexed meanwhile is not seen, so the number of
-documents read can be demanded to equal the number counted in the same snapshot. Requests are repeated
-by tenacity, not by the client, to one deadline; all of them may be: they read, or write under a fixed id.
+Thin edge. A snapshot is a point in time: what is indexed meanwhile is not seen, so the number of documents read must
+equal the number counted in the same snapshot. tenacity retries requests to one deadline, not the client. Every
+request may be retried: it reads, or it writes under a fixed id.
 Nothing here calls `GET /`, which reduced builds of Elasticsearch do not have.
 """
 
@@ -58,7 +58,7 @@ def is_retryable(error: BaseException) -> bool:
 
 
 class Store:
-    """Elasticsearch as the trainer uses it; connects on first use."""
+    """Client of Elasticsearch; connects on first use."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         """Prepare; the password is read, nothing is sent yet.
@@ -66,8 +66,8 @@ class Store:
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        access = settings.client_options()
-        self._client = Elasticsearch(url, **access, request_timeout=settings.request_timeout_s, max_retries=0)
+        options = settings.client_options()
+        self._client = Elasticsearch(url, **options, request_timeout=settings.request_timeout_s, max_retries=0)
         self._settings = settings
 
     def __enter__(self) -> Self:
@@ -87,7 +87,7 @@ class Store:
             ElasticsearchFailed: a request did not succeed within the retries.
         """
         keep_alive = f"{self._settings.snapshot_keep_alive_s}s"
-        point = self._do(
+        point = self._request(
             f"opening a snapshot of {index}",
             lambda: self._client.open_point_in_time(
                 index=index,
@@ -113,7 +113,7 @@ class Store:
             }
             if after is not None:
                 request["search_after"] = after
-            hits = self._do(f"reading {index}", partial(self._client.search, **request))["hits"]
+            hits = self._request(f"reading {index}", partial(self._client.search, **request))["hits"]
             if counted < 0:
                 counted = int(hits["total"]["value"])
             page = hits["hits"]
@@ -129,39 +129,39 @@ class Store:
         try:
             self._client.close_point_in_time(id=point)
         except (ApiError, TransportError):
-            # It expires by itself; a run whose pages are complete must not fail here.
+            # The point in time expires by itself; a run whose pages are complete must not fail here.
             return
 
     def save_verdict(self, run_id: str, document: Document) -> None:
-        """Store the verdict of a run under its id, making the index where it is missing; once there, it stays.
+        """Index the verdict of a run under its id, which is never overwritten. Create the index where it is missing.
 
         Raises:
             ElasticsearchFailed: it was not stored within the retries.
         """
         doing, index = "storing the verdict", names.INDEX_MODELS
-        if not self._do(doing, lambda: self._client.indices.exists(index=index)):
-            self._do(doing, lambda: self._create(index))
+        if not self._request(doing, lambda: self._client.indices.exists(index=index)):
+            self._request(doing, lambda: self._create_index(index))
         else:
-            self._do(doing, lambda: self._extend(index))
-        self._do(doing, lambda: self._store(index, run_id, document))
+            self._request(doing, lambda: self._add_missing_fields(index))
+        self._request(doing, lambda: self._create_document(index, run_id, document))
 
-    def _store(self, index: str, run_id: str, document: Document) -> None:
-        # `create` is all that the trainer's user may do. 409: an attempt before this one was not heard of.
+    def _create_document(self, index: str, run_id: str, document: Document) -> None:
+        # The trainer's user may only `create`. 409: an earlier attempt succeeded and its response was lost.
         self._client.options(ignore_status=409).create(index=index, id=run_id, document=document)
 
-    def _extend(self, index: str) -> None:
-        # Made by an older version, it lacks newer fields, and a strict index takes no document that has them.
+    def _add_missing_fields(self, index: str) -> None:
+        # An index of an older version lacks newer fields, and a strict index refuses documents that have them.
         known = self._client.indices.get_mapping(index=index)
         names_known = {name for found in known.values() for name in found["mappings"].get("properties", {})}
         missing = {n: kind for n, kind in VERDICT_MAPPING["properties"].items() if n not in names_known}
         if missing:
             self._client.indices.put_mapping(index=index, properties=missing)
 
-    def _create(self, index: str) -> None:
-        # 400: another run made it in between.
+    def _create_index(self, index: str) -> None:
+        # 400: another run created it in between.
         self._client.options(ignore_status=400).indices.create(index=index, mappings=VERDICT_MAPPING)
 
-    def _do(self, doing: str, request: Callable[[], T]) -> T:
+    def _request(self, doing: str, request: Callable[[], T]) -> T:
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_retryable),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
@@ -173,6 +173,6 @@ class Store:
         except NotFoundError as error:
             raise ElasticsearchFailed(doing, f"404 ({error.message})") from error
         except (ApiError, TransportError) as error:
-            # The text of a transport's error forgets its cause, which may be a certificate that is not trusted.
+            # The text of a transport error omits its cause, which may be a certificate that is not trusted.
             reason = str(error) if isinstance(error, ApiError) else str(error.message)
             raise ElasticsearchFailed(doing, f"{type(error).__name__}: {reason[:300]}") from error

@@ -1,8 +1,8 @@
-"""The export: what Elasticsearch holds, as one Parquet file and one CSV file.
+"""Exports the trades in Elasticsearch to one Parquet file and one CSV file.
 
-Parquet holds every stored trade with all its columns, in no order, written page by page; the holes
-known at that moment travel in its metadata. CSV holds the newest trades in their order, with the next
-price beside each, for people. Both appear whole or not at all.
+The Parquet file has every stored trade with all its columns, in no order, written page by page, and the known gaps
+in its metadata. The CSV file has the newest trades in total order, with the next price of each, for people.
+Both files are replaced atomically.
 """
 
 import json
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,12 @@ from tapeline.model import labels
 from tapeline.records.gap import Gap
 
 from tapeline_trainer.data import dataset
-from tapeline_trainer.data.elasticsearch import Document, Store
 from tapeline_trainer.data.source import GAPS_KEY
-from tapeline_trainer.data.trade_table import NO_SEQUENCE, STORED, Tape
-from tapeline_trainer.errors import BadTrades, NothingStored
+from tapeline_trainer.data.trade_table import NO_SEQUENCE, STORED_SCHEMA, TradeTable
+from tapeline_trainer.errors import InvalidTrades, NoTradesStored
+
+if TYPE_CHECKING:
+    from tapeline_trainer.data.elasticsearch import Document, Store
 
 PARQUET_NAME: Final = "trades.parquet"
 CSV_NAME: Final = "trades.csv"
@@ -40,8 +42,8 @@ _CHUNK_ROWS: Final = 50_000
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place when all went well, else is removed."""
+def atomic_replacement(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` on success and is removed on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(descriptor)
@@ -55,82 +57,83 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def to_parquet(store: Store, path: Path, trades_index: str = TRADES_PATTERN, gaps_index: str = names.INDEX_GAPS) -> int:
+def to_parquet(
+    store: "Store", path: Path, trades_index: str = TRADES_PATTERN, gaps_index: str = names.INDEX_GAPS
+) -> int:
     """Write every stored trade to a Parquet file, and return how many.
 
-    Memory holds one page. Holes are read after the snapshot of the trades was taken, so none that
-    could lie among them is missed.
+    Memory holds one page. Gaps are read after the snapshot of the trades is taken, so no gap among the
+    trades is missed.
 
     Raises:
-        NothingStored: there is no trade.
-        ExportIncomplete, ElasticsearchFailed: see elastic.py.
-        BadTrades: a stored document is no trade.
+        NoTradesStored: there is no trade.
+        ExportIncomplete, ElasticsearchFailed: see elasticsearch.py.
+        InvalidTrades: a stored document is no trade.
     """
     count = 0
     with (
-        replacing(path) as temporary,
-        pa.parquet.ParquetWriter(temporary, STORED, compression="zstd") as writer,
+        atomic_replacement(path) as temporary,
+        pa.parquet.ParquetWriter(temporary, STORED_SCHEMA, compression="zstd") as writer,
     ):
         for page in store.snapshot(trades_index):
             writer.write_table(_page(page, trades_index))
             count += len(page)
         if not count:
-            raise NothingStored(trades_index)
+            raise NoTradesStored(trades_index)
         gaps = [gap.model_dump() for gap in read_gaps(store, gaps_index)]
         writer.add_key_value_metadata({GAPS_KEY.decode(): json.dumps(gaps)})
     return count
 
 
-def _page(documents: list[Document], where: str) -> pa.Table:
+def _page(documents: "list[Document]", where: str) -> pa.Table:
     try:
-        return pa.Table.from_pylist(documents, schema=STORED)
+        return pa.Table.from_pylist(documents, schema=STORED_SCHEMA)
     except pa.ArrowException as error:
-        raise BadTrades(where, "page of documents", str(error)[:300], "trades as stored") from error
+        raise InvalidTrades(where, "page of documents", str(error)[:300], "trades as stored") from error
 
 
-def read_gaps(store: Store, index: str = names.INDEX_GAPS) -> list[Gap]:
-    """Return every hole on record; none where there is no such index yet.
+def read_gaps(store: "Store", index: str = names.INDEX_GAPS) -> list[Gap]:
+    """Return every gap record; none where the index does not exist yet.
 
     Raises:
-        BadTrades: a document is no gap record.
+        InvalidTrades: a document is no gap record.
     """
     documents = (document for page in store.snapshot(index) for document in page)
     try:
-        return [Gap.model_validate(_without_stamp(document)) for document in documents]
+        return [Gap.model_validate(_without_timestamp(document)) for document in documents]
     except ValidationError as error:
-        raise BadTrades(index, "document", str(error)[:300], "a gap record") from error
+        raise InvalidTrades(index, "document", str(error)[:300], "a gap record") from error
 
 
-def _without_stamp(document: Document) -> dict[str, Any]:
+def _without_timestamp(document: "Document") -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "@timestamp"}
 
 
-def to_csv(tape: Tape, path: Path) -> int:
-    """Write a tape in its order, with the next price of the same symbol, and return the number of rows.
+def to_csv(trades: TradeTable, path: Path) -> int:
+    """Write trades in total order, with the next price of the same symbol, and return the number of rows.
 
     `price_next` and `target` (1 where it is strictly higher) are empty where the next trade is
-    unknown: at a symbol's end and at a hole. `late` is 1 for trades the stream could not use.
+    unknown: at a symbol's end and at a gap. `late` is 1 for trades that arrived too late for the stream.
     """
-    table = tape.table
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    table = trades.table
+    with atomic_replacement(path) as temporary, temporary.open("wb") as file:
         file.write((",".join(CSV_COLUMNS) + "\n").encode())
         options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
-        for chunk in _csv_chunks(tape):
+        for chunk in _csv_chunks(trades):
             pa.csv.write_csv(chunk, file, options)
     return int(table.num_rows)
 
 
-def _csv_chunks(tape: Tape) -> Iterable[pa.Table]:
-    table = tape.table
-    columns = dataset.columns_of(table)
-    segment = dataset.segments(table, columns.symbols, columns.symbol, tape.gaps)
+def _csv_chunks(trades: TradeTable) -> Iterable[pa.Table]:
+    table = trades.table
+    columns = dataset.numeric_columns(table)
+    segment = dataset.segments(table, columns.symbols, columns.symbol, trades.gaps)
     target = labels.next_trade_higher(columns.traded_at_ms, columns.price, segment).value
     for start in range(0, table.num_rows, _CHUNK_ROWS):
         stop = min(start + _CHUNK_ROWS, table.num_rows)
-        answer = target[start:stop]
         following = np.minimum(np.arange(start, stop) + 1, table.num_rows - 1)
         price_next = table["price"].take(pa.array(following)).combine_chunks()
-        yield _csv_table(table.slice(start, stop - start), price_next, answer)
+        yield _csv_table(table.slice(start, stop - start), price_next, target[start:stop])
 
 
 def _csv_table(part: pa.Table, price_next: pa.Array, target: np.ndarray) -> pa.Table:

@@ -1,8 +1,8 @@
-"""Which rows teach, which set the threshold, which judge: later time only.
+"""Splits rows by time into training, threshold tuning and test.
 
-Pure. Symbols whose time spans overlap form an epoch; inside an epoch one instant is the cut for all of
-them, so that nothing is judged by a neighbour's future. Rows whose label was known only at or after a
-cut are purged from what lies before it, rows just after it (embargo) are used by neither side.
+Pure. Symbols whose time spans overlap form an epoch. An epoch is split at one instant for all of its symbols, so no
+row is tested on what another symbol's future taught. Rows whose label became known only at or after the instant are
+purged from the earlier side; rows just after it (embargo) are used by neither side.
 Source: Lopez de Prado, Advances in Financial Machine Learning, chapter 7.
 """
 
@@ -13,8 +13,8 @@ from tapeline.model.features import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Rows on the two sides of each epoch's instant.
+class TimeSplit:
+    """Rows before and after each epoch's split instant.
 
     Attributes:
         before: (n,) bool, label known before the instant.
@@ -31,10 +31,10 @@ class Split:
 
     Attributes:
         epoch: (n,) int64.
-        train: (n,) bool, all rows that may teach; `fit` and `tune` lie inside it.
-        fit: (n,) bool, teach the forest whose threshold is then set on `tune`.
+        train: (n,) bool, all training rows; `fit` and `tune` are parts of it.
+        fit: (n,) bool, fit the forest whose threshold is then set on `tune`.
         tune: (n,) bool, the latest of `train`.
-        test: (n,) bool, judge.
+        test: (n,) bool, evaluate the forest.
     """
 
     epoch: Ints
@@ -45,7 +45,7 @@ class Split:
 
 
 def epochs(symbol: Ints, traded_at_ms: Ints) -> Ints:
-    """Return (n,) int64, numbered by time: rows of symbols whose spans touch share a number.
+    """Return (n,) int64, numbered by time: rows of symbols whose time spans overlap share a number.
 
     Args:
         symbol: (n,) int64.
@@ -57,17 +57,17 @@ def epochs(symbol: Ints, traded_at_ms: Ints) -> Ints:
         times = traded_at_ms[symbol == number]
         spans.append((int(times.min()), int(times.max()), int(number)))
     epoch_of = np.zeros(int(present.max(initial=-1)) + 1, dtype=np.int64)
-    reach, epoch = -1, -1
+    end, epoch = -1, -1
     for first, last, number in sorted(spans):
-        if first > reach:
+        if first > end:
             epoch += 1
         epoch_of[number] = epoch
-        reach = max(reach, last)
+        end = max(end, last)
     return epoch_of[symbol]
 
 
-def cut(epoch: Ints, traded_at_ms: Ints, known_at_ms: Ints, later_share: float, embargo_ms: int) -> Cut:
-    """Return the two sides of one instant an epoch, chosen so that `later_share` of its rows lie after it.
+def split_at(epoch: Ints, traded_at_ms: Ints, known_at_ms: Ints, later_share: float, embargo_ms: int) -> TimeSplit:
+    """Split each epoch at one instant, chosen so that `later_share` of its rows lie after it.
 
     Args:
         epoch: (n,) int64.
@@ -81,10 +81,12 @@ def cut(epoch: Ints, traded_at_ms: Ints, known_at_ms: Ints, later_share: float, 
         inside = epoch == number
         times = np.sort(traded_at_ms[inside])
         instant[inside] = times[int(len(times) * (1.0 - later_share))]
-    return Cut(before=(traded_at_ms < instant) & (known_at_ms < instant), after=traded_at_ms >= instant + embargo_ms)
+    return TimeSplit(
+        before=(traded_at_ms < instant) & (known_at_ms < instant), after=traded_at_ms >= instant + embargo_ms
+    )
 
 
-def split(
+def split_rows(
     symbol: Ints,
     traded_at_ms: Ints,
     known_at_ms: Ints,
@@ -101,12 +103,12 @@ def split(
         known_at_ms: (n,) int64, ms UTC.
         test_share: latest share of each epoch's rows.
         tuning_share: latest share of each epoch's training rows.
-        embargo_ms: see `cut`.
+        embargo_ms: see `split_at`.
     """
     epoch = epochs(symbol, traded_at_ms)
-    outer = cut(epoch, traded_at_ms, known_at_ms, test_share, embargo_ms)
+    outer = split_at(epoch, traded_at_ms, known_at_ms, test_share, embargo_ms)
     inside = np.flatnonzero(outer.before)
-    inner = cut(epoch[inside], traded_at_ms[inside], known_at_ms[inside], tuning_share, embargo_ms)
+    inner = split_at(epoch[inside], traded_at_ms[inside], known_at_ms[inside], tuning_share, embargo_ms)
     fit, tune = (np.zeros(len(epoch), dtype=bool) for _ in range(2))
     fit[inside[inner.before]] = True
     tune[inside[inner.after]] = True

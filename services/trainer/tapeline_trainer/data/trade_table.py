@@ -1,8 +1,8 @@
-"""The tape: trades of every source in one table, in their total order.
+"""Trade table: trades of every source in one table, in total order.
 
-Pure: arrow tables in, arrow tables out. source.py reads the files, export.py asks Elasticsearch.
-A symbol's key says where it was traded (`bybit/spot/BTCUSDT`), so that two venues never share a past.
-To accept another layout: add a function here that returns TAPE's columns, and name it in source.py.
+Pure: arrow tables in, arrow tables out. source.py reads files, export.py reads Elasticsearch.
+A symbol's key names its venue and market (`bybit/spot/BTCUSDT`), so two venues never share a lookback.
+To accept another layout: add a function here that returns SCHEMA's columns, and name it in source.py.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from tapeline import names, trade
 from tapeline.records.gap import Gap
 
-from tapeline_trainer.errors import BadTrades
+from tapeline_trainer.errors import InvalidTrades
 
-TAPE: Final = pa.schema(
+SCHEMA: Final = pa.schema(
     [
         pa.field("key", pa.dictionary(pa.int32(), pa.string()), nullable=False),
         pa.field("trade_id", pa.string()),
@@ -40,10 +40,10 @@ _ARROW: Final = {
     "boolean": pa.bool_(),
     "double": pa.float64(),
 }
-STORED: Final = pa.schema([pa.field(c.name, _ARROW[c.kind.spark], nullable=c.nullable) for c in trade.COLUMNS])
-"""A stored trade as the export keeps it: decimal text stays text."""
+STORED_SCHEMA: Final = pa.schema([pa.field(c.name, _ARROW[c.kind.spark], nullable=c.nullable) for c in trade.COLUMNS])
+"""A stored trade as the export writes it: decimal text stays text."""
 
-NEEDED: Final = [
+STORED_COLUMNS: Final = [
     "venue",
     "market_type",
     "symbol",
@@ -59,15 +59,15 @@ NEEDED: Final = [
 
 
 @dataclass(frozen=True, slots=True)
-class Tape:
-    """Trades in total order, each symbol's side by side, and what was learnt on the way.
+class TradeTable:
+    """Trades in total order, each symbol's side by side, and counts of what was left out.
 
     Attributes:
-        table: columns of TAPE.
-        gaps: known holes in the feed.
+        table: columns of SCHEMA.
+        gaps: known gaps of the feed.
         duplicates: rows that repeated an identity and were left out.
         left_out: oldest trades that exceeded the limit of rows in memory.
-        warnings: what the reader of the report must know about the source.
+        warnings: about the source, for the report.
     """
 
     table: pa.Table
@@ -78,7 +78,7 @@ class Tape:
 
 
 def from_stored(stored: pa.Table) -> pa.Table:
-    """Return the tape's columns of stored trades (STORED)."""
+    """Return the columns of SCHEMA of stored trades (STORED_SCHEMA)."""
     where = [stored[name] for name in ("venue", "market_type", "symbol")]
     return _table(
         key=pc.binary_join_element_wise(*where, "/"),
@@ -94,9 +94,9 @@ def from_stored(stored: pa.Table) -> pa.Table:
 
 
 def from_normalised(table: pa.Table) -> pa.Table:
-    """Return the tape's columns of archived trades.
+    """Return the columns of SCHEMA of archived trades.
 
-    Theirs are source, exchange, market, symbol, ts_ms, price, qty, side, trade_id. Order inside a
+    Their columns are source, exchange, market, symbol, ts_ms, price, qty, side, trade_id. Order inside a
     millisecond is the order of the rows.
     """
     # Archives come with 64-bit string offsets, which arrow does not join with the usual ones.
@@ -116,9 +116,9 @@ def from_normalised(table: pa.Table) -> pa.Table:
 
 
 def from_csv(table: pa.Table) -> pa.Table:
-    """Return the tape's columns of a CSV, every cell text: the trainer's own, or the seed's.
+    """Return the columns of SCHEMA of a CSV, every cell text: the trainer's own, or the first data set.
 
-    The seed's has no venue, no id and no order inside a second; the order of the rows stands in for it.
+    The first data set has no venue, no id and no order inside a second; its rows are taken in file order.
     """
     has = set(table.column_names)
     where = [table[name] for name in ("venue", "market_type") if name in has]
@@ -130,13 +130,13 @@ def from_csv(table: pa.Table) -> pa.Table:
         price=table["price"],
         quantity=table["quantity"],
         is_buy=_flag(table["is_buy"], ("1", "1.0", "true"), ("0", "0.0", "false")),
-        sequence=pc.cast(_emptied(table["sequence"]), pa.int64()) if "sequence" in has else None,
+        sequence=pc.cast(_empty_as_null(table["sequence"]), pa.int64()) if "sequence" in has else None,
         frame_index=pc.cast(table["frame_index"], pa.int64()) if "frame_index" in has else None,
         late=pc.equal(table["late"], "1") if "late" in has else None,
     )
 
 
-def _emptied(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _empty_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
@@ -157,43 +157,43 @@ def _table(**columns: pa.ChunkedArray | None) -> pa.Table:
     given.setdefault("frame_index", pa.array(np.arange(count)))
     given.setdefault("late", pa.array(np.zeros(count, dtype=bool)))
     given.setdefault("trade_id", pa.nulls(count, pa.string()))
-    return pa.table({name: given[name] for name in TAPE.names}).cast(_unchecked(TAPE)).unify_dictionaries()
+    return pa.table({name: given[name] for name in SCHEMA.names}).cast(_unchecked(SCHEMA)).unify_dictionaries()
 
 
 def _unchecked(schema: pa.Schema) -> pa.Schema:
-    # Nulls are looked for by `check`, which names the row; arrow's own message does not.
+    # `check` looks for nulls and names the row; arrow's own message does not.
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
 def check(table: pa.Table, where: str) -> None:
-    """Demand that every row is a trade.
+    """Check that every row is a trade.
 
     Raises:
-        BadTrades: the first value that is not, with its row.
+        InvalidTrades: the first value that is not, with its row.
     """
-    for field in TAPE:
+    for field in SCHEMA:
         if not field.nullable and table[field.name].null_count:
             row = int(np.flatnonzero(table[field.name].is_null().to_numpy())[0])
-            raise BadTrades(where, f"{field.name} of trade {row}", None, "present")
+            raise InvalidTrades(where, f"{field.name} of trade {row}", None, "present")
     for name in ("price", "quantity"):
         text = table[name]
         good = pc.and_(pc.match_substring_regex(text, _NUMBER), pc.match_substring_regex(text, _NOT_ZERO)).to_numpy()
         if not good.all():
             row = int(np.flatnonzero(~good)[0])
-            raise BadTrades(where, f"{name} of trade {row}", table[name][row].as_py(), "a positive decimal number")
+            raise InvalidTrades(where, f"{name} of trade {row}", table[name][row].as_py(), "a positive decimal number")
     times = table["traded_at"].to_numpy()
     wrong = np.flatnonzero((times < trade.EARLIEST_MS) | (times > trade.LATEST_MS))
     if len(wrong):
         rule = f"milliseconds UTC from {trade.EARLIEST_MS} to {trade.LATEST_MS}"
-        raise BadTrades(where, f"time of trade {wrong[0]}", int(times[wrong[0]]), rule)
+        raise InvalidTrades(where, f"time of trade {wrong[0]}", int(times[wrong[0]]), rule)
 
 
-def assemble(table: pa.Table, gaps: tuple[Gap, ...], maximum_trades: int, warnings: tuple[str, ...] = ()) -> Tape:
+def assemble(table: pa.Table, gaps: tuple[Gap, ...], maximum_trades: int, warnings: tuple[str, ...] = ()) -> TradeTable:
     """Return the newest trades in total order, each identity once.
 
     Args:
-        table: columns of TAPE, checked, in any order.
-        gaps: known holes.
+        table: columns of SCHEMA, checked, in any order.
+        gaps: known gaps.
         maximum_trades: how many of the newest are kept.
         warnings: passed on to the report.
     """
@@ -202,7 +202,7 @@ def assemble(table: pa.Table, gaps: tuple[Gap, ...], maximum_trades: int, warnin
     ordered = newest.take(_order(newest))
     first = _first_of_identity(ordered)
     kept = ordered if first.all() else ordered.filter(pa.array(first))
-    return Tape(kept.combine_chunks(), gaps, ordered.num_rows - kept.num_rows, left_out, warnings)
+    return TradeTable(kept.combine_chunks(), gaps, ordered.num_rows - kept.num_rows, left_out, warnings)
 
 
 def _newest(table: pa.Table, maximum: int) -> pa.Table:
@@ -225,7 +225,7 @@ def _first_of_identity(table: pa.Table) -> np.ndarray:
     first = np.ones(table.num_rows, dtype=bool)
     if ids.null_count:
         return first
-    # One string a row, and arrow numbers them; the first row of each number stays.
+    # One string a row, which arrow numbers; the first row of each number is kept.
     identity = pc.binary_join_element_wise(pc.cast(table["key"], pa.string()), ids, "|")
     numbers = pc.dictionary_encode(identity).combine_chunks().indices.to_numpy()
     first[:] = False

@@ -1,31 +1,33 @@
-"""The forest as plain arrays, proven equal to scikit-learn's, written as a bundle.
+"""Exports the forest as plain arrays, verifies them against scikit-learn, and writes them as a bundle.
 
-Nothing served changes here: that is release.py's.
+Promotes nothing: rollout/target.py does.
 """
 
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 from tapeline.model import bundle, labels
 from tapeline.model.bundle import BundleRefused, Draft, Forest
 
 from tapeline_trainer.data.dataset import Singles
-from tapeline_trainer.errors import ForestDiffers
+from tapeline_trainer.errors import ForestMismatch
 from tapeline_trainer.model.training import probabilities
 
-PROOF_ROWS: Final = 2_000
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+VERIFIED_ROWS: Final = 2_000
 GOLDEN_ROWS: Final = 64
 _LIBRARIES: Final = ("numpy", "scikit-learn", "pyarrow", "tapeline", "tapeline-trainer")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the manifest says of how a model came to be; times in ms UTC."""
+class TrainingMetadata:
+    """Training metadata of the manifest; times in ms UTC."""
 
     created_at_ms: int
     expires_at_ms: int
@@ -38,7 +40,7 @@ class Facts:
     parent_digest: str | None
 
 
-def forest_from_sklearn(model: RandomForestClassifier) -> Forest:
+def forest_from_sklearn(model: "RandomForestClassifier") -> Forest:
     """Return the trees of a fitted two-class forest as plain arrays, in their order.
 
     scikit-learn keeps the share of each class in a node (since 1.3) and does not normalise again,
@@ -55,8 +57,8 @@ def forest_from_sklearn(model: RandomForestClassifier) -> Forest:
     leaf = np.concatenate([tree.children_left == -1 for tree in trees])
 
     def absolute(side: str) -> np.ndarray:
-        moved = [getattr(tree, side) + offset for tree, offset in zip(trees, start[:-1], strict=True)]
-        return np.where(leaf, -1, np.concatenate(moved)).astype(np.int32)
+        shifted = [getattr(tree, side) + offset for tree, offset in zip(trees, start[:-1], strict=True)]
+        return np.where(leaf, -1, np.concatenate(shifted)).astype(np.int32)
 
     return Forest(
         feature=np.where(leaf, -1, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
@@ -68,39 +70,39 @@ def forest_from_sklearn(model: RandomForestClassifier) -> Forest:
     )
 
 
-def prove(forest: Forest, model: RandomForestClassifier, x: Singles) -> None:
-    """Demand that the arrays answer as scikit-learn does, to the last bit.
+def verify(forest: Forest, model: "RandomForestClassifier", x: Singles) -> None:
+    """Check that the arrays predict as scikit-learn does, to the last bit.
 
     Raises:
-        ForestDiffers: they do not.
+        ForestMismatch: they do not.
     """
-    rows = x[:PROOF_ROWS]
+    rows = x[:VERIFIED_ROWS]
     different = int(np.count_nonzero(bundle.predict(forest, rows) != probabilities(model, rows)))
     if different:
-        raise ForestDiffers(len(rows), different)
+        raise ForestMismatch(len(rows), different)
 
 
-def draft(kind: Literal["forest", "prior"], facts: Facts) -> Draft:
-    """Return the manifest of a model, but for its files."""
+def draft_manifest(kind: Literal["forest", "prior"], metadata: TrainingMetadata) -> Draft:
+    """Return the manifest of a model, without its file hashes."""
     libraries = {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
     return Draft(
         kind=kind,
-        created_at_ms=facts.created_at_ms,
-        expires_at_ms=facts.expires_at_ms,
+        created_at_ms=metadata.created_at_ms,
+        expires_at_ms=metadata.expires_at_ms,
         label_version=labels.VERSION,
-        training_from_ms=facts.training_from_ms,
-        training_to_ms=facts.training_to_ms,
-        training_rows=facts.training_rows,
-        data_digest=facts.data_digest,
-        metrics=facts.metrics,
-        threshold=facts.threshold,
+        training_from_ms=metadata.training_from_ms,
+        training_to_ms=metadata.training_to_ms,
+        training_rows=metadata.training_rows,
+        data_digest=metadata.data_digest,
+        metrics=metadata.metrics,
+        threshold=metadata.threshold,
         libraries=libraries,
-        parent_digest=facts.parent_digest,
+        parent_digest=metadata.parent_digest,
     )
 
 
 def usable_current(models: Path) -> str | None:
-    """Return the digest that is served, None where there is none or inference would refuse it."""
+    """Return the digest of the current bundle, None where there is none or inference would refuse it."""
     try:
         digest = bundle.current(models)
         if digest is not None:
@@ -111,9 +113,9 @@ def usable_current(models: Path) -> str | None:
 
 
 def may_stay(models: Path, served: str, now_ms: int) -> bool:
-    """Return whether a served model is better kept than replaced by a fresh prior.
+    """Return whether a served model is kept rather than replaced by a new prior.
 
-    A prior is not: its successor knows later base rates. Nor is a model past its time, whose answers nobody gets.
+    A served prior is not: a new one has later base rates. An expired model is not: inference no longer uses it.
 
     Args:
         models: folder of all bundles.
@@ -125,12 +127,12 @@ def may_stay(models: Path, served: str, now_ms: int) -> bool:
 
 
 def write(models: Path, forest: Forest, manifest: Draft, x: Singles) -> str:
-    """Write a bundle and read it back, proven; return its digest. Nothing serves it yet.
+    """Write a bundle and verify it; return its digest. It is not promoted.
 
     Args:
         models: folder of all bundles.
         forest: the trees.
-        manifest: what is said of them.
-        x: (n, k) float32, real rows; the first become the golden ones.
+        manifest: without the file hashes.
+        x: (n, k) float32, real rows; the first become the golden rows.
     """
     return bundle.write(models, forest, manifest, x[:GOLDEN_ROWS])

@@ -1,16 +1,15 @@
-"""How good the probabilities are, beside the rules that need no forest.
+"""Metrics of predicted probabilities, and the baselines that a forest is compared with.
 
 Pure. Accuracy alone says nothing on unbalanced labels, so each model is measured by ranking (AUC), by
 probability (Brier, its skill, calibration) and by decision (MCC), next to the base rate. Differences are
-judged on paired losses, resampled in blocks of time, because trades so close are not independent.
-To add a baseline: add it to `opponents`.
+tested on paired losses, resampled in blocks of time, because trades so close are not independent.
+To add a baseline: add it to `baselines`.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn import metrics
 from tapeline.model.features import Bools, Floats, Ints
 
 METRICS: Final = (
@@ -23,8 +22,8 @@ _INTERVAL: Final = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What one model says about some rows.
+class Predictions:
+    """Predictions of one model for some rows.
 
     Attributes:
         probability: (n,) float64 in [0, 1].
@@ -45,8 +44,8 @@ class Interval:
     blocks: int
 
 
-def opponents(train_y: Ints, train_is_buy: Bools, test_is_buy: Bools) -> dict[str, Answers]:
-    """Return the models that need no forest, fitted on the training rows.
+def baselines(train_y: Ints, train_is_buy: Bools, test_is_buy: Bools) -> dict[str, Predictions]:
+    """Return the predictions of the baselines, fitted on the training rows.
 
     Args:
         train_y: (m,) int64, 0 or 1, not empty.
@@ -59,29 +58,31 @@ def opponents(train_y: Ints, train_is_buy: Bools, test_is_buy: Bools) -> dict[st
         float(train_y[side].mean()) if side.any() else rate for side in (train_is_buy, ~train_is_buy)
     )
     return {
-        "prior": Answers(np.full(len(up), rate), up),
-        "rule": Answers(np.where(test_is_buy, after_buy, after_sell), test_is_buy),
-        "majority": Answers(up.astype(np.float64), up),
+        "prior": Predictions(np.full(len(up), rate), up),
+        "rule": Predictions(np.where(test_is_buy, after_buy, after_sell), test_is_buy),
+        "majority": Predictions(up.astype(np.float64), up),
     }
 
 
-def scores(answers: Answers, y: Ints, prior: float) -> dict[str, float | None]:
+def scores(predictions: Predictions, y: Ints, prior: float) -> dict[str, float | None]:
     """Return every metric of one model; None where it is not defined (one class only, no rows).
 
     Args:
-        answers: of the model.
+        predictions: of the model.
         y: (n,) int64, 0 or 1.
-        prior: probability that needs no model, for the skill.
+        prior: base rate of training, for the skill.
     """
     if not len(y):
         return dict.fromkeys(METRICS)
-    p, said = answers.probability, answers.decision.astype(np.int64)
+    from sklearn import metrics
+
+    p, decision = predictions.probability, predictions.decision.astype(np.int64)
     both = 0 < y.sum() < len(y)
     brier = float(np.mean((p - y) ** 2))
     return {
-        "accuracy": float(metrics.accuracy_score(y, said)),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, said)) if both else None,
-        "mcc": float(metrics.matthews_corrcoef(y, said)) if both else None,
+        "accuracy": float(metrics.accuracy_score(y, decision)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, decision)) if both else None,
+        "mcc": float(metrics.matthews_corrcoef(y, decision)) if both else None,
         "auc": float(metrics.roc_auc_score(y, p)) if both else None,
         "pr_auc": float(metrics.average_precision_score(y, p)) if both else None,
         "brier": brier,
@@ -128,11 +129,11 @@ def paired_interval(difference: Floats, block: Ints, resamples: int, seed: int) 
     Args:
         difference: (n,) float64, loss of the first model minus loss of the second, not empty.
         block: (n,) int64, rows of one block are drawn together.
-        resamples: how many times the blocks are drawn anew.
+        resamples: number of bootstrap samples.
         seed: of the draws.
     """
-    _, place = np.unique(block, return_inverse=True)
-    sums, sizes = np.bincount(place, weights=difference), np.bincount(place)
+    _, index = np.unique(block, return_inverse=True)
+    sums, sizes = np.bincount(index, weights=difference), np.bincount(index)
     generator = np.random.default_rng(seed)
     means = np.empty(resamples)
     for i in range(resamples):
@@ -148,7 +149,7 @@ def blocks(epoch: Ints, traded_at_ms: Ints, block_ms: int) -> Ints:
     return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def brier_losses(answers: Answers, y: Ints) -> Floats:
+def brier_losses(predictions: Predictions, y: Ints) -> Floats:
     """Return (n,) float64, squared error of each probability."""
-    losses: Floats = (answers.probability - y) ** 2
+    losses: Floats = (predictions.probability - y) ** 2
     return losses

@@ -1,7 +1,7 @@
-"""The first model of a platform that has seen no trade: a constant, so that there is an image to install with.
+"""Pushes the bootstrap model: a constant prior, so that a new platform has an image to install with.
 
-A Deployment with an image volume does not start without an image. The first training run replaces this one: a
-prior never stays.
+A Deployment with an image volume does not start without an image. The first training run replaces the bootstrap
+model: the gate never keeps a prior.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ from tapeline_trainer.settings import Settings
 
 _DAY_MS: Final = 86_400_000
 EXPIRY_DAYS: Final = 30
-"""Time enough for a first run to find the trades it needs."""
+"""Long enough for a first training run to have the trades it needs."""
 
 
-def facts(now_ms: int) -> bundle.Facts:
-    """Return what the manifest of a seed says.
+def metadata(now_ms: int) -> bundle.TrainingMetadata:
+    """Return the metadata of a bootstrap model.
 
     Args:
         now_ms: ms UTC.
     """
-    return bundle.Facts(
+    return bundle.TrainingMetadata(
         created_at_ms=now_ms,
         expires_at_ms=now_ms + EXPIRY_DAYS * _DAY_MS,
         training_from_ms=now_ms,
@@ -47,20 +47,20 @@ def facts(now_ms: int) -> bundle.Facts:
 
 
 def push(settings: Settings, probability: float) -> Reference:
-    """Make a prior, push it, and return the reference to install with.
+    """Build a prior, push it, and return the reference to install with.
 
     Args:
         settings: the registry.
-        probability: its one answer.
+        probability: what it always predicts.
 
     Raises:
         NoRegistry: TRAINER_REGISTRY is not set.
-        RegistryFailed: the registry did not take it or did not give it back.
+        RegistryFailed: the push or the pull failed.
     """
     if settings.registry is None:
         raise NoRegistry
     x = np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32)
     with tempfile.TemporaryDirectory(prefix="tapeline-") as folder, Registry(settings) as registry:
-        manifest = bundle.draft("prior", facts(time.time_ns() // 1_000_000))
+        manifest = bundle.draft_manifest("prior", metadata(time.time_ns() // 1_000_000))
         digest = bundle.write(Path(folder), model_bundle.prior_forest(probability), manifest, x)
         return target.publish(registry, Path(folder), digest)

@@ -1,4 +1,4 @@
-"""How a registry is told who asks: whatever its 401 wants, a password or a token got with one.
+"""Authenticates to a registry as its 401 challenges: with a password, or with a token obtained with it.
 
 Source: https://distribution.github.io/distribution/spec/auth/token/ (the token protocol of every large registry)
 """
@@ -15,7 +15,7 @@ _PARAMETER: Final = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
 class Credentials(httpx.Auth):
-    """Answers the challenges of one registry; without a user it can still ask for an anonymous token."""
+    """Responds to the challenges of one registry; without a user it can still request an anonymous token."""
 
     def __init__(self, username: str | None, password: str | None) -> None:
         pair = f"{username}:{password}".encode()
@@ -24,7 +24,7 @@ class Credentials(httpx.Auth):
 
     @classmethod
     def read(cls, username: str | None, password_file: Path | None) -> Self:
-        """Make them of a user and the file with the password.
+        """Return the credentials of a user whose password is in a file.
 
         Raises:
             OSError: the file cannot be read.
@@ -33,29 +33,29 @@ class Credentials(httpx.Auth):
         return cls(username, password)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send a request with what is known, and once more when the registry asks for something else."""
+        """Send a request with the known header, and once more when the registry challenges it."""
         if self._header is not None:
             request.headers["Authorization"] = self._header
-        answer = yield request
-        if answer.status_code != httpx.codes.UNAUTHORIZED:
+        response = yield request
+        if response.status_code != httpx.codes.UNAUTHORIZED:
             return
-        kind, _, rest = answer.headers.get("WWW-Authenticate", "").partition(" ")
+        kind, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
         fields = dict(_PARAMETER.findall(rest))
         if kind.lower() == "basic" and self._basic is not None:
             self._header = self._basic
-        elif kind.lower() == "bearer" and self._may_ask(fields.get("realm", "")):
-            told = yield self._token_request(fields)
-            if told.status_code != httpx.codes.OK:
+        elif kind.lower() == "bearer" and self._may_send_to(fields.get("realm", "")):
+            token_response = yield self._token_request(fields)
+            if token_response.status_code != httpx.codes.OK:
                 return
-            told.read()
-            said = told.json()
-            self._header = f"Bearer {said.get('token') or said['access_token']}"
+            token_response.read()
+            token = token_response.json()
+            self._header = f"Bearer {token.get('token') or token['access_token']}"
         else:
             return
         request.headers["Authorization"] = self._header
         yield request
 
-    def _may_ask(self, realm: str) -> bool:
+    def _may_send_to(self, realm: str) -> bool:
         return realm.startswith("https://") or (self._basic is None and realm.startswith("http://"))
 
     def _token_request(self, fields: dict[str, str]) -> httpx.Request:

@@ -1,13 +1,13 @@
-"""What a Deployment says of a roll-out, and the one change that is made to it.
+"""Parses the roll-out state of a Deployment, and builds the one patch that changes its model.
 
-Pure: documents of the API server in, states and JSON patches out. cluster.py moves them, release.py decides.
-The model's reference is kept in one of two places, and only there it is changed:
+Pure: documents of the API server in, states and JSON patches out. kubernetes.py sends them, target.py decides.
+The model's reference is in one of two places, and is changed only there:
 
     the image volume                 /spec/template/spec/volumes/<i>/image/reference
     the annotation of the template   /spec/template/metadata/annotations/tapeline~1model-reference
-                                     (where an init container fetches it, for want of image volumes)
+                                     (an init container fetches it where there are no image volumes)
 
-To support another place: add it to `_place`.
+To support another place: add it to `_find_reference`.
 Source of the order in `progress`: `rollout_status.go` of kubectl.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from tapeline_trainer.errors import NotOurs
+from tapeline_trainer.errors import UnmanagedReference
 
 Document = dict[str, Any]
 FIELD_MANAGER: Final = "tapeline-trainer"
@@ -27,32 +27,32 @@ _DEADLINE_EXCEEDED: Final = "ProgressDeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A Deployment as far as a roll-out goes.
+class DeploymentState:
+    """Roll-out state of a Deployment.
 
     Attributes:
         reference: the model image its template names.
         path: JSON pointer to that reference.
         guard: JSON pointer and value that must hold for `path` to mean the same.
         model_digest: annotation of the template, None where there is none.
-        annotated: whether the template has annotations at all.
+        has_annotations: whether the template has annotations at all.
         generation: of the specification.
-        observed: the generation that the status speaks of.
-        wanted: replicas asked for.
-        replicas, updated, available: replicas there, with the current template, and ready for long enough.
+        observed: generation of the status.
+        desired: replicas in the specification.
+        replicas, updated, available: existing replicas, those of the current template, those ready for long enough.
         failed_at: lastUpdateTime of a ProgressDeadlineExceeded, None where there is none.
         failure: its message.
-        changed_at: when this program last changed the Deployment, by the API server's clock.
+        changed_at: when the trainer last changed the Deployment, by the API server's clock.
     """
 
     reference: str
     path: str
     guard: tuple[str, str] | None
     model_digest: str | None
-    annotated: bool
+    has_annotations: bool
     generation: int
     observed: int
-    wanted: int
+    desired: int
     replicas: int
     updated: int
     available: int
@@ -63,34 +63,34 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a roll-out is, and in words what it waits for or failed of."""
+    """Phase of a roll-out, and in words what it waits for or why it failed."""
 
     phase: Literal["waiting", "failed", "done"]
     message: str
 
 
-def state(deployment: Document, volume: str) -> State:
-    """Read a Deployment.
+def parse_state(deployment: Document, volume: str) -> DeploymentState:
+    """Parse a Deployment.
 
     Args:
         deployment: document of the API server.
         volume: name of the image volume that holds the model.
 
     Raises:
-        NotOurs: it names no model image in either place.
+        UnmanagedReference: it names no model image in either place.
     """
     template, status = deployment["spec"]["template"], deployment.get("status", {})
-    reference, path, guard = _place(template, volume)
+    reference, path, guard = _find_reference(template, volume)
     failed_at, failure = _failure(status.get("conditions", []))
-    return State(
+    return DeploymentState(
         reference=reference,
         path=path,
         guard=guard,
         model_digest=_annotations(template).get(DIGEST_ANNOTATION),
-        annotated=template.get("metadata", {}).get("annotations") is not None,
+        has_annotations=template.get("metadata", {}).get("annotations") is not None,
         generation=int(deployment["metadata"]["generation"]),
         observed=int(status.get("observedGeneration", 0)),
-        wanted=int(deployment["spec"].get("replicas", 1)),
+        desired=int(deployment["spec"].get("replicas", 1)),
         replicas=int(status.get("replicas", 0)),
         updated=int(status.get("updatedReplicas", 0)),
         available=int(status.get("availableReplicas", 0)),
@@ -100,16 +100,16 @@ def state(deployment: Document, volume: str) -> State:
     )
 
 
-def _place(template: Document, volume: str) -> tuple[str, str, tuple[str, str] | None]:
+def _find_reference(template: Document, volume: str) -> tuple[str, str, tuple[str, str] | None]:
     """Return the reference, the pointer to it and what guards the pointer."""
     for number, found in enumerate(template["spec"].get("volumes", [])):
         if found["name"] == volume and found.get("image", {}).get("reference"):
             path = f"/spec/template/spec/volumes/{number}"
             return found["image"]["reference"], f"{path}/image/reference", (f"{path}/name", volume)
-    annotated = _annotations(template).get(REFERENCE_ANNOTATION)
-    if annotated:
-        return annotated, _annotation(REFERENCE_ANNOTATION), None
-    raise NotOurs(
+    annotation = _annotations(template).get(REFERENCE_ANNOTATION)
+    if annotation:
+        return annotation, _annotation(REFERENCE_ANNOTATION), None
+    raise UnmanagedReference(
         "place of the model in the Deployment",
         f"neither an image volume {volume!r} nor the annotation {REFERENCE_ANNOTATION}",
         "it must be one of them; install the chart with inference.model.delivery=image-volume or init-container",
@@ -136,15 +136,15 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def change(old: State, reference: str, model_digest: str | None) -> list[Document]:
-    """Return the JSON patch that puts another model image in the place of the one that `old` names.
+def build_patch(old: DeploymentState, reference: str, model_digest: str | None) -> list[Document]:
+    """Return the JSON patch that replaces the model image that `old` names by another.
 
-    The API server applies all of it or nothing: where anybody changed the reference since, it refuses.
+    The API server applies all of it or nothing: it refuses where the reference was changed since.
 
     Args:
         old: what was read.
         reference: the image to be served.
-        model_digest: of the bundle in it; None takes the annotation away.
+        model_digest: of the bundle in it; None removes the annotation.
     """
     guards = [{"op": "test", "path": old.guard[0], "value": old.guard[1]}] if old.guard else []
     operations = [
@@ -156,70 +156,70 @@ def change(old: State, reference: str, model_digest: str | None) -> list[Documen
     if model_digest is None:
         removal = [{"op": "remove", "path": path}] if old.model_digest is not None else []
         return [*operations, *removal]
-    if not old.annotated:
+    if not old.has_annotations:
         return [*operations, {"op": "add", "path": _ANNOTATIONS, "value": {DIGEST_ANNOTATION: model_digest}}]
     return [*operations, {"op": "add", "path": path, "value": model_digest}]
 
 
-def stale_until(changed: State) -> datetime | None:
-    """Return up to when a failure is one of before a change, None where there was none.
+def stale_until(changed: DeploymentState) -> datetime | None:
+    """Return the time up to which a failure is older than a change, None where there is none.
 
-    The controller leaves an old ProgressDeadlineExceeded standing for a moment after it has seen a new
+    The controller keeps an old ProgressDeadlineExceeded for a moment after it has observed a new
     generation. Times are whole seconds of the cluster's own clocks; a new roll-out cannot fail within its first.
 
     Args:
-        changed: what the API server answered to the change.
+        changed: response of the API server to the change.
     """
     known = [time for time in (changed.failed_at, changed.changed_at) if time is not None]
     return max(known, default=None)
 
 
-def progress(now: State, stale: datetime | None) -> Progress:
-    """Return how far the roll-out of the current template is.
+def progress(state: DeploymentState, stale: datetime | None) -> Progress:
+    """Return the progress of the roll-out of the current template.
 
     Args:
-        now: what the API server says.
-        stale: failures of this time or before are of an earlier roll-out, see `stale_until`.
+        state: of the Deployment state.
+        stale: failures of this time or before belong to an earlier roll-out, see `stale_until`.
     """
-    if now.observed < now.generation:
-        return Progress("waiting", f"the controller to see generation {now.generation}")
-    if now.failed_at is not None and (stale is None or now.failed_at > stale):
-        return Progress("failed", now.failure or _DEADLINE_EXCEEDED)
-    if now.updated < now.wanted:
-        return Progress("waiting", f"{now.updated} of {now.wanted} replicas to be new")
-    if now.replicas > now.updated:
-        return Progress("waiting", f"{now.replicas - now.updated} old replicas to end")
-    if now.available < now.updated:
-        return Progress("waiting", f"{now.available} of {now.updated} new replicas to be available")
-    return Progress("done", f"{now.available} replicas available")
+    if state.observed < state.generation:
+        return Progress("waiting", f"the controller to observe generation {state.generation}")
+    if state.failed_at is not None and (stale is None or state.failed_at > stale):
+        return Progress("failed", state.failure or _DEADLINE_EXCEEDED)
+    if state.updated < state.desired:
+        return Progress("waiting", f"{state.updated} of {state.desired} replicas to be new")
+    if state.replicas > state.updated:
+        return Progress("waiting", f"{state.replicas - state.updated} old replicas to end")
+    if state.available < state.updated:
+        return Progress("waiting", f"{state.available} of {state.updated} new replicas to be available")
+    return Progress("done", f"{state.available} replicas available")
 
 
-def is_unfinished(now: State) -> bool:
-    """Return whether replicas of an older template may still be there; unready ones of the newest do not count."""
-    return now.observed < now.generation or now.updated < now.wanted or now.replicas > now.updated
+def is_unfinished(state: DeploymentState) -> bool:
+    """Return whether replicas of an older template may still exist. Unready ones of the newest do not count."""
+    return state.observed < state.generation or state.updated < state.desired or state.replicas > state.updated
 
 
-def served_beside(deployment: Document, replica_sets: Iterable[Document], volume: str) -> tuple[str, str | None] | None:
-    """Return the other model image that still has available replicas and its bundle's digest, as far as known.
+def other_served_image(
+    deployment: Document, replica_sets: Iterable[Document], volume: str
+) -> tuple[str, str | None] | None:
+    """Return another model image with available replicas, and its bundle's digest if known; None without one.
 
-    None where there is none.
-
-    Of several templates the newest counts; the image that the Deployment itself names is not meant.
+    The image that the Deployment itself names is excluded. Of several templates the newest counts.
 
     Args:
         deployment: the owner.
-        replica_sets: of its namespace; those of other owners are passed over.
+        replica_sets: of its namespace; those of other owners are ignored.
         volume: name of the image volume.
     """
-    own, uid = _place(deployment["spec"]["template"], volume)[0], deployment["metadata"]["uid"]
+    own, uid = _find_reference(deployment["spec"]["template"], volume)[0], deployment["metadata"]["uid"]
     for found in sorted(replica_sets, key=_revision, reverse=True):
         is_owned = any(owner["uid"] == uid for owner in found["metadata"].get("ownerReferences", []))
         if not is_owned or not found.get("status", {}).get("availableReplicas", 0):
             continue
         template = found["spec"]["template"]
         try:
-            reference = _place(template, volume)[0]
-        except NotOurs:
+            reference = _find_reference(template, volume)[0]
+        except UnmanagedReference:
             continue
         if reference != own:
             return reference, _annotations(template).get(DIGEST_ANNOTATION)

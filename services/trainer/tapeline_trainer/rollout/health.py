@@ -1,8 +1,8 @@
-"""The service seen from outside while a new model settles: which model answers, and how many requests fail.
+"""Samples the health of the inference service: which model responds, and the share of requests that fail.
 
-`Service` asks, everything else is pure. A Service of the cluster spreads connections over its replicas, so each
-look opens a new one and sees one of them; counters are a replica's own and began with it, which is with the
-new model. Client's mistakes are not the model's and do not count.
+`InferenceService` sends the requests, everything else is pure. A Service of the cluster spreads connections over its
+replicas, so each sample opens a new connection and reaches one replica. Counters belong to a replica and start with it,
+which is with the new model. Client errors are not the model's and do not count.
 """
 
 import json
@@ -16,79 +16,79 @@ from tapeline_trainer.settings import Settings
 
 REQUESTS: Final = "tapeline_predict_requests_total"
 MODEL: Final = "tapeline_model_info"
-FAULTS: Final = frozenset({"internal", "model_unavailable", "model_expired", "overloaded", "feature_mismatch"})
-"""Outcomes that a caller cannot help; a feature mismatch is a model for other features than the stream's."""
+SERVER_FAULTS: Final = frozenset({"internal", "model_unavailable", "model_expired", "overloaded", "feature_mismatch"})
+"""Outcomes that no caller causes; a feature mismatch is a model for other features than the stream's."""
 _TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
-    """The counters of one replica since it began.
+class ReplicaCounters:
+    """The counters of one replica since its start.
 
     Attributes:
         digest: the model it serves, None where it serves none.
-        answered: requests answered with probabilities.
+        succeeded: requests that got probabilities.
         failed: requests that failed by no fault of the caller.
     """
 
     digest: str | None
-    answered: float
+    succeeded: float
     failed: float
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look found; `wrong` in words where the service does not look as it must.
+class HealthSample:
+    """Result of one health check.
 
     Attributes:
-        wrong: None where all is well.
-        is_final: whether no patience can make it right.
+        problem: in words, None where the service is healthy.
+        is_fatal: whether waiting cannot help.
     """
 
-    wrong: str | None
-    is_final: bool = False
+    problem: str | None
+    is_fatal: bool = False
 
 
-def replica(exposition: str) -> Replica:
+def parse_metrics(exposition: str) -> ReplicaCounters:
     """Read the metrics page of a replica.
 
     Raises:
         ValueError: it is no such page.
     """
-    digest, answered, failed = None, 0.0, 0.0
+    digest, succeeded, failed = None, 0.0, 0.0
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             if sample.name == MODEL and sample.value == 1:
                 digest = sample.labels["digest"]
             elif sample.name == REQUESTS:
                 outcome = sample.labels["outcome"]
-                answered += sample.value if outcome == "ok" else 0.0
-                failed += sample.value if outcome in FAULTS else 0.0
-    return Replica(digest, answered, failed)
+                succeeded += sample.value if outcome == "ok" else 0.0
+                failed += sample.value if outcome in SERVER_FAULTS else 0.0
+    return ReplicaCounters(digest, succeeded, failed)
 
 
-def judge(served: str | None, seen: Replica, wanted: str, settings: Settings) -> Look:
-    """Return what is to be thought of two answers.
+def check(served: str | None, counters: ReplicaCounters, expected: str, settings: Settings) -> HealthSample:
+    """Check two responses of the service against the limits.
 
     Args:
         served: digest that /model named.
-        seen: what /metrics counted, maybe of another replica.
-        wanted: digest of the new model.
+        counters: of /metrics, maybe of another replica.
+        expected: digest of the new model.
         settings: limits.
     """
-    for digest in (served, seen.digest):
-        if digest != wanted:
-            return Look(f"the service answered with model {digest}; it must be {wanted}")
-    total = seen.answered + seen.failed
-    share = seen.failed / total if total else 0.0
+    for digest in (served, counters.digest):
+        if digest != expected:
+            return HealthSample(f"the service responded with model {digest}; it must be {expected}")
+    total = counters.succeeded + counters.failed
+    share = counters.failed / total if total else 0.0
     if total >= settings.watch_minimum_requests and share > settings.watch_error_share:
         rule = f"{settings.watch_error_share:.1%} is the most"
-        return Look(f"share of failed requests was {share:.1%} of {total:.0f}; {rule}", is_final=True)
-    return Look(None)
+        return HealthSample(f"share of failed requests was {share:.1%} of {total:.0f}; {rule}", is_fatal=True)
+    return HealthSample(None)
 
 
-class Service:
-    """The inference service."""
+class InferenceService:
+    """Client of the inference service."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         """Prepare.
@@ -107,15 +107,15 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def look(self, wanted: str) -> Look:
-        """Look once.
+    def sample(self, expected: str) -> HealthSample:
+        """Check the service once.
 
         Args:
-            wanted: digest of the model that must answer.
+            expected: digest of the model that must be served.
         """
         try:
             served = self._client.get("/model").raise_for_status().json()["model_digest"]
-            seen = replica(self._client.get("/metrics").raise_for_status().text)
+            counters = parse_metrics(self._client.get("/metrics").raise_for_status().text)
         except (httpx.HTTPError, json.JSONDecodeError, ValueError, KeyError, TypeError) as error:
-            return Look(f"the service did not answer as it must ({type(error).__name__}: {str(error)[:200]})")
-        return judge(served, seen, wanted, self._settings)
+            return HealthSample(f"the service did not respond as it must ({type(error).__name__}: {str(error)[:200]})")
+        return check(served, counters, expected, self._settings)

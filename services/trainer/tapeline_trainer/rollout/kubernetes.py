@@ -1,9 +1,9 @@
-"""Every request to the API server: read the one Deployment, change its model, list its replica sets.
+"""Client of the API server: reads the Deployment of inference, patches its model, lists its replica sets.
 
-Thin edge, and the only module that imports the Kubernetes client. Answers stay documents: rollout.py reads them.
-A read is repeated to a deadline. A change is sent, and where the answer got lost the Deployment is looked at
-instead of sending it blindly again.
-Needs of the API server: get and patch on this Deployment, list on replica sets of its namespace.
+Thin edge, and the only module that imports the Kubernetes client. Responses stay documents: deployment.py parses them.
+A read is retried to a deadline. A patch whose response is lost is sent again only where the Deployment, read again,
+still names the old image.
+Rights that it needs: get and patch on this Deployment, list on replica sets of its namespace.
 """
 
 import json
@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from tapeline_trainer.errors import ClusterFailed, ReferenceChanged
 from tapeline_trainer.rollout import deployment
-from tapeline_trainer.rollout.deployment import FIELD_MANAGER, Document, State
+from tapeline_trainer.rollout.deployment import FIELD_MANAGER, DeploymentState, Document
 from tapeline_trainer.settings import Settings
 
 _RETRYABLE_STATUS: Final = frozenset({429, 500, 502, 503, 504})
@@ -30,8 +30,8 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, HTTPError)
 
 
-class Cluster:
-    """The Deployment that serves the model; connects on first use."""
+class DeploymentClient:
+    """Client for the Deployment that serves the model; connects on first use."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare.
@@ -47,7 +47,7 @@ class Cluster:
                 load_kube_config(config_file=str(settings.kubeconfig), client_configuration=configuration)
         except (ConfigException, OSError) as error:
             raise ClusterFailed("looking for credentials", f"none ({error})") from error
-        # Retries are ours: the client's own know neither our deadline nor which requests may be repeated.
+        # The client's own retries know neither our deadline nor which requests may be repeated.
         configuration.retries = False
         self._client = ApiClient(configuration)
         self._apps = AppsV1Api(self._client)
@@ -64,33 +64,33 @@ class Cluster:
         """Return the Deployment.
 
         Raises:
-            ClusterFailed: the API server did not give it within the retries.
+            ClusterFailed: the API server did not return it within the retries.
         """
-        return self._do(f"reading {self._name}", self._read)
+        return self._request(f"reading {self._name}", self._read)
 
-    def state(self) -> State:
-        """Return what rollout.py knows of the Deployment.
+    def read_state(self) -> DeploymentState:
+        """Return the Deployment, parsed.
 
         Raises:
-            ClusterFailed: the API server did not give it within the retries.
-            NotOurs: it names no model image.
+            ClusterFailed: the API server did not return it within the retries.
+            UnmanagedReference: it names no model image.
         """
-        return deployment.state(self.read(), self._settings.volume)
+        return deployment.parse_state(self.read(), self._settings.volume)
 
-    def replica_sets(self) -> list[Document]:
+    def list_replica_sets(self) -> list[Document]:
         """Return the replica sets of the namespace.
 
         Raises:
-            ClusterFailed: the API server did not give them within the retries.
+            ClusterFailed: the API server did not return them within the retries.
         """
         request = lambda: self._apps.list_namespaced_replica_set(  # noqa: E731
             self._settings.namespace, _preload_content=False, _request_timeout=self._settings.cluster_timeout_s
         )
-        items: list[Document] = self._do(f"listing replica sets beside {self._name}", request)["items"]
+        items: list[Document] = self._request(f"listing replica sets beside {self._name}", request)["items"]
         return items
 
-    def change(self, old: State, reference: str, model_digest: str | None) -> State:
-        """Put another model image in the place of the one that was read; return the Deployment after that.
+    def patch_model(self, old: DeploymentState, reference: str, model_digest: str | None) -> DeploymentState:
+        """Replace the model image that was read by another. Return the Deployment after that.
 
         Args:
             old: what was read.
@@ -98,20 +98,22 @@ class Cluster:
             model_digest: of its bundle, None where it is not known.
 
         Raises:
-            ReferenceChanged: somebody else changed it first; nothing was done.
-            ClusterFailed: the change was refused, or the API server did not answer within the retries.
+            ReferenceChanged: somebody else changed it first; nothing was changed.
+            ClusterFailed: the patch was refused, or the API server did not respond within the retries.
         """
-        operations = deployment.change(old, reference, model_digest)
-        retry = self._retrying(tenacity.retry_if_exception_type(_Unheard))
+        operations = deployment.build_patch(old, reference, model_digest)
+        retry = self._retrying(tenacity.retry_if_exception_type(_PatchNotApplied))
         doing = f"changing the model of {self._name}"
         try:
-            return retry(lambda: self._attempt(operations, old, reference, doing))
-        except _Unheard as error:
+            return retry(lambda: self._send_patch(operations, old, reference, doing))
+        except _PatchNotApplied as error:
             raise ClusterFailed(doing, str(error)) from error
 
-    def _attempt(self, operations: list[Document], old: State, reference: str, doing: str) -> State:
+    def _send_patch(
+        self, operations: list[Document], old: DeploymentState, reference: str, doing: str
+    ) -> DeploymentState:
         try:
-            answer = self._apps.patch_namespaced_deployment(
+            response = self._apps.patch_namespaced_deployment(
                 self._settings.deployment,
                 self._settings.namespace,
                 operations,
@@ -120,15 +122,15 @@ class Cluster:
                 _preload_content=False,
                 _request_timeout=self._settings.cluster_timeout_s,
             )
-            return deployment.state(_document(answer), self._settings.volume)
+            return deployment.parse_state(_document(response), self._settings.volume)
         except (ApiException, HTTPError) as error:
-            now = self.state()
-            if now.reference == reference:
-                return now
-            if now.reference != old.reference:
-                raise ReferenceChanged(now.reference, old.reference) from error
+            state = self.read_state()
+            if state.reference == reference:
+                return state
+            if state.reference != old.reference:
+                raise ReferenceChanged(state.reference, old.reference) from error
             if is_retryable(error):
-                raise _Unheard(_reason(error)) from error
+                raise _PatchNotApplied(_reason(error)) from error
             raise ClusterFailed(doing, _reason(error)) from error
 
     def _read(self) -> Any:
@@ -139,7 +141,7 @@ class Cluster:
             _request_timeout=self._settings.cluster_timeout_s,
         )
 
-    def _do(self, doing: str, request: Callable[[], Any]) -> Document:
+    def _request(self, doing: str, request: Callable[[], Any]) -> Document:
         try:
             return self._retrying(tenacity.retry_if_exception(is_retryable))(lambda: _document(request()))
         except (ApiException, HTTPError) as error:
@@ -154,21 +156,21 @@ class Cluster:
         )
 
 
-class _Unheard(Exception):
-    """The change is not there, and may be sent again."""
+class _PatchNotApplied(Exception):
+    """The patch was not applied, and may be sent again."""
 
 
-def _document(answer: Any) -> Document:
-    document: Document = json.loads(answer.data)
+def _document(response: Any) -> Document:
+    document: Document = json.loads(response.data)
     return document
 
 
 def _reason(error: ApiException | HTTPError) -> str:
-    """Return what the API server said, without the headers and bodies that the client's own text holds."""
+    """Return the message of the API server, without the headers and bodies that the client's own text holds."""
     if not isinstance(error, ApiException):
         return f"{type(error).__name__}: {str(error)[:300]}"
     try:
-        said = json.loads(error.body or "")["message"]
+        message = json.loads(error.body or "")["message"]
     except (ValueError, KeyError, TypeError):
-        said = error.reason
-    return f"{error.status} ({str(said)[:500]})"
+        message = error.reason
+    return f"{error.status} ({str(message)[:500]})"

@@ -1,6 +1,6 @@
-"""Waiting for a roll-out to be whole, and looking after the new model for a while: both end well or raise.
+"""Waits for a roll-out to complete, then monitors the new model. Raises if either fails.
 
-The loops only; what a state means is said in rollout.py, what the service answers in watch.py.
+The loops only: deployment.py interprets a Deployment, health.py interprets the inference service.
 """
 
 import threading
@@ -15,17 +15,17 @@ from tapeline.service.signals import event_setter
 
 from tapeline_trainer.errors import ReferenceChanged, RolloutFailed
 from tapeline_trainer.rollout import deployment
-from tapeline_trainer.rollout.deployment import State
-from tapeline_trainer.rollout.health import Look, Service
+from tapeline_trainer.rollout.deployment import DeploymentState
+from tapeline_trainer.rollout.health import HealthSample, InferenceService
 from tapeline_trainer.settings import Settings
 
 if TYPE_CHECKING:
-    from tapeline_trainer.rollout.kubernetes import Cluster
+    from tapeline_trainer.rollout.kubernetes import DeploymentClient
 
 
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM sets, in place of what SIGTERM did: a change half made must be taken back first."""
+def event_on_sigterm() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM sets instead of ending the process: a started change must be rolled back first."""
     stop = threading.Event()
     before = signal(SIGTERM, event_setter(stop))
     try:
@@ -34,97 +34,104 @@ def stopping() -> Iterator[threading.Event]:
         signal(SIGTERM, before)
 
 
-def demand(now: State, reference: str) -> None:
-    """Demand that the Deployment names a model image.
+def require_reference(state: DeploymentState, reference: str) -> None:
+    """Check that the Deployment names a model image.
 
     Raises:
         ReferenceChanged: it names another.
     """
-    if now.reference != reference:
-        raise ReferenceChanged(now.reference, reference)
+    if state.reference != reference:
+        raise ReferenceChanged(state.reference, reference)
 
 
-def settle(
-    cluster: "Cluster",
+def wait_ready(
+    client: "DeploymentClient",
     reference: str,
     settings: Settings,
     stop: threading.Event,
     *,
     stale: datetime | None = None,
-    is_return: bool = False,
-) -> State:
-    """Wait until every replica is of the current template and available; return the Deployment then.
+    is_rollback: bool = False,
+) -> DeploymentState:
+    """Wait until every replica has the current template and is available. Return the Deployment's state then.
 
     Args:
-        cluster: asked again and again.
-        reference: the model image it must name all the while.
+        client: reads the Deployment every `settings.poll_s`.
+        reference: the model image that the Deployment must name all the while.
         settings: limits.
         stop: ends the wait.
-        stale: see `rollout.stale_until`.
-        is_return: to what was served before: there is nothing better to try, so the wait goes on where the cluster
-            gives up, which is a message and stops nothing there.
+        stale: see `deployment.stale_until`.
+        is_rollback: the reference was served before. There is nothing better to try, so the wait goes on after
+            ProgressDeadlineExceeded, which is only a condition: the controller does not stop.
 
     Raises:
-        RolloutFailed: the cluster gave up, it took too long, or `stop` was set.
+        RolloutFailed: the deadline was exceeded, here or in the cluster, or `stop` was set.
         ReferenceChanged: somebody else changed the model.
-        ClusterFailed: the API server did not answer within the retries.
+        ClusterFailed: the API server did not respond within the retries.
     """
     deadline = time.monotonic() + settings.rollout_timeout_s
     while True:
-        now = cluster.state()
-        demand(now, reference)
-        how = deployment.progress(now, stale)
-        if how.phase == "done":
-            return now
-        if how.phase == "failed" and not is_return:
-            raise RolloutFailed("roll-out", "given up by the cluster", how.message)
+        state = client.read_state()
+        require_reference(state, reference)
+        progress = deployment.progress(state, stale)
+        if progress.phase == "done":
+            return state
+        if progress.phase == "failed" and not is_rollback:
+            raise RolloutFailed("roll-out", "given up by the cluster", progress.message)
         if time.monotonic() > deadline:
             rule = f"{settings.rollout_timeout_s:g} s is the most (TRAINER_ROLLOUT_TIMEOUT_S)"
-            raise RolloutFailed("roll-out", f"still waiting for {how.message}", rule)
+            raise RolloutFailed("roll-out", f"still waiting for {progress.message}", rule)
         _pause(stop, settings.poll_s)
 
 
 def _pause(stop: threading.Event, seconds: float) -> None:
     if stop.wait(seconds):
-        raise RolloutFailed("this run", "told to end (SIGTERM)", "a model is not left unwatched")
+        raise RolloutFailed("this run", "ended by SIGTERM", "a new model must not stay unmonitored")
 
 
-def watch(
-    cluster: "Cluster", service: Service | None, settled: State, digest: str, stop: threading.Event, settings: Settings
+def observe(
+    client: "DeploymentClient",
+    service: InferenceService | None,
+    ready: DeploymentState,
+    digest: str,
+    stop: threading.Event,
+    settings: Settings,
 ) -> None:
-    """Look after a new model for TRAINER_WATCH_S, and on until the last look is a good one.
+    """Monitor a new model for TRAINER_WATCH_S, and on until the last sample is healthy.
 
     Args:
-        cluster: its replicas must stay available.
-        service: must answer with the new model and without failures; None is not asked.
-        settled: the Deployment when the roll-out was done.
+        client: reads the Deployment, whose replicas must stay available.
+        service: must serve the new model without failures; None checks the replicas only.
+        ready: the Deployment when the roll-out was complete.
         digest: of the new model.
-        stop: ends the watch.
+        stop: ends the monitoring.
         settings: limits.
 
     Raises:
-        RolloutFailed: it looked wrong for too long, too many requests failed, or `stop` was set.
+        RolloutFailed: samples were unhealthy for too long, too many requests failed, or `stop` was set.
         ReferenceChanged: somebody else changed the model.
-        ClusterFailed: the API server did not answer within the retries.
+        ClusterFailed: the API server did not respond within the retries.
     """
-    begun = well = time.monotonic()
+    started = healthy_at = time.monotonic()
     while True:
-        look = _look(cluster, service, settled, digest)
+        sample = _sample(client, service, ready, digest)
         now = time.monotonic()
-        if look.wrong is None:
-            well = now
-            if now - begun >= settings.watch_s:
+        if sample.problem is None:
+            healthy_at = now
+            if now - started >= settings.watch_s:
                 return
-        elif look.is_final or now - well > settings.watch_tolerance_s:
-            raise RolloutFailed("new model", "wrong under watch", look.wrong)
+        elif sample.is_fatal or now - healthy_at > settings.watch_tolerance_s:
+            raise RolloutFailed("new model", "unhealthy", sample.problem)
         _pause(stop, settings.poll_s)
 
 
-def _look(cluster: "Cluster", service: Service | None, settled: State, digest: str) -> Look:
-    now = cluster.state()
-    demand(now, settled.reference)
-    # Replicas that an autoscaler adds meanwhile may take their time.
-    needed = min(settled.wanted, now.wanted)
-    if now.available < needed:
-        return Look(f"{now.available} of {needed} replicas were available")
-    return Look(None) if service is None else service.look(digest)
+def _sample(
+    client: "DeploymentClient", service: InferenceService | None, ready: DeploymentState, digest: str
+) -> HealthSample:
+    state = client.read_state()
+    require_reference(state, ready.reference)
+    # Replicas that an autoscaler adds meanwhile are not required.
+    required = min(ready.desired, state.desired)
+    if state.available < required:
+        return HealthSample(f"{state.available} of {required} replicas were available")
+    return HealthSample(None) if service is None else service.sample(digest)

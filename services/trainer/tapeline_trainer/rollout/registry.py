@@ -1,6 +1,6 @@
-"""Every request to the registry that keeps the model images: push, and pull by digest.
+"""Client of the registry of model images: push, and pull by digest.
 
-Thin edge over the OCI distribution API; image.py knows what the documents say. Requests are repeated to one
+Thin edge over the OCI distribution API; oci_image.py defines the documents. Requests are retried to one
 deadline: blobs and manifests are named by their content, so sending them twice changes nothing.
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -64,28 +64,30 @@ class Registry:
         return Reference(host, self._settings.repository, digest)
 
     def push(self, packed: Image, tag: str) -> Reference:
-        """Send an image, what is pointed at before what points; return its name by digest.
+        """Push an image, referenced blobs before the manifests that reference them; return its reference by digest.
 
         Args:
             packed: the image.
-            tag: keeps registries from collecting it as garbage; nobody pulls by it.
+            tag: keeps registries from garbage-collecting it; nobody pulls by it.
 
         Raises:
-            RegistryFailed: the registry did not take it within the retries.
+            RegistryFailed: the push did not succeed within the retries.
         """
         for blob in packed.blobs:
-            self._do(f"pushing blob {blob.digest}", partial(self._push_blob, blob))
+            self._request(f"pushing blob {blob.digest}", partial(self._push_blob, blob))
         for manifest in packed.manifests:
-            self._do(f"pushing manifest {manifest.digest}", partial(self._push_manifest, manifest, manifest.digest))
-        self._do(f"pushing image {packed.index.digest}", partial(self._push_manifest, packed.index, tag))
+            self._request(
+                f"pushing manifest {manifest.digest}", partial(self._push_manifest, manifest, manifest.digest)
+            )
+        self._request(f"pushing image {packed.index.digest}", partial(self._push_manifest, packed.index, tag))
         return self.reference(packed.index.digest)
 
     def pull(self, digest: str, models: Path) -> str:
-        """Put the bundle of an image into a folder of models, proven; return the bundle's digest.
+        """Pull the bundle of an image into a folder of models and verify it; return the bundle's digest.
 
         Raises:
-            ImageMissing: the registry does not know it.
-            RegistryFailed: the registry did not give it within the retries.
+            ImageMissing: the registry does not have it.
+            RegistryFailed: the pull did not succeed within the retries.
             BundleRefused: it is not what its digest says, or not a model that would be served.
         """
         return oci_layer.unpack(oci_image.pull(self._get, digest), models)
@@ -93,34 +95,36 @@ class Registry:
     def _push_blob(self, blob: Blob) -> None:
         if self._client.head(f"blobs/{blob.digest}").status_code == httpx.codes.OK:
             return
-        begun = self._client.post("blobs/uploads/").raise_for_status()
-        # Relative or absolute, and with a state of the registry's own in its query.
-        where = begun.request.url.join(begun.headers["Location"]).copy_merge_params({"digest": blob.digest})
-        if (where.scheme, where.netloc) != (begun.request.url.scheme, begun.request.url.netloc):
-            # The password would go there too; a registry behind a proxy has to be told its own address.
-            raise RegistryFailed("beginning an upload", f"a way to {where.scheme}://{where.host}")
-        self._client.put(where, content=blob.content, headers={"Content-Type": oci_image.BLOB_TYPE}).raise_for_status()
+        started = self._client.post("blobs/uploads/").raise_for_status()
+        # Relative or absolute, with the registry's own state in its query.
+        location = started.request.url.join(started.headers["Location"]).copy_merge_params({"digest": blob.digest})
+        if (location.scheme, location.netloc) != (started.request.url.scheme, started.request.url.netloc):
+            # The password would be sent there too. A registry behind a proxy must be configured with its own address.
+            raise RegistryFailed("beginning an upload", f"a redirect to {location.scheme}://{location.host}")
+        self._client.put(
+            location, content=blob.content, headers={"Content-Type": oci_image.BLOB_TYPE}
+        ).raise_for_status()
 
     def _push_manifest(self, manifest: Blob, name: str) -> None:
         headers = {"Content-Type": manifest.media_type}
         self._client.put(f"manifests/{name}", content=manifest.content, headers=headers).raise_for_status()
 
     def _get(self, path: str, accept: str, limit: int) -> bytes:
-        return self._do(f"pulling {path}", lambda: self._read(path, accept, limit))
+        return self._request(f"pulling {path}", lambda: self._read(path, accept, limit))
 
     def _read(self, path: str, accept: str, limit: int) -> bytes:
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
         content = bytearray()
-        # Registries send readers on to where the bytes lie.
-        with self._client.stream("GET", path, headers=headers, follow_redirects=True) as answer:
-            answer.raise_for_status()
-            for part in answer.iter_bytes():
+        # Registries redirect reads to where the bytes are stored.
+        with self._client.stream("GET", path, headers=headers, follow_redirects=True) as response:
+            response.raise_for_status()
+            for part in response.iter_bytes():
                 content += part
                 if len(content) > limit:
                     raise BundleRefused("image", f"size of {path}", f"above {limit} bytes", "it must be as announced")
         return bytes(content)
 
-    def _do(self, doing: str, request: Callable[[], T]) -> T:
+    def _request(self, doing: str, request: Callable[[], T]) -> T:
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_retryable),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),

@@ -13,7 +13,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class RolloutSettings(BaseModel):
-    """Where model images go, which Deployment serves them, and how long it is looked after."""
+    """Registry of model images, Deployment that serves them, and limits of a roll-out."""
 
     registry: Host | None = None
     """host[:port] of the registry as the trainer reaches it; None promotes in the folder `models`."""
@@ -42,17 +42,17 @@ class RolloutSettings(BaseModel):
     rollout_timeout_s: Seconds = 900.0
     """How long a roll-out may take until every replica is new; above the Deployment's own deadline."""
     poll_s: Seconds = 2.0
-    """Between two looks."""
+    """Between two samples."""
     watch_s: Annotated[float, Field(ge=0)] = 120.0
-    """How long the new model is watched before it may stay."""
+    """How long the new model is monitored before the roll-out is complete."""
     watch_tolerance_s: Seconds = 15.0
-    """How long the service may look wrong without a break: traffic follows replicas with a delay."""
+    """How long the service may be unhealthy without a break: traffic follows replicas with a delay."""
     watch_error_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     """Share of a replica's requests that may fail for the model's or the server's fault."""
     watch_minimum_requests: Annotated[int, Field(gt=0)] = 20
-    """Requests below which a replica's share says nothing."""
+    """Requests below which a replica's share is not evaluated."""
     inference_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
-    """The service that is watched; None watches the replicas only."""
+    """The service that is monitored; None monitors the replicas only."""
 
     @model_validator(mode="after")
     def _password_has_a_user(self) -> Self:

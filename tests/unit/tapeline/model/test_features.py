@@ -12,7 +12,9 @@ Compute = Callable[[TradeColumns, np.ndarray], tuple[np.ndarray, np.ndarray]]
 PICK = {name: column for column, name in enumerate(FEATURE_NAMES)}
 
 
-def made(count: int, seed: int, *, pauses_ms: tuple[int, ...] = (0, 0, 0, 3, 40, 700, 4_000)) -> TradeColumns:
+def synthetic_trades(
+    count: int, seed: int, *, pauses_ms: tuple[int, ...] = (0, 0, 0, 3, 40, 700, 4_000)
+) -> TradeColumns:
     """One symbol: ties in time, repeated prices, runs of one side, and now and then a long silence."""
     draw = np.random.default_rng(seed)
     pauses = draw.choice(pauses_ms, count) + np.where(draw.random(count) < 0.004, 400_000, 0)
@@ -131,10 +133,10 @@ ORACLE: dict[str, Callable[[Naive], float]] = {
 }
 
 MARKETS = {
-    "busy": made(700, 1, pauses_ms=(0, 0, 1, 30)),
-    "calm": made(500, 2),
-    "sparse": made(300, 3, pauses_ms=(20_000, 90_000, 300_000)),
-    "short": made(3, 4),
+    "busy": synthetic_trades(700, 1, pauses_ms=(0, 0, 1, 30)),
+    "calm": synthetic_trades(500, 2),
+    "sparse": synthetic_trades(300, 3, pauses_ms=(20_000, 90_000, 300_000)),
+    "short": synthetic_trades(3, 4),
 }
 
 
@@ -161,7 +163,7 @@ def test_features_of_any_trades_are_finite(market) -> None:
 
 
 def test_row_with_one_trade_less_than_the_minimum_has_too_little_past() -> None:
-    trades = made(100, 5, pauses_ms=(1,))
+    trades = synthetic_trades(100, 5, pauses_ms=(1,))
     _, enough = features.compute(part(trades, 0, 25), np.arange(25))
     assert enough.tolist() == [False] * 19 + [True] * 6
 
@@ -213,7 +215,7 @@ def test_feature_that_knows_tomorrows_price_is_caught() -> None:
         tomorrow = trades.price[np.minimum(rows + 1, len(trades.price) - 1)]
         return np.column_stack([matrix, tomorrow]), enough
 
-    assert differing_rows(leaking, made(200, 6))
+    assert differing_rows(leaking, synthetic_trades(200, 6))
 
 
 def test_feature_that_remembers_too_far_is_caught() -> None:
@@ -221,11 +223,11 @@ def test_feature_that_remembers_too_far_is_caught() -> None:
         matrix, enough = features.compute(trades, rows)
         return np.column_stack([matrix, np.cumsum(trades.quantity)[rows]]), enough
 
-    assert differing_rows(remembering, made(400, 7))
+    assert differing_rows(remembering, synthetic_trades(400, 7))
 
 
 def test_symbol_is_not_touched_by_its_neighbours() -> None:
-    alone, neighbours = made(300, 8), (made(250, 9), made(1, 10))
+    alone, neighbours = synthetic_trades(300, 8), (synthetic_trades(250, 9), synthetic_trades(1, 10))
     crowd = joined(neighbours[0], alone, neighbours[1])
     rows = np.arange(250, 550)
     expected, enough = features.compute(alone, np.arange(300))
@@ -235,14 +237,14 @@ def test_symbol_is_not_touched_by_its_neighbours() -> None:
 
 
 def test_asking_for_some_rows_gives_the_same_as_asking_for_all() -> None:
-    trades = made(300, 11)
+    trades = synthetic_trades(300, 11)
     some = np.array([0, 7, 8, 150, 299])
     whole, _ = features.compute(trades, np.arange(300))
     assert features.compute(trades, some)[0].tobytes() == whole[some].tobytes()
 
 
 def test_asking_for_no_rows_gives_none() -> None:
-    matrix, enough = features.compute(made(30, 12), np.array([], dtype=np.int64))
+    matrix, enough = features.compute(synthetic_trades(30, 12), np.array([], dtype=np.int64))
     assert matrix.shape == (0, len(FEATURE_NAMES)) and enough.shape == (0,)
 
 

@@ -6,9 +6,9 @@ import pytest
 from tapeline.model import forest as forests
 from tapeline.model.forest import BundleRefused, Forest
 
-from unit.inference import made
+from unit.inference import factories
 
-K = made.COLUMNS
+K = factories.COLUMNS
 
 
 def chain(depth: int) -> Forest:
@@ -39,20 +39,20 @@ def changed(field: str, place: int, value: float) -> Callable[[Forest], Forest]:
 @pytest.mark.parametrize(("depth", "leaf"), [(1, 1), (3, 1), (10, 5), (None, 1)])
 def test_predict_equals_scikit_learn_to_the_last_bit(depth: int | None, leaf: int) -> None:
     settings = {"depth": depth, "leaf": leaf, "trees": 30}
-    forest = made.forest(**settings)
-    x = np.concatenate([made.rows(2_000, seed=5), made.edge_rows(forest)])
-    expected = made.answers(x, **settings)
+    forest = factories.forest(**settings)
+    x = np.concatenate([factories.rows(2_000, seed=5), factories.edge_rows(forest)])
+    expected = factories.expected_probabilities(x, **settings)
     assert forests.predict(forest, x).tobytes() == expected.tobytes()
 
 
 def test_a_forest_of_scikit_learn_passes_the_check() -> None:
-    forests.check(made.forest(), K)
+    forests.check(factories.forest(), K)
 
 
 def test_the_prior_answers_every_row_with_its_base_rate() -> None:
     prior = forests.prior_forest(0.3)
     forests.check(prior, K)
-    assert forests.predict(prior, made.rows(3)).tolist() == [0.3, 0.3, 0.3]
+    assert forests.predict(prior, factories.rows(3)).tolist() == [0.3, 0.3, 0.3]
 
 
 def test_a_row_equal_to_a_threshold_goes_left() -> None:
@@ -64,7 +64,7 @@ SPLIT = 0  # The root of the first tree.
 BROKEN = {
     "a child beyond all arrays": (changed("left", SPLIT, 10**9), "left child of node 0 was 1000000000"),
     "a child that is its own parent": (changed("right", SPLIT, SPLIT), "right child of node 0 was 0"),
-    "a child in another tree": (changed("right", SPLIT, made.forest().tree_start[1]), "the end of its tree"),
+    "a child in another tree": (changed("right", SPLIT, factories.forest().tree_start[1]), "the end of its tree"),
     "one child only": (changed("left", SPLIT, -1), "both must be -1, or neither"),
     "a column that is not there": (changed("feature", SPLIT, K), f"feature of node 0 was {K}"),
     "a negative column": (changed("feature", SPLIT, -2), "feature of node 0 was -2"),
@@ -93,7 +93,7 @@ BROKEN = {
 def test_a_forest_with_a_broken_rule_is_refused_by_name(case: str) -> None:
     change, message = BROKEN[case]
     with pytest.raises(BundleRefused, match=message) as refused:
-        forests.check(change(made.forest()), K)
+        forests.check(change(factories.forest()), K)
     assert refused.value.reason == "structure"
 
 
@@ -105,16 +105,16 @@ def test_two_parents_of_one_node_are_refused() -> None:
 
 def test_depths_count_the_splits_on_the_longest_way() -> None:
     assert forests.depths(chain(forests.DEPTH_MAX)).tolist() == [forests.DEPTH_MAX]
-    expected = [tree.tree_.max_depth for tree in made.model().estimators_]
-    assert forests.depths(made.forest()).tolist() == expected
+    expected = [tree.tree_.max_depth for tree in factories.model().estimators_]
+    assert forests.depths(factories.forest()).tolist() == expected
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_rows_that_are_not_finite_are_refused_by_predict(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
-        forests.predict(made.forest(), np.full((1, K), value, dtype=np.float32))
+        forests.predict(factories.forest(), np.full((1, K), value, dtype=np.float32))
 
 
 def test_rows_of_float64_are_refused_by_predict() -> None:
     with pytest.raises(ValueError, match="float32"):
-        forests.predict(made.forest(), np.zeros((1, K)))
+        forests.predict(factories.forest(), np.zeros((1, K)))

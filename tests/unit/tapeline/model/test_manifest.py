@@ -5,13 +5,13 @@ from pydantic import ValidationError
 from tapeline.model import features
 from tapeline.model.manifest import Manifest
 
-from unit.inference import made
+from unit.inference import factories
 
 FILES = {"forest.npz": "a" * 64, "golden.npz": "b" * 64}
 
 
 def manifest(**changes: object) -> Manifest:
-    return Manifest.model_validate({**made.draft().model_dump(), "files": FILES, **changes})
+    return Manifest.model_validate({**factories.draft().model_dump(), "files": FILES, **changes})
 
 
 def test_a_manifest_comes_back_from_its_bytes_equal() -> None:
@@ -27,7 +27,7 @@ def test_the_bytes_of_a_manifest_do_not_depend_on_the_order_of_its_fields() -> N
 
 
 def test_a_draft_carries_the_features_of_the_library_unless_told_otherwise() -> None:
-    draft = made.draft()
+    draft = factories.draft()
     assert (draft.feature_names, draft.feature_hash) == (features.FEATURE_NAMES, features.schema_hash())
 
 

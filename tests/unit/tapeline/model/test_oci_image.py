@@ -60,9 +60,9 @@ def test_another_bundle_is_another_image(tmp_path: Path) -> None:
 
 
 def test_image_is_a_real_one_for_both_architectures(tmp_path: Path) -> None:
-    made = packed(tmp_path)
-    contents = stored(made)
-    entries = json.loads(made.index.content)["manifests"]
+    packed_image = packed(tmp_path)
+    contents = stored(packed_image)
+    entries = json.loads(packed_image.index.content)["manifests"]
     assert [entry["platform"] for entry in entries] == [
         {"os": "linux", "architecture": architecture} for architecture in ("amd64", "arm64")
     ]
@@ -79,37 +79,41 @@ def test_image_is_a_real_one_for_both_architectures(tmp_path: Path) -> None:
 
 
 def test_image_says_what_model_it_holds_without_being_unpacked(tmp_path: Path) -> None:
-    made = packed(tmp_path, parent_digest="b" * 64)
-    said = json.loads(made.index.content)["annotations"]
-    assert said == json.loads(made.manifests[0].content)["annotations"]
-    assert said["io.tapeline.model.digest"] == bundle.current(tmp_path)
-    assert said["io.tapeline.model.training-from"] == "2026-09-21T13:13:20.000+00:00"
-    assert said["io.tapeline.model.metrics"] == '{"auc":0.625}'
-    assert said["io.tapeline.model.scikit-learn"] == "1.9.1"
-    assert said["io.tapeline.model.parent-digest"] == "b" * 64
-    assert all(isinstance(value, str) for value in said.values())
+    packed_image = packed(tmp_path, parent_digest="b" * 64)
+    annotations = json.loads(packed_image.index.content)["annotations"]
+    assert annotations == json.loads(packed_image.manifests[0].content)["annotations"]
+    assert annotations["io.tapeline.model.digest"] == bundle.current(tmp_path)
+    assert annotations["io.tapeline.model.training-from"] == "2026-09-21T13:13:20.000+00:00"
+    assert annotations["io.tapeline.model.metrics"] == '{"auc":0.625}'
+    assert annotations["io.tapeline.model.scikit-learn"] == "1.9.1"
+    assert annotations["io.tapeline.model.parent-digest"] == "b" * 64
+    assert all(isinstance(value, str) for value in annotations.values())
 
 
 def test_pulled_layer_is_the_one_that_was_pushed_from_index_or_manifest(tmp_path: Path) -> None:
-    made = packed(tmp_path)
-    get = getting(stored(made))
+    packed_image = packed(tmp_path)
+    get = getting(stored(packed_image))
     wrapped = oci_layer.wrap(oci_layer.pack(tmp_path, bundle.current(tmp_path)))
-    assert oci_image.pull(get, made.index.digest) == oci_image.pull(get, made.manifests[1].digest) == wrapped
+    assert (
+        oci_image.pull(get, packed_image.index.digest)
+        == oci_image.pull(get, packed_image.manifests[1].digest)
+        == wrapped
+    )
 
 
 def test_bytes_that_are_not_what_their_digest_says_are_refused_at_each_step(tmp_path: Path) -> None:
-    made = packed(tmp_path)
+    packed_image = packed(tmp_path)
     for path in (
-        f"manifests/{made.index.digest}",
-        f"manifests/{made.manifests[0].digest}",
-        f"blobs/{made.blobs[0].digest}",
+        f"manifests/{packed_image.index.digest}",
+        f"manifests/{packed_image.manifests[0].digest}",
+        f"blobs/{packed_image.blobs[0].digest}",
     ):
-        contents = stored(made)
+        contents = stored(packed_image)
         contents[path] = (
             contents[path].replace(b"linux", b"minux") if b"linux" in contents[path] else contents[path] + b" "
         )
         with pytest.raises(BundleRefused, match="sha256 of what the registry gave"):
-            oci_image.pull(lambda p, a, n, c=contents: c[p], made.index.digest)
+            oci_image.pull(lambda p, a, n, c=contents: c[p], packed_image.index.digest)
 
 
 def manifest_of(*layers: dict[str, object]) -> tuple[oci_image.Get, str]:
@@ -121,7 +125,7 @@ GOOD = {"mediaType": oci_image.LAYER_TYPE, "digest": DIGEST, "size": 10}
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "message"),
     [
         ((), "number of layers was 0"),
         ((GOOD, GOOD), "number of layers was 2"),
@@ -132,9 +136,9 @@ GOOD = {"mediaType": oci_image.LAYER_TYPE, "digest": DIGEST, "size": 10}
         ((GOOD | {"size": oci_layer.SIZE_MAX + 1},), "is the most"),
     ],
 )
-def test_image_that_is_no_model_is_refused_before_its_layer_is_asked_for(layers, told) -> None:
+def test_image_that_is_no_model_is_refused_before_its_layer_is_requested(layers, message) -> None:
     get, digest = manifest_of(*layers)
-    with pytest.raises(BundleRefused, match=told):
+    with pytest.raises(BundleRefused, match=message):
         oci_image.pull(get, digest)
 
 

@@ -157,7 +157,7 @@ def test_damaged_layers_are_refused_or_unpack_to_the_same_model(tmp_path: Path, 
     draw = random.Random(5)
     refused = 0
     for number in range(300):
-        # Half of them damaged inside a sound envelope, as one would who made it.
+        # Half of them damaged inside a sound envelope, as its sender could.
         bad = bytearray(good if number % 2 else oci_layer.pack(folder, digest))
         if number % 3 == 0:
             bad = bad[: draw.randrange(len(bad))]

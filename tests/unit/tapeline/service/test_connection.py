@@ -1,4 +1,4 @@
-"""Which settings of Kafka and Elasticsearch belong together, and what each client is told of them."""
+"""Validates the connection settings of Kafka and Elasticsearch, and the options that each client gets."""
 
 from pathlib import Path
 from typing import Any

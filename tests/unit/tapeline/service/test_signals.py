@@ -10,9 +10,9 @@ from tapeline.service.signals import set_by_signals
 @pytest.fixture
 def event():
     before = signal.getsignal(signal.SIGUSR1)
-    made = threading.Event()
-    set_by_signals(made, signal.SIGUSR1)
-    yield made
+    stop = threading.Event()
+    set_by_signals(stop, signal.SIGUSR1)
+    yield stop
     signal.signal(signal.SIGUSR1, before)
 
 

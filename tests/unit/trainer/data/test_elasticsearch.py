@@ -6,14 +6,14 @@ from tapeline_trainer.errors import ElasticsearchFailed
 from tapeline_trainer.settings import Settings
 
 
-def answer(status: int) -> ApiError:
+def api_error(status: int) -> ApiError:
     meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.1, NodeConfig("http", "localhost", 9200))
-    return ApiError("said", meta, {})
+    return ApiError("failed", meta, {})
 
 
 @pytest.mark.parametrize(("status", "expected"), [(429, True), (503, True), (400, False), (403, False), (404, False)])
-def test_only_answers_that_may_change_are_asked_for_again(status: int, expected: bool) -> None:
-    assert is_retryable(answer(status)) is expected
+def test_only_requests_that_may_succeed_later_are_retried(status: int, expected: bool) -> None:
+    assert is_retryable(api_error(status)) is expected
 
 
 @pytest.mark.parametrize("error", [ConnectionError("refused"), ConnectionTimeout("late")])

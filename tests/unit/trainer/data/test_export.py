@@ -4,25 +4,27 @@ from pathlib import Path
 import pytest
 from tapeline_trainer.data import export
 
-from unit.trainer import made
+from unit.trainer import factories
 
 
 def cells(tmp_path: Path, documents, *gaps) -> list[dict[str, str]]:
     path = tmp_path / "t.csv"
-    export.to_csv(made.tape_of(documents, *gaps), path)
+    export.to_csv(factories.trade_table_of(documents, *gaps), path)
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_csv_starts_with_the_columns_of_the_first_data_set(tmp_path: Path) -> None:
-    export.to_csv(made.tape_of([made.document()]), tmp_path / "t.csv")
+    export.to_csv(factories.trade_table_of([factories.document()]), tmp_path / "t.csv")
     head = (tmp_path / "t.csv").read_text().splitlines()[0]
     assert head.startswith("price,quantity,symbol,timestamp,is_buy,price_next,target,trade_id")
 
 
 def test_csv_row_by_hand(tmp_path: Path) -> None:
-    first = made.document(traded_at=1_744_451_015_007, price="139.5100", quantity="0.10", side="Sell", sequence=None)
-    second = made.document(traded_at=1_744_451_015_008, price="139.52", prediction_state="late")
+    first = factories.document(
+        traded_at=1_744_451_015_007, price="139.5100", quantity="0.10", side="Sell", sequence=None
+    )
+    second = factories.document(traded_at=1_744_451_015_008, price="139.52", prediction_state="late")
     row, last = cells(tmp_path, [second, first])
     assert row["timestamp"] == "2025-04-12 09:43:35.007+00:00"
     assert (row["price"], row["quantity"], row["symbol"], row["is_buy"]) == ("139.5100", "0.10", "BTCUSDT", "0")
@@ -32,20 +34,20 @@ def test_csv_row_by_hand(tmp_path: Path) -> None:
 
 
 def test_csv_says_nothing_about_the_next_price_across_a_gap_or_a_symbol(tmp_path: Path) -> None:
-    documents = [*made.market(4, 1), *made.market(2, 2, symbol="ETHUSDT")]
-    rows = cells(tmp_path, documents, made.gap(documents[1], documents[2]))
+    documents = [*factories.market(4, 1), *factories.market(2, 2, symbol="ETHUSDT")]
+    rows = cells(tmp_path, documents, factories.gap(documents[1], documents[2]))
     assert [row["target"] == "" for row in rows] == [False, True, False, True, False, True]
 
 
 def test_target_is_one_only_where_the_next_price_is_strictly_higher(tmp_path: Path) -> None:
-    rows = cells(tmp_path, [made.document(price=price) for price in ("1", "1", "2", "1.5")])
+    rows = cells(tmp_path, [factories.document(price=price) for price in ("1", "1", "2", "1.5")])
     assert [row["target"] for row in rows] == ["0", "1", "0", ""]
 
 
 def test_failed_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), export.replacing(path) as temporary:
+    with pytest.raises(RuntimeError), export.atomic_replacement(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"

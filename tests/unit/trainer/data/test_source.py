@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from tapeline_trainer.data import dataset, export, source
-from tapeline_trainer.errors import BadTrades
+from tapeline_trainer.errors import InvalidTrades
 
-from unit.trainer import made
+from unit.trainer import factories
 
-SEED_HEADER = ",price,quantity,symbol,timestamp,is_buy,price_next,target"
-SEED_ROW = "24,139.51,0.103,AAVEUSDT,2025-04-12 09:43:35+00:00,0,139.51,0"
+FIRST_DATA_SET_HEADER = ",price,quantity,symbol,timestamp,is_buy,price_next,target"
+FIRST_DATA_SET_ROW = "24,139.51,0.103,AAVEUSDT,2025-04-12 09:43:35+00:00,0,139.51,0"
 captures = pytest.mark.skipif("CAPTURES" not in os.environ, reason="CAPTURES names no recorded trades")
 
 
@@ -19,7 +19,7 @@ def written(path: Path, *lines: str) -> Path:
 
 
 def test_first_csv_is_accepted_with_a_warning_that_order_is_lost(tmp_path: Path) -> None:
-    found = source.read(written(tmp_path / "t.csv", SEED_HEADER, SEED_ROW), 10)
+    found = source.read(written(tmp_path / "t.csv", FIRST_DATA_SET_HEADER, FIRST_DATA_SET_ROW), 10)
     assert found.warnings == (source.ORDER_LOST, source.NO_IDS)
     row = found.table.to_pylist()[0]
     assert (row["key"], row["traded_at"], row["price"]) == ("AAVEUSDT", 1_744_451_015_000, "139.51")
@@ -33,33 +33,37 @@ def test_csv_with_milliseconds_and_ids_has_no_warning(tmp_path: Path) -> None:
     assert found.table.to_pylist()[0]["traded_at"] == 1_744_451_015_123
 
 
-def test_trainers_own_csv_reads_back_as_the_tape_it_was_written_from(tmp_path: Path) -> None:
-    documents = [*made.market(40, 1), *made.market(30, 2, symbol="ETHUSDT", prediction_state="late")]
+def test_trainers_own_csv_reads_back_as_the_trades_it_was_written_from(tmp_path: Path) -> None:
+    documents = [*factories.market(40, 1), *factories.market(30, 2, symbol="ETHUSDT", prediction_state="late")]
     documents[3]["sequence"] = None
-    tape = made.tape_of(documents)
-    export.to_csv(tape, tmp_path / "t.csv")
-    assert source.read(tmp_path / "t.csv", 10**6).table.to_pylist() == tape.table.to_pylist()
+    trades = factories.trade_table_of(documents)
+    export.to_csv(trades, tmp_path / "t.csv")
+    assert source.read(tmp_path / "t.csv", 10**6).table.to_pylist() == trades.table.to_pylist()
 
 
 @pytest.mark.parametrize(
-    ("name", "lines", "told"),
+    ("name", "lines", "message"),
     [
         ("t.csv", ("a,b", "1,2"), "columns"),
-        ("t.csv", (SEED_HEADER, SEED_ROW.replace("139.51,0.1", "x,0.1")), "price of trade 0 .* was 'x'"),
-        ("t.csv", (SEED_HEADER, SEED_ROW.replace("2025-04-12", "yesterday")), "content"),
-        ("t.csv", (SEED_HEADER, SEED_ROW.replace(",0,139", ",maybe,139")), "is_buy of trade 0"),
-        ("t.csv", (SEED_HEADER, SEED_ROW + ",more,cells"), "content"),
+        (
+            "t.csv",
+            (FIRST_DATA_SET_HEADER, FIRST_DATA_SET_ROW.replace("139.51,0.1", "x,0.1")),
+            "price of trade 0 .* was 'x'",
+        ),
+        ("t.csv", (FIRST_DATA_SET_HEADER, FIRST_DATA_SET_ROW.replace("2025-04-12", "yesterday")), "content"),
+        ("t.csv", (FIRST_DATA_SET_HEADER, FIRST_DATA_SET_ROW.replace(",0,139", ",maybe,139")), "is_buy of trade 0"),
+        ("t.csv", (FIRST_DATA_SET_HEADER, FIRST_DATA_SET_ROW + ",more,cells"), "content"),
         ("t.parquet", ("this is no parquet",), "content"),
     ],
 )
-def test_unreadable_file_is_refused_with_its_name_and_value(tmp_path, name, lines, told) -> None:
-    with pytest.raises(BadTrades, match=told) as refusal:
+def test_unreadable_file_is_refused_with_its_name_and_value(tmp_path, name, lines, message) -> None:
+    with pytest.raises(InvalidTrades, match=message) as refused:
         source.read(written(tmp_path / name, *lines), 10)
-    assert name in str(refusal.value)
+    assert name in str(refused.value)
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadTrades, match="missing"):
+    with pytest.raises(InvalidTrades, match="missing"):
         source.read(tmp_path / "none.parquet", 10)
 
 
@@ -92,7 +96,7 @@ def test_order_of_the_first_csv_gives_its_own_next_prices() -> None:
 @captures
 @pytest.mark.captures
 def test_archived_trades_are_accepted_whole() -> None:
-    tape = source.read(Path(os.environ["CAPTURES"]) / "trades" / "real_trades.parquet", 10**6)
-    data = dataset.build(tape, 10**6)
-    assert (tape.table.num_rows, tape.duplicates, len(data.symbols)) == (74_849, 0, 9)
+    trades = source.read(Path(os.environ["CAPTURES"]) / "trades" / "real_trades.parquet", 10**6)
+    data = dataset.build(trades, 10**6)
+    assert (trades.table.num_rows, trades.duplicates, len(data.symbols)) == (74_849, 0, 9)
     assert data.counts["rows"] > 70_000

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeline_trainer.data.split import Split, epochs, split
+from tapeline_trainer.data.split import Split, epochs, split_rows
 
 EMBARGO_MS = 5_000
 
@@ -26,21 +26,24 @@ def columns(rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def roles(symbol: np.ndarray, traded: np.ndarray, known: np.ndarray) -> Split:
-    return split(symbol, traded, known, test_share=0.3, tuning_share=0.15, embargo_ms=EMBARGO_MS)
+    return split_rows(symbol, traded, known, test_share=0.3, tuning_share=0.15, embargo_ms=EMBARGO_MS)
 
 
 @given(ROWS)
-def test_every_answer_that_teaches_was_known_an_embargo_before_any_row_that_judges(rows) -> None:
+def test_every_training_label_is_known_an_embargo_before_any_test_row(rows) -> None:
     symbol, traded, known = columns(rows)
     found = roles(symbol, traded, known)
     for epoch in np.unique(found.epoch):
-        taught, judged = (known[found.train & (found.epoch == epoch)], traded[found.test & (found.epoch == epoch)])
-        if len(taught) and len(judged):
-            assert judged.min() - taught.max() > EMBARGO_MS
+        train_known, test_traded = (
+            known[found.train & (found.epoch == epoch)],
+            traded[found.test & (found.epoch == epoch)],
+        )
+        if len(train_known) and len(test_traded):
+            assert test_traded.min() - train_known.max() > EMBARGO_MS
 
 
 @given(ROWS)
-def test_threshold_rows_come_after_every_answer_that_fits_and_before_every_row_that_judges(rows) -> None:
+def test_tuning_rows_come_after_every_fitted_label_and_before_every_test_row(rows) -> None:
     symbol, traded, known = columns(rows)
     found = roles(symbol, traded, known)
     for epoch in np.unique(found.epoch):

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from tapeline.model import bundle as model_bundle
-from tapeline_trainer.errors import ForestDiffers
+from tapeline_trainer.errors import ForestMismatch
 from tapeline_trainer.model import bundle, training
 
-from unit.trainer import made
+from unit.trainer import factories
 
-FACTS = bundle.Facts(
-    created_at_ms=made.START_MS,
-    expires_at_ms=made.START_MS + 1,
-    training_from_ms=made.START_MS - 9,
-    training_to_ms=made.START_MS - 1,
+METADATA = bundle.TrainingMetadata(
+    created_at_ms=factories.START_MS,
+    expires_at_ms=factories.START_MS + 1,
+    training_from_ms=factories.START_MS - 9,
+    training_to_ms=factories.START_MS - 1,
     training_rows=7,
     data_digest="0" * 64,
     metrics={"auc": 0.6},
@@ -25,13 +25,13 @@ FACTS = bundle.Facts(
 
 
 def fitted(seed: int, **how: object) -> tuple[RandomForestClassifier, np.ndarray]:
-    data = made.noise(3_000, seed)
+    data = factories.noise(3_000, seed)
     model = RandomForestClassifier(n_estimators=12, random_state=seed, n_jobs=1, **how)
     return model.fit(data.x, data.y), data.x
 
 
 @pytest.mark.parametrize("how", [{}, {"max_depth": 1}, {"min_samples_leaf": 40}, {"class_weight": "balanced"}])
-def test_plain_arrays_answer_as_scikit_learn_to_the_last_bit(how: dict[str, object]) -> None:
+def test_plain_arrays_predict_as_scikit_learn_to_the_last_bit(how: dict[str, object]) -> None:
     model, x = fitted(1, **how)
     strange = np.vstack([x, x * 1e30, -x * 1e-30, np.zeros_like(x[:1])])
     forest = bundle.forest_from_sklearn(model)
@@ -53,15 +53,15 @@ def test_forest_of_a_single_leaf_is_exported() -> None:
     model, x = fitted(3, min_samples_leaf=3_000)
     forest = bundle.forest_from_sklearn(model)
     assert forest.feature.tolist() == [-1] * 12
-    bundle.prove(forest, model, x)
+    bundle.verify(forest, model, x)
 
 
-def test_proof_refuses_a_forest_that_differs_in_one_leaf() -> None:
+def test_verification_refuses_a_forest_that_differs_in_one_leaf() -> None:
     model, x = fitted(4, max_depth=2)
     forest = bundle.forest_from_sklearn(model)
     forest.probability[np.flatnonzero(forest.feature == -1)[0]] += 1e-9
-    with pytest.raises(ForestDiffers, match="no model was touched"):
-        bundle.prove(forest, model, x)
+    with pytest.raises(ForestMismatch, match="no model was touched"):
+        bundle.verify(forest, model, x)
 
 
 def test_forest_of_other_classes_is_refused() -> None:
@@ -78,7 +78,7 @@ def served_from(models: Path, forest: model_bundle.Forest, draft: model_bundle.D
 
 def test_published_bundle_is_served_and_says_what_it_is(tmp_path: Path) -> None:
     model, x = fitted(5, max_depth=5)
-    digest = served_from(tmp_path, bundle.forest_from_sklearn(model), bundle.draft("forest", FACTS), x)
+    digest = served_from(tmp_path, bundle.forest_from_sklearn(model), bundle.draft_manifest("forest", METADATA), x)
     found = model_bundle.read(tmp_path, digest)
     assert model_bundle.current(tmp_path) == digest == bundle.usable_current(tmp_path)
     assert (found.manifest.kind, found.manifest.threshold, found.manifest.metrics) == ("forest", 0.4, {"auc": 0.6})
@@ -89,7 +89,7 @@ def test_published_bundle_is_served_and_says_what_it_is(tmp_path: Path) -> None:
 def test_nothing_is_served_from_an_empty_folder_or_a_broken_bundle(tmp_path: Path) -> None:
     assert bundle.usable_current(tmp_path / "none") is None
     x = np.zeros((2, 19), dtype=np.float32)
-    digest = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft("prior", FACTS), x)
+    digest = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft_manifest("prior", METADATA), x)
     (tmp_path / digest / "forest.npz").write_bytes(b"broken")
     assert bundle.usable_current(tmp_path) is None
     (tmp_path / "current").write_text("no digest")
@@ -99,21 +99,21 @@ def test_nothing_is_served_from_an_empty_folder_or_a_broken_bundle(tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "before_expiry_ms", "stays"), [("forest", 1, True), ("forest", 0, False), ("prior", 1, False)]
 )
-def test_only_a_forest_within_its_time_is_kept_before_a_fresh_prior(
+def test_only_a_forest_within_its_time_is_kept_instead_of_a_new_prior(
     tmp_path: Path, kind, before_expiry_ms, stays
 ) -> None:
     x = np.zeros((2, 19), dtype=np.float32)
-    digest = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft(kind, FACTS), x)
-    assert bundle.may_stay(tmp_path, digest, FACTS.expires_at_ms - before_expiry_ms) is stays
+    digest = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft_manifest(kind, METADATA), x)
+    assert bundle.may_stay(tmp_path, digest, METADATA.expires_at_ms - before_expiry_ms) is stays
 
 
-KILLED = """
+KILLED_PROCESS = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
 from tapeline.model import bundle as model_bundle
 from tapeline_trainer.model import bundle
-from unit.trainer.model.test_bundle import FACTS
+from unit.trainer.model.test_bundle import METADATA
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -121,7 +121,8 @@ def die(*_):
 setattr({module}, "{function}", die)
 x = np.zeros((2, 19), dtype=np.float32)
 models = Path(sys.argv[1])
-model_bundle.promote(models, bundle.write(models, model_bundle.prior_forest(0.75), bundle.draft("prior", FACTS), x))
+manifest = bundle.draft_manifest("prior", METADATA)
+model_bundle.promote(models, bundle.write(models, model_bundle.prior_forest(0.75), manifest, x))
 """
 
 
@@ -131,10 +132,10 @@ model_bundle.promote(models, bundle.write(models, model_bundle.prior_forest(0.75
 )
 def test_run_killed_before_the_promotion_leaves_the_served_model(tmp_path: Path, module, function) -> None:
     x = np.zeros((2, 19), dtype=np.float32)
-    served = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft("prior", FACTS), x)
-    script = KILLED.format(module=module, function=function)
+    served = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft_manifest("prior", METADATA), x)
+    script = KILLED_PROCESS.format(module=module, function=function)
     tests = Path(__file__).parents[3]
-    died = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=tests, check=False)
-    assert died.returncode == -9
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=tests, check=False)
+    assert killed.returncode == -9
     assert bundle.usable_current(tmp_path) == served
     assert model_bundle.read(tmp_path, served).forest.probability.tolist() == [0.5]

@@ -7,7 +7,7 @@ EDGE = Interval(-0.02, -0.03, 0.0, 99)
 
 
 @pytest.mark.parametrize(
-    ("against_prior", "auc", "has_current", "action"),
+    ("brier_minus_prior", "auc", "has_current", "action"),
     [
         (BETTER, 0.51, True, "promote_forest"),
         (BETTER, 0.51, False, "promote_forest"),
@@ -23,21 +23,21 @@ EDGE = Interval(-0.02, -0.03, 0.0, 99)
         (Interval(0.0, 0.0, float("nan"), 1), 0.9, True, "keep_current"),
     ],
 )
-def test_gate_promotes_only_what_beats_the_prior_beyond_noise(against_prior, auc, has_current, action) -> None:
-    verdict = gate.judge(against_prior, auc, has_current)
-    assert verdict.action == action
-    assert verdict.promoted == (action == "promote_forest")
+def test_gate_promotes_only_what_beats_the_prior_beyond_noise(brier_minus_prior, auc, has_current, action) -> None:
+    decision = gate.decide(brier_minus_prior, auc, has_current)
+    assert decision.action == action
+    assert decision.promoted == (action == "promote_forest")
 
 
 def test_reasons_name_the_value_and_the_rule_that_failed() -> None:
-    reasons = " / ".join(gate.judge(NOISY, 0.61, True).reasons)
+    reasons = " / ".join(gate.decide(NOISY, 0.61, True).reasons)
     assert "+0.001000, must be below 0: fails" in reasons
     assert "0.6100, must be above 0.5: holds" in reasons
     assert "the current model stays" in reasons
 
 
-def test_verdict_that_could_not_be_carried_out_says_that_the_old_model_stays() -> None:
-    verdict = gate.withdrawn(gate.judge(BETTER, 0.61, True), "the roll-out was undone")
-    assert (verdict.action, verdict.promoted) == ("keep_current", False)
-    assert verdict.reasons[-1] == "it is not served: the roll-out was undone"
-    assert "the forest is promoted" in verdict.reasons
+def test_withdrawn_decision_says_that_the_old_model_stays() -> None:
+    decision = gate.withdraw(gate.decide(BETTER, 0.61, True), "the roll-out was rolled back")
+    assert (decision.action, decision.promoted) == ("keep_current", False)
+    assert decision.reasons[-1] == "it is not served: the roll-out was rolled back"
+    assert "the forest is promoted" in decision.reasons

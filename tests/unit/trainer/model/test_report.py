@@ -4,10 +4,10 @@ import pytest
 from tapeline.model.oci_image import Reference
 from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING
 from tapeline_trainer.model import evaluation, gate, report
-from tapeline_trainer.rollout.target import Outcome
+from tapeline_trainer.rollout.target import RolloutOutcome
 from tapeline_trainer.settings import Settings
 
-from unit.trainer import made
+from unit.trainer import factories
 
 STABLE = (
     *("auc", "mcc", "brier", "brier_skill_vs_prior", "brier_skill_vs_rule", "base_rate"),
@@ -15,17 +15,19 @@ STABLE = (
     *("threshold", "prior", "models", "by_symbol", "next_trade", "data_digest"),
 )
 
-UNDONE = Outcome("undone", "it was slow", False, Reference("r:1", "tapeline/models", "sha256:" + "a" * 64), 1.5)
+ROLLED_BACK = RolloutOutcome(
+    "rolled_back", "it was slow", False, Reference("r:1", "tapeline/models", "sha256:" + "a" * 64), 1.5
+)
 
 
 @pytest.fixture(scope="module")
 def result() -> dict:
     settings = Settings(trees=5, jobs=1, resamples=20)
-    data = made.noise(4_000, 1, symbols=2)
-    learnt = evaluation.learn(data, settings)
-    judged = evaluation.assess(data, learnt, settings)
-    verdict = gate.judge(judged.against_prior, 0.4, has_current=True)
-    return report.document("run-1", data, learnt, judged, verdict, "d" * 64, UNDONE)
+    data = factories.noise(4_000, 1, symbols=2)
+    trained = evaluation.train(data, settings)
+    evaluated = evaluation.evaluate(data, trained, settings)
+    verdict = gate.decide(evaluated.brier_minus_prior, 0.4, has_current=True)
+    return report.build_document("run-1", data, trained, evaluated, verdict, "d" * 64, ROLLED_BACK)
 
 
 def test_report_has_its_stable_keys_and_is_plain_json(result: dict) -> None:
@@ -39,15 +41,15 @@ def test_report_holds_every_field_of_the_stored_verdict(result: dict) -> None:
 
 
 def test_report_says_what_became_of_the_image(result: dict) -> None:
-    told = [result[f"rollout{name}"] for name in ("", "_reason", "_seconds")]
-    assert told == ["undone", "it was slow", 1.5]
+    found = [result[f"rollout{name}"] for name in ("", "_reason", "_seconds")]
+    assert found == ["rolled_back", "it was slow", 1.5]
     assert result["image_digest"] == "sha256:" + "a" * 64
     assert result["image_reference"] == "r:1/tapeline/models@sha256:" + "a" * 64
-    assert "Roll-out: undone (it was slow)." in report.page(result, ())
+    assert "Roll-out: rolled_back (it was slow)." in report.render_markdown(result, ())
 
 
 def test_page_says_verdict_base_rate_limits_and_warnings(result: dict) -> None:
-    page = report.page(result | {"rollout": "not_attempted"}, ("order was lost",))
+    page = report.render_markdown(result | {"rollout": "not_attempted"}, ("order was lost",))
     assert "forest refused, current model stays" in page
     assert f"Base rate: {result['base_rate']:.1%}" in page
     assert "> Warning: order was lost" in page
@@ -57,5 +59,5 @@ def test_page_says_verdict_base_rate_limits_and_warnings(result: dict) -> None:
 
 def test_page_shows_what_is_not_defined_as_a_dash(result: dict) -> None:
     changed = {**result, "by_symbol": [{**result["by_symbol"][0], "auc": None}]}
-    row = next(line for line in report.page(changed, ()).splitlines() if line.startswith("| bybit/"))
+    row = next(line for line in report.render_markdown(changed, ()).splitlines() if line.startswith("| bybit/"))
     assert row.split(" | ")[4] == "–"

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 from tapeline_trainer.model import training
-from tapeline_trainer.model.training import Growth
+from tapeline_trainer.model.training import ForestParameters
 
-GROWTH = Growth(trees=20, leaf_rows=25, depth=12, samples_per_tree=2_000, jobs=1, seed=0)
+PARAMETERS = ForestParameters(trees=20, leaf_rows=25, depth=12, samples_per_tree=2_000, jobs=1, seed=0)
 
 
 def rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -15,14 +15,14 @@ def rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_same_seed_gives_the_same_forest_on_any_number_of_threads() -> None:
     x, y = rows(3_000, 1)
-    one = training.probabilities(training.grow(x, y, GROWTH), x)
-    two = training.probabilities(training.grow(x, y, Growth(20, 25, 12, 2_000, 2, 0)), x)
+    one = training.probabilities(training.fit_forest(x, y, PARAMETERS), x)
+    two = training.probabilities(training.fit_forest(x, y, ForestParameters(20, 25, 12, 2_000, 2, 0)), x)
     assert one.tobytes() == two.tobytes()
 
 
 def test_leaves_hold_enough_rows_and_trees_stay_shallow() -> None:
     x, y = rows(3_000, 2)
-    forest = training.grow(x, y, Growth(5, 40, 3, 10**6, 1, 0))
+    forest = training.fit_forest(x, y, ForestParameters(5, 40, 3, 10**6, 1, 0))
     assert max(tree.get_depth() for tree in forest.estimators_) <= 3
     assert min(tree.tree_.weighted_n_node_samples.min() for tree in forest.estimators_) >= 40
 
@@ -32,8 +32,8 @@ def test_leaves_grow_with_the_data(count: int, expected: int) -> None:
     assert training.leaf_rows(count, 25) == expected
 
 
-def auc_of(x: np.ndarray, y: np.ndarray, taught: np.ndarray) -> float:
-    forest = training.grow(x[:4_000], taught, GROWTH)
+def auc_of(x: np.ndarray, y: np.ndarray, labels: np.ndarray) -> float:
+    forest = training.fit_forest(x[:4_000], labels, PARAMETERS)
     return float(roc_auc_score(y[4_000:], training.probabilities(forest, x[4_000:])))
 
 
@@ -62,4 +62,4 @@ def test_threshold_of_one_class_is_neutral(y: list[int]) -> None:
 
 def test_no_rows_have_no_probabilities() -> None:
     x, y = rows(500, 6)
-    assert training.probabilities(training.grow(x, y, GROWTH), x[:0]).shape == (0,)
+    assert training.probabilities(training.fit_forest(x, y, PARAMETERS), x[:0]).shape == (0,)

@@ -12,7 +12,7 @@ from tapeline_trainer.settings import Settings
 
 from unit.fakes.registry import FakeRegistry
 from unit.fakes.web import serving
-from unit.trainer import made
+from unit.trainer import factories
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def settings() -> Iterator[Settings]:
         yield Settings(registry=address, registry_insecure=True)
 
 
-def test_seed_is_a_prior_that_answers_one_thing_and_gives_way_to_the_first_run(tmp_path: Path, settings) -> None:
+def test_bootstrap_model_is_a_prior_that_the_first_run_replaces(tmp_path: Path, settings) -> None:
     reference = bootstrap_model.push(settings, 0.5)
     with Registry(settings) as registry:
         digest = registry.pull(reference.digest, tmp_path)
@@ -33,12 +33,14 @@ def test_seed_is_a_prior_that_answers_one_thing_and_gives_way_to_the_first_run(t
     assert not bundle.may_stay(tmp_path, digest, found.manifest.created_at_ms)
 
 
-def test_seed_of_one_moment_is_one_model() -> None:
-    drafts = {bundle.draft("prior", bootstrap_model.facts(made.START_MS)).model_dump_json() for _ in range(2)}
+def test_bootstrap_model_of_one_moment_is_one_model() -> None:
+    drafts = {
+        bundle.draft_manifest("prior", bootstrap_model.metadata(factories.START_MS)).model_dump_json() for _ in range(2)
+    }
     assert len(drafts) == 1
 
 
-def test_seed_without_a_registry_is_refused() -> None:
+def test_bootstrap_model_without_a_registry_is_refused() -> None:
     with pytest.raises(NoRegistry, match="set TRAINER_REGISTRY"):
         bootstrap_model.push(Settings(), 0.5)
 

@@ -1,4 +1,4 @@
-"""Challenges of a registry, answered over httpx's own transport for tests: tokens want TLS."""
+"""Challenges of a registry, over httpx's mock transport, because tokens need TLS."""
 
 import base64
 from pathlib import Path
@@ -18,11 +18,11 @@ class Site:
 
     def __init__(self, wanted: str, challenge: str) -> None:
         self.wanted, self.challenge = wanted, challenge
-        self.asked: list[httpx.Request] = []
+        self.received: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         # A copy: what is sent again is the same object with another header.
-        self.asked.append(httpx.Request(request.method, request.url, headers=request.headers))
+        self.received.append(httpx.Request(request.method, request.url, headers=request.headers))
         if request.url.host == "auth.example":
             return httpx.Response(200, json={"token": "t-1"})
         if request.headers.get("Authorization") == self.wanted:
@@ -35,24 +35,24 @@ def get(site: Site, credentials: Credentials, times: int = 1) -> int:
         return [client.get("https://registry.example/v2/").status_code for _ in range(times)][-1]
 
 
-def test_password_is_sent_when_it_is_asked_for_and_from_then_on() -> None:
+def test_password_is_sent_after_a_challenge_and_from_then_on() -> None:
     site = Site(PAIR, 'Basic realm="r"')
     assert get(site, Credentials("trainer", "secret"), times=2) == 200
-    assert [request.headers.get("Authorization") for request in site.asked] == [None, PAIR, PAIR]
+    assert [request.headers.get("Authorization") for request in site.received] == [None, PAIR, PAIR]
 
 
-def test_token_is_got_with_the_password_for_the_scope_that_is_asked_for() -> None:
+def test_token_is_requested_with_the_password_for_the_scope_of_the_challenge() -> None:
     site = Site("Bearer t-1", BEARER)
     assert get(site, Credentials("trainer", "secret")) == 200
-    token = site.asked[1]
+    token = site.received[1]
     assert token.headers["Authorization"] == PAIR
     assert dict(token.url.params) == {"service": "registry.example", "scope": "repository:tapeline/models:pull,push"}
 
 
-def test_token_is_asked_for_without_a_user_where_there_is_none() -> None:
+def test_token_is_requested_without_a_user_where_there_is_none() -> None:
     site = Site("Bearer t-1", BEARER)
     assert get(site, Credentials(None, None)) == 200
-    assert "Authorization" not in site.asked[1].headers
+    assert "Authorization" not in site.received[1].headers
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_token_is_asked_for_without_a_user_where_there_is_none() -> None:
 def test_password_is_not_sent_where_it_could_be_read(challenge: str) -> None:
     site = Site("Bearer t-1", challenge)
     assert get(site, Credentials("trainer", "secret")) == 401
-    assert len(site.asked) == 1
+    assert len(site.received) == 1
 
 
 def test_refused_password_is_not_sent_a_third_time() -> None:
     site = Site("never", 'Basic realm="r"')
     assert get(site, Credentials("trainer", "wrong")) == 401
-    assert len(site.asked) == 2
+    assert len(site.received) == 2
 
 
 def test_line_end_of_the_file_is_no_part_of_the_password(tmp_path: Path) -> None:

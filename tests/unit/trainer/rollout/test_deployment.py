@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tapeline_trainer.errors import NotOurs
+from tapeline_trainer.errors import UnmanagedReference
 from tapeline_trainer.rollout import deployment as rollout
-from tapeline_trainer.rollout.deployment import State
+from tapeline_trainer.rollout.deployment import DeploymentState
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -28,8 +28,8 @@ def deployment(**changes: Any) -> dict[str, Any]:
     }
 
 
-def state(**changes: Any) -> State:
-    return rollout.state(deployment(**changes), "model")
+def state(**changes: Any) -> DeploymentState:
+    return rollout.parse_state(deployment(**changes), "model")
 
 
 def status(observed: int, replicas: int, updated: int, available: int, *conditions: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_unready_replicas_of_the_newest_template_are_no_unfinished_roll_out() ->
 
 
 def test_change_is_guarded_by_the_volume_and_the_reference_that_were_read() -> None:
-    assert rollout.change(state(), "r@new", "new") == [
+    assert rollout.build_patch(state(), "r@new", "new") == [
         {"op": "test", "path": "/spec/template/spec/volumes/1/name", "value": "model"},
         {"op": "test", "path": "/spec/template/spec/volumes/1/image/reference", "value": "r@old"},
         {"op": "replace", "path": "/spec/template/spec/volumes/1/image/reference", "value": "r@new"},
@@ -105,7 +105,7 @@ def test_change_is_guarded_by_the_volume_and_the_reference_that_were_read() -> N
     ],
 )
 def test_annotation_is_added_and_removed_as_it_is_there(annotations, digest, last) -> None:
-    *_, found = rollout.change(state(annotations=annotations), "r@new", digest)
+    *_, found = rollout.build_patch(state(annotations=annotations), "r@new", digest)
     assert found == (
         last or {"op": "replace", "path": "/spec/template/spec/volumes/1/image/reference", "value": "r@new"}
     )
@@ -121,7 +121,7 @@ def test_annotation_is_added_and_removed_as_it_is_there(annotations, digest, las
     ],
 )
 def test_deployment_that_keeps_no_model_reference_is_refused(volumes: list[dict[str, Any]]) -> None:
-    with pytest.raises(NotOurs, match="model-reference"):
+    with pytest.raises(UnmanagedReference, match="model-reference"):
         state(volumes=volumes)
 
 
@@ -152,7 +152,7 @@ def test_model_served_beside_is_of_the_newest_other_template_with_available_repl
         replica_set(14, "r@stranger", 3, owner="another"),
         replica_set(11, "", 3),
     ]
-    assert rollout.served_beside(deployment(), sets, "model") == ("r@second", "d2")
-    assert rollout.served_beside(deployment(), sets[:1], "model") == ("r@first", None)
-    assert rollout.served_beside(deployment(), [sets[1], *sets[3:]], "model") is None
-    assert rollout.served_beside(deployment(), [{"metadata": {}, "spec": {}}], "model") is None
+    assert rollout.other_served_image(deployment(), sets, "model") == ("r@second", "d2")
+    assert rollout.other_served_image(deployment(), sets[:1], "model") == ("r@first", None)
+    assert rollout.other_served_image(deployment(), [sets[1], *sets[3:]], "model") is None
+    assert rollout.other_served_image(deployment(), [{"metadata": {}, "spec": {}}], "model") is None

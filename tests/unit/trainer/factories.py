@@ -1,4 +1,4 @@
-"""Stored trades, made for tests of the trainer."""
+"""Stored trades for tests of the trainer."""
 
 import itertools
 from typing import Any
@@ -9,14 +9,14 @@ from tapeline.records.gap import Gap
 from tapeline.trade import StoredTrade
 from tapeline_trainer.data import trade_table
 from tapeline_trainer.data.dataset import Dataset
-from tapeline_trainer.data.trade_table import STORED, Tape
+from tapeline_trainer.data.trade_table import STORED_SCHEMA, TradeTable
 
 START_MS = 1_790_000_000_000
 _numbers = itertools.count()
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """One legal stored trade, some fields changed."""
+    """Return one valid stored trade with some fields changed."""
     number = next(_numbers)
     fields = {
         "venue": "bybit",
@@ -71,7 +71,7 @@ def market(count: int, seed: int, *, start_ms: int = START_MS, **changes: Any) -
 
 
 def gap(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Gap:
-    """A hole between two trades of one symbol."""
+    """A gap between two trades of one symbol."""
     fields = {
         **{name: after[name] for name in ("venue", "market_type", "symbol")},
         "reason": "reconnect",
@@ -86,10 +86,10 @@ def gap(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Gap:
 
 
 def table_of(documents: list[dict[str, Any]]) -> pa.Table:
-    return trade_table.from_stored(pa.Table.from_pylist(documents, schema=STORED))
+    return trade_table.from_stored(pa.Table.from_pylist(documents, schema=STORED_SCHEMA))
 
 
-def tape_of(documents: list[dict[str, Any]], *gaps: Gap, maximum_trades: int = 10**9) -> Tape:
+def trade_table_of(documents: list[dict[str, Any]], *gaps: Gap, maximum_trades: int = 10**9) -> TradeTable:
     return trade_table.assemble(table_of(documents), gaps, maximum_trades)
 
 

@@ -1,7 +1,7 @@
-"""Arrow streams: bytes in, float32 matrix out, and probabilities back.
+"""Decodes Arrow request bodies into a float32 matrix, and encodes probabilities as an Arrow stream.
 
-Read message by message: buffers are views of the body, so the body limit bounds the memory. What
-would break that bound is refused before it is read: compressed buffers (a few bytes that unfold to
+A stream is read message by message: buffers are views of the body, so the body limit bounds the memory. What
+would break that bound is refused before it is read: compressed buffers (a few bytes that decompress to
 gigabytes), dictionaries and nested types.
 Source of the compression check: format/Message.fbs of Apache Arrow, a stable format.
 """
@@ -18,16 +18,16 @@ from tapeline.model.forest import Floats, Singles
 from tapeline_inference.errors import InvalidRows, Malformed
 
 _TYPES: Final = (pa.float64(), pa.float32())
-_USUAL: Final = pa.schema([(name, pa.float32()) for name in FEATURE_NAMES])
-_ANSWER: Final = pa.schema([pa.field("probability", pa.float64(), nullable=False)])
-_ANSWER_SCHEMA: Final = _ANSWER.serialize().to_pybytes()
-# Arrow takes a stream that just stops for a whole one.
+_FLOAT32_SCHEMA: Final = pa.schema([(name, pa.float32()) for name in FEATURE_NAMES])
+_RESPONSE_SCHEMA: Final = pa.schema([pa.field("probability", pa.float64(), nullable=False)])
+_RESPONSE_HEADER: Final = _RESPONSE_SCHEMA.serialize().to_pybytes()
+# Arrow accepts a truncated stream as a whole one.
 _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _HEADER_FIELD: Final = 2
 _COMPRESSION_FIELD: Final = 3
 
 
-def read(body: bytes, rows_max: int) -> Singles:
+def decode(body: bytes, rows_max: int) -> Singles:
     """Return the (n, k) float32 matrix of one Arrow stream.
 
     Args:
@@ -86,7 +86,7 @@ def _messages(reader: pa.MessageReader) -> Iterator[pa.Message]:
 
 
 def _check_schema(schema: pa.Schema) -> None:
-    if schema.equals(_USUAL):
+    if schema.equals(_FLOAT32_SCHEMA):
         return
     if tuple(schema.names) != FEATURE_NAMES:
         raise InvalidRows(f"the columns must be exactly these, in this order: {', '.join(FEATURE_NAMES)}")
@@ -97,7 +97,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 def _fill(matrix: Singles, batches: list[pa.RecordBatch]) -> None:
     start = 0
-    # Beyond float32 becomes infinite, which the caller refuses.
+    # A value beyond float32 becomes infinite, which the caller refuses.
     with np.errstate(over="ignore"):
         for batch in batches:
             if any(column.null_count for column in batch.columns):
@@ -111,7 +111,7 @@ def is_compressed(metadata: bytes) -> bool:
     """Return whether the flatbuffer of a record batch names a compression.
 
     Raises:
-        ValueError: it is too damaged to tell.
+        ValueError: it is too damaged to read.
     """
     try:
         message = _u32(metadata, 0)
@@ -139,8 +139,8 @@ def _field(data: bytes, table: int, number: int) -> int | None:
     return table + offset if offset else None
 
 
-def answer(probabilities: Floats) -> bytes:
+def encode(probabilities: Floats) -> bytes:
     """Return an Arrow stream of one column, `probability`, in the order of the request."""
-    batch = pa.record_batch([pa.array(probabilities)], schema=_ANSWER)
-    # A stream is its messages and its end; a writer object for one batch costs three times as much.
-    return b"".join([_ANSWER_SCHEMA, memoryview(batch.serialize()), _END])
+    batch = pa.record_batch([pa.array(probabilities)], schema=_RESPONSE_SCHEMA)
+    # A stream is its messages and its end marker; a writer object for one batch costs three times as much.
+    return b"".join([_RESPONSE_HEADER, memoryview(batch.serialize()), _END])

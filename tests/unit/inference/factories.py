@@ -1,4 +1,4 @@
-"""Forests, rows and bundles for tests, made by scikit-learn or by hand."""
+"""Forests, rows and bundles for tests, from scikit-learn or written by hand."""
 
 import functools
 import hashlib
@@ -44,9 +44,9 @@ def forest(**settings: int) -> Forest:
     return forest_from_sklearn(model(**settings))
 
 
-def answers(x: np.ndarray, **settings: int) -> np.ndarray:
-    """What scikit-learn says of some rows: the oracle."""
-    # Its check for finite values adds all of them up, which overflows at the edges of float32.
+def expected_probabilities(x: np.ndarray, **settings: int) -> np.ndarray:
+    """Return what scikit-learn predicts for some rows: the oracle."""
+    # Its check for finite values sums all of them, which overflows at the edges of float32.
     with np.errstate(over="ignore", invalid="ignore"):
         return model(**settings).predict_proba(x)[:, 1]
 

@@ -1,6 +1,6 @@
-"""The trainer as a process that can be killed at any moment, without the seconds that its imports take each time.
+"""Fork server: starts trainer processes that tests can kill, without the seconds of imports of each process.
 
-One process imports everything and then forks a child for each run that is asked for; the child is the trainer.
+One process imports everything and forks a child for each requested run; the child is the trainer.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NURSERY = """
+FORK_SERVER = """
 import json, os, sys
 from kubernetes.client import ApiClient, AppsV1Api, Configuration
 from tapeline_trainer import __main__
@@ -33,18 +33,18 @@ with ApiClient(nowhere) as client:
             pass
 
 for line in sys.stdin:
-    asked = json.loads(line)
+    request = json.loads(line)
     sys.stdout.write("ready\\n")
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        os.environ.update(asked["environment"])
-        os.dup2(os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.environ.update(request["environment"])
+        os.dup2(os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         code = 1
         try:
-            code = __main__.main(asked["arguments"])
-        except SystemExit as left:
-            code = left.code
+            code = __main__.main(request["arguments"])
+        except SystemExit as exited:
+            code = exited.code
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -56,7 +56,7 @@ for line in sys.stdin:
 """
 
 
-class Nursery:
+class ForkServer:
     """Starts trainers, one at a time.
 
     Attributes:
@@ -68,23 +68,23 @@ class Nursery:
 
     def run(self, arguments: list[str], environment: dict[str, str]) -> int:
         """Return its exit code, negative where a signal ended it."""
-        asked = {"arguments": arguments, "environment": environment, "log": str(self.log)}
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        request = {"arguments": arguments, "environment": environment, "log": str(self.log)}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "ready\n"
         self.child = int(self._process.stdout.readline())
         return int(self._process.stdout.readline())
 
-    def said(self) -> dict[str, object]:
+    def last_log(self) -> dict[str, object]:
         return json.loads(self.log.read_text().splitlines()[-1])
 
 
 @contextmanager
-def nursery(folder: Path) -> Iterator[Nursery]:
+def fork_server(folder: Path) -> Iterator[ForkServer]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TRAINER_")}
-    command = [sys.executable, "-c", NURSERY]
+    command = [sys.executable, "-c", FORK_SERVER]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean, cwd=folder
     ) as process:
-        yield Nursery(process, folder / "trainer.log")
+        yield ForkServer(process, folder / "trainer.log")
         process.stdin.close()

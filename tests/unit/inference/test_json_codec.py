@@ -3,14 +3,14 @@ import json
 import numpy as np
 import pytest
 from tapeline.model.features import FEATURE_NAMES
-from tapeline_inference import rows
+from tapeline_inference import json_codec
 from tapeline_inference.errors import ApiError, InvalidRows, Malformed
 
-from unit.inference import made
+from unit.inference import factories
 
-GOOD = dict(zip(FEATURE_NAMES, range(made.COLUMNS), strict=True))
+GOOD = dict(zip(FEATURE_NAMES, range(factories.COLUMNS), strict=True))
 FIRST = FEATURE_NAMES[0]
-read = rows.reader(rows.request_model(3))
+decode = json_codec.decoder(json_codec.request_model(3))
 
 
 def body(*values: dict[str, object]) -> bytes:
@@ -23,14 +23,14 @@ def with_first(literal: str) -> bytes:
 
 
 def test_rows_come_out_in_the_order_of_the_features_whatever_their_own() -> None:
-    matrix = read(body(GOOD, dict(reversed(GOOD.items()))))
+    matrix = decode(body(GOOD, dict(reversed(GOOD.items()))))
     assert matrix.dtype == np.float32
-    assert matrix.tolist() == [list(range(made.COLUMNS))] * 2
+    assert matrix.tolist() == [list(range(factories.COLUMNS))] * 2
 
 
 @pytest.mark.parametrize("literal", ["0", "-1.5e3", "3.4028234663852886e38", "1e-320", "-0.0"])
 def test_any_finite_float32_is_taken(literal: str) -> None:
-    assert read(with_first(literal))[0, 0] == np.float32(float(literal))
+    assert decode(with_first(literal))[0, 0] == np.float32(float(literal))
 
 
 REFUSED = {
@@ -60,7 +60,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_rows_that_break_a_rule_are_refused_without_an_echo(case: str) -> None:
     with pytest.raises(InvalidRows) as refused:
-        read(REFUSED[case])
+        decode(REFUSED[case])
     message = str(refused.value)
     assert "canary" not in message
     assert len(message) < 1_000
@@ -73,15 +73,15 @@ def test_rows_that_break_a_rule_are_refused_without_an_echo(case: str) -> None:
 )
 def test_a_body_that_is_no_json_is_malformed(content: bytes) -> None:
     with pytest.raises(Malformed):
-        read(content)
+        decode(content)
 
 
 @pytest.mark.parametrize("digits", [4_300, 5_000, 50_000])
 def test_a_huge_integer_is_refused_and_nothing_worse(digits: int) -> None:
     with pytest.raises(ApiError):
-        read(with_first("1" * digits))
+        decode(with_first("1" * digits))
 
 
-def test_only_the_first_errors_are_told() -> None:
+def test_only_the_first_errors_are_shown() -> None:
     with pytest.raises(InvalidRows, match="and 52 more"):
-        read(body(*[{}] * 3))
+        decode(body(*[{}] * 3))

@@ -1,4 +1,4 @@
-"""A platform on real sockets: registry, API server, inference service, and a seed that is installed and served."""
+"""A platform of fakes on real sockets: registry, API server, inference service, and an installed bootstrap model."""
 
 import json
 from collections.abc import Iterator
@@ -26,31 +26,31 @@ QUICK = {
     "cluster_timeout_s": 5.0,
 }
 NODES = "127.0.0.1:5001"
-"""The registry as nodes would call it: no roll-out may depend on the trainer's own name for it."""
+"""The registry as nodes name it: no roll-out may depend on the trainer's own name for it."""
 
 
 @dataclass
-class Platform:
-    """What runs, and how the trainer is told of it."""
+class FakePlatform:
+    """The running fakes, and the settings with which the trainer reaches them."""
 
     registry: FakeRegistry
     cluster: FakeCluster
     service: FakeService
     requests: Requests
-    given: dict[str, object]
-    seed_reference: str
-    seed: str
+    fields: dict[str, object]
+    bootstrap_reference: str
+    bootstrap_digest: str
     folder: Path
 
     def settings(self, **changes: object) -> Settings:
-        return Settings(**{**self.given, **changes})
+        return Settings(**{**self.fields, **changes})
 
     def environment(self, **changes: str) -> dict[str, str]:
-        return {f"TRAINER_{name.upper()}": str(value) for name, value in {**self.given, **changes}.items()}
+        return {f"TRAINER_{name.upper()}": str(value) for name, value in {**self.fields, **changes}.items()}
 
     def bundle(self, probability: float = 0.75) -> str:
-        """Write a bundle that is to be rolled out, in a folder of its own; return its digest."""
-        return models.bundle(self.folder / "new", probability, parent_digest=self.seed)
+        """Write a bundle to roll out, in its own folder; return its digest."""
+        return models.bundle(self.folder / "new", probability, parent_digest=self.bootstrap_digest)
 
     def reference_of(self, digest: str) -> str:
         packed = oci_image.pack(self.folder / "new", digest)
@@ -71,19 +71,19 @@ def kubeconfig(path: Path, address: str) -> Path:
 
 
 @contextmanager
-def platform(folder: Path, **cluster: object) -> Iterator[Platform]:
-    """Start it; the service answers with whatever model the Deployment has brought up."""
-    seed = models.bundle(folder / "seed")
-    packed = oci_image.pack(folder / "seed", seed)
+def fake_platform(folder: Path, **cluster: object) -> Iterator[FakePlatform]:
+    """Start the fakes; the service serves the model of the newest ready replicas."""
+    bootstrap = models.bundle(folder / "bootstrap")
+    packed = oci_image.pack(folder / "bootstrap", bootstrap)
     registry = FakeRegistry()
     registry.blobs = {blob.digest: blob.content for blob in packed.blobs}
     registry.manifests = {m.digest: (m.media_type, m.content) for m in (*packed.manifests, packed.index)}
     reference = f"{NODES}/tapeline/models@{packed.index.digest}"
-    api = FakeCluster(reference, **{"annotations": {"tapeline/model-digest": seed}, **cluster})
-    requests, service = Requests(), FakeService(lambda: models_served(registry, api))
+    api = FakeCluster(reference, **{"annotations": {"tapeline/model-digest": bootstrap}, **cluster})
+    requests, service = Requests(), FakeService(lambda: served_digest(registry, api))
     with ExitStack() as stack:
         sites = [stack.enter_context(serving(site, requests)) for site in (registry, api, service)]
-        given = {
+        fields = {
             "registry": sites[0],
             "registry_reference": NODES,
             "registry_insecure": True,
@@ -93,23 +93,23 @@ def platform(folder: Path, **cluster: object) -> Iterator[Platform]:
             "output": folder / "out",
             **QUICK,
         }
-        yield Platform(registry, api, service, requests, given, reference, seed, folder)
+        yield FakePlatform(registry, api, service, requests, fields, reference, bootstrap, folder)
 
 
-def models_served(registry: FakeRegistry, cluster: FakeCluster) -> str:
-    """Digest of the bundle in the image of the newest template that has pods: what a request would meet."""
+def served_digest(registry: FakeRegistry, cluster: FakeCluster) -> str:
+    """Return the digest of the bundle in the image of the newest template that has ready pods."""
     reference = [cluster.reference_in(found["template"]) for found in cluster.sets if found["ready"]][-1]
-    return provable(registry, reference)
+    return verified_digest(registry, reference)
 
 
-def provable(registry: FakeRegistry, reference: str) -> str:
-    """Digest of the bundle that an image of the registry holds, every check passed."""
+def verified_digest(registry: FakeRegistry, reference: str) -> str:
+    """Return the digest of the bundle in an image of the registry, after every check."""
 
     def get(path: str, accept: str, limit: int) -> bytes:
         kind, _, digest = path.partition("/")
         return registry.manifests[digest][1] if kind == "manifests" else registry.blobs[digest]
 
-    with TemporaryDirectory() as there:
-        digest = oci_layer.unpack(oci_image.pull(get, reference.partition("@")[2]), Path(there))
-        assert model_bundle.current(Path(there)) == digest
+    with TemporaryDirectory() as folder:
+        digest = oci_layer.unpack(oci_image.pull(get, reference.partition("@")[2]), Path(folder))
+        assert model_bundle.current(Path(folder)) == digest
     return digest

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tapeline.model.features import FEATURE_NAMES
-from tapeline_inference import columns
+from tapeline_inference import arrow_codec
 from tapeline_inference.errors import ApiError, InvalidRows, Malformed
 
-from unit.inference import made
+from unit.inference import factories
 
-X = made.rows(10, seed=1).astype(np.float64)
+X = factories.rows(10, seed=1).astype(np.float64)
 ROWS_MAX = 50
 
 
@@ -37,13 +37,13 @@ def one_value(value: float) -> bytes:
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
 @pytest.mark.parametrize("batch_rows", [3, 1_000])
 def test_a_stream_comes_out_as_its_matrix(kind: pa.DataType, batch_rows: int) -> None:
-    matrix = columns.read(stream(table(kind=kind), batch_rows), ROWS_MAX)
+    matrix = arrow_codec.decode(stream(table(kind=kind), batch_rows), ROWS_MAX)
     assert matrix.flags.c_contiguous
     assert np.array_equal(matrix, X.astype(np.float32))
 
 
 def test_a_slice_of_a_longer_table_comes_out_as_its_own_rows() -> None:
-    assert np.array_equal(columns.read(stream(table().slice(4, 3)), ROWS_MAX), X[4:7].astype(np.float32))
+    assert np.array_equal(arrow_codec.decode(stream(table().slice(4, 3)), ROWS_MAX), X[4:7].astype(np.float32))
 
 
 INVALID = {
@@ -57,8 +57,8 @@ INVALID = {
     "NaN": (one_value(np.nan), f"column {FEATURE_NAMES[2]} was not finite"),
     "infinity": (one_value(-np.inf), "was not finite"),
     "a number beyond float32": (one_value(1e39), "was not finite"),
-    "too many rows": (stream(table(made.rows(ROWS_MAX + 1).astype(np.float64))), "above 50 rows"),
-    "too many rows in small batches": (stream(table(made.rows(51).astype(np.float64)), 1), "above 50 rows"),
+    "too many rows": (stream(table(factories.rows(ROWS_MAX + 1).astype(np.float64))), "above 50 rows"),
+    "too many rows in small batches": (stream(table(factories.rows(51).astype(np.float64)), 1), "above 50 rows"),
     "no rows": (stream(table().slice(0, 0)), "0 rows"),
 }
 
@@ -67,7 +67,7 @@ INVALID = {
 def test_a_stream_that_breaks_a_rule_is_refused_by_that_rule(case: str) -> None:
     content, message = INVALID[case]
     with pytest.raises(InvalidRows, match=message):
-        columns.read(content, ROWS_MAX)
+        arrow_codec.decode(content, ROWS_MAX)
 
 
 GOOD = stream(table())
@@ -82,20 +82,20 @@ MALFORMED = {
     "bytes after the end": GOOD + b"\x00",
     "a message of two gigabytes": b"\xff\xff\xff\xff\xff\xff\xff\x7f",
     "a stream without a schema": b"\xff\xff\xff\xff\x00\x00\x00\x00",
-    "lz4": stream(table(made.rows(40).astype(np.float64)), compression="lz4"),
-    "zstd": stream(table(made.rows(40).astype(np.float64)), compression="zstd"),
+    "lz4": stream(table(factories.rows(40).astype(np.float64)), compression="lz4"),
+    "zstd": stream(table(factories.rows(40).astype(np.float64)), compression="zstd"),
 }
 
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_what_is_not_one_plain_stream_is_malformed(case: str) -> None:
     with pytest.raises(Malformed):
-        columns.read(MALFORMED[case], ROWS_MAX)
+        arrow_codec.decode(MALFORMED[case], ROWS_MAX)
 
 
 def test_a_dictionary_is_refused() -> None:
     with pytest.raises(InvalidRows, match="must be float64"):
-        columns.read(ENCODED, ROWS_MAX)
+        arrow_codec.decode(ENCODED, ROWS_MAX)
 
 
 def test_flipped_bytes_are_refused_or_read_and_nothing_else() -> None:
@@ -105,14 +105,14 @@ def test_flipped_bytes_are_refused_or_read_and_nothing_else() -> None:
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         try:
-            matrix = columns.read(bytes(damaged), ROWS_MAX)
+            matrix = arrow_codec.decode(bytes(damaged), ROWS_MAX)
         except ApiError:
             continue
-        assert matrix.shape[1] == made.COLUMNS
+        assert matrix.shape[1] == factories.COLUMNS
         assert np.all(np.isfinite(matrix))
 
 
-def test_an_answer_is_one_column_in_order() -> None:
-    back = pa.ipc.open_stream(columns.answer(np.array([0.25, 1.0]))).read_all()
+def test_a_response_is_one_column_in_order() -> None:
+    back = pa.ipc.open_stream(arrow_codec.encode(np.array([0.25, 1.0]))).read_all()
     assert back.schema.names == ["probability"]
     assert back["probability"].to_pylist() == [0.25, 1.0]

@@ -1,7 +1,7 @@
-"""JSON rows: bytes in, float32 matrix out, strictly.
+"""Decodes JSON request bodies into a float32 matrix, strictly.
 
-A number is a JSON number: not a bool, not text, finite and within float32. Every feature is there
-and nothing else is. No message repeats input, not even the name of an unknown field.
+A number is a JSON number: not a bool, not text, finite and within float32. A row has every feature
+and nothing else. No message repeats input, not even the name of an unknown field.
 To add a rule for one feature: give it its own annotation in `_row_type`.
 """
 
@@ -41,31 +41,31 @@ def request_model(rows_max: int) -> type[BaseModel]:
     return create_model("PredictRequest", __config__=ConfigDict(extra="forbid", strict=True), rows=(rows, ...))
 
 
-def reader(model: type[BaseModel]) -> Callable[[bytes], Singles]:
-    """Return the function that reads a JSON body of `request_model` into (n, k) float32.
+def decoder(model: type[BaseModel]) -> Callable[[bytes], Singles]:
+    """Return the function that decodes a JSON body of `request_model` into (n, k) float32.
 
-    It raises Malformed where the body is no JSON, InvalidRows where a rule is broken.
+    The function raises Malformed where the body is no JSON, InvalidRows where a rule is broken.
     """
 
-    def read(body: bytes) -> Singles:
+    def decode(body: bytes) -> Singles:
         try:
             request: Any = model.model_validate_json(body)
         except ValidationError as error:
-            raise _explain(error) from None
+            raise _error_from(error) from None
         return np.array([_values(row) for row in request.rows], dtype=np.float64).astype(np.float32)
 
-    return read
+    return decode
 
 
-def _explain(error: ValidationError) -> Malformed | InvalidRows:
+def _error_from(error: ValidationError) -> Malformed | InvalidRows:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     if problems[0]["type"] == "json_invalid":
         return Malformed("no valid JSON in UTF-8")
-    shown = [f"{_place(problem['loc'])}: {problem['msg']}" for problem in problems[:_ERRORS_SHOWN]]
+    shown = [f"{_format_location(problem['loc'])}: {problem['msg']}" for problem in problems[:_ERRORS_SHOWN]]
     more = f"; and {len(problems) - _ERRORS_SHOWN} more" if len(problems) > _ERRORS_SHOWN else ""
     return InvalidRows("; ".join(shown) + more)
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _format_location(location: tuple[int | str, ...]) -> str:
     parts = [str(part) if isinstance(part, int) or part in _KNOWN else "(unknown field)" for part in location]
     return ".".join(parts) or "body"
