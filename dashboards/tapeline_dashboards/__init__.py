@@ -1,1 +1,1 @@
-"""Kibana's dashboards as code: readable source, compiled to saved objects, judged by rules, loaded over HTTP."""
+"""Kibana dashboards as code: compiles YAML sources to saved objects, validates them, loads them into Kibana."""

@@ -1,11 +1,11 @@
-"""Compiles, judges and loads the dashboards.
+"""Compiles, validates and loads the dashboards.
 
-    python -m tapeline_dashboards check              every rule over every object
-    python -m tapeline_dashboards compile FILE       the same, and write them as NDJSON for an import by hand
-    python -m tapeline_dashboards load               the same, and import them into DASHBOARDS_KIBANA_URL
+    python -m tapeline_dashboards check              validate all objects
+    python -m tapeline_dashboards compile FILE       validate, and write them as NDJSON for a manual import
+    python -m tapeline_dashboards load               validate, and import them into DASHBOARDS_KIBANA_URL
 
-With `--sources FOLDER` the dashboards of another folder in place of ours.
-Exit code 0: done; 1: a source or a rule; 3: Kibana refused; 4: Kibana was not there. Wiring only.
+`--sources FOLDER` compiles the dashboards of another folder.
+Exit code 0: success; 1: invalid source or setting; 3: Kibana refused; 4: Kibana unavailable. Wiring only.
 """
 
 import argparse
@@ -18,26 +18,26 @@ from pydantic import ValidationError
 from tapeline.service import logging as json_logging
 from tapeline.service.connection import InvalidConnection
 
-from tapeline_dashboards import load, meaning, objects, reader, rules
-from tapeline_dashboards.errors import DashboardsError, RulesBroken
+from tapeline_dashboards import load, objects, reader, rules, semantic_rules
+from tapeline_dashboards.errors import DashboardsError, RulesViolated
 from tapeline_dashboards.settings import Settings
 
 _LOG = logging.getLogger("tapeline_dashboards")
 
 
-def judged(folder: Path) -> list[objects.SavedObject]:
-    """Return all compiled objects of the sources in a folder.
+def compile_checked(folder: Path) -> list[objects.SavedObject]:
+    """Compile and validate the sources in a folder.
 
     Raises:
         BadSource: a source cannot be read.
-        RulesBroken: they break a rule.
+        RulesViolated: the objects violate a rule.
     """
-    boards = reader.dashboards(folder)
-    made = objects.compiled(boards)
-    findings = [*rules.check(made), *meaning.check(boards, made)]
+    boards = reader.read_dashboards(folder)
+    compiled = objects.compile_dashboards(boards)
+    findings = [*rules.check(compiled), *semantic_rules.check(boards, compiled)]
     if findings:
-        raise RulesBroken([str(finding) for finding in findings])
-    return made
+        raise RulesViolated([str(finding) for finding in findings])
+    return compiled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,26 +56,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    made = judged(options.sources)
-    content = objects.ndjson(made)
-    about = {"objects": len(made), "bytes": len(content)}
-    if options.what == "compile":
+    compiled = compile_checked(options.sources)
+    content = objects.ndjson(compiled)
+    fields = {"objects": len(compiled), "bytes": len(content)}
+    if options.command == "compile":
         options.file.parent.mkdir(parents=True, exist_ok=True)
         options.file.write_text(content, encoding="utf-8")
-        _LOG.info("wrote %s", options.file, extra=about)
-    elif options.what == "load":
+        _LOG.info("wrote %s", options.file, extra=fields)
+    elif options.command == "load":
         settings = Settings()
         logging.getLogger().setLevel(settings.log_level)
         load.load(content, settings)
-        _LOG.info("loaded into %s", settings.kibana_url, extra=about)
+        _LOG.info("loaded into %s", settings.kibana_url, extra=fields)
     else:
-        _LOG.info("no rule is broken", extra=about)
+        _LOG.info("all rules hold", extra=fields)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tapeline_dashboards")
-    parser.add_argument("--sources", type=Path, default=reader.HERE / "sources")
-    commands = parser.add_subparsers(dest="what", required=True)
+    parser.add_argument("--sources", type=Path, default=reader.PACKAGE_FOLDER / "sources")
+    commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check")
     commands.add_parser("compile").add_argument("file", type=Path)
     commands.add_parser("load")

@@ -1,44 +1,44 @@
-"""What can stop a compilation or a load, each message with the value, the rule and the way out."""
+"""Errors of compiling and loading; each message has the value, the rule and the remedy."""
 
 from pathlib import Path
 from typing import ClassVar
 
 
 class DashboardsError(Exception):
-    """Anything this package refuses on purpose."""
+    """Base class of the errors of this package."""
 
     exit_code: ClassVar[int] = 1
 
 
 class BadSource(DashboardsError):
-    """A source file cannot be read as what it should be."""
+    """A source file is invalid."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path.name} cannot be used: {reason}; the words it may hold are those of source.py")
+        super().__init__(f"{path.name} cannot be used: {reason}; source.py lists the allowed fields")
 
 
-class RulesBroken(DashboardsError):
-    """Compiled objects break rules; nothing was written or sent."""
+class RulesViolated(DashboardsError):
+    """Compiled objects violate rules; nothing was written or sent."""
 
     def __init__(self, findings: list[str]) -> None:
         lines = "\n".join(f"  {finding}" for finding in findings)
-        super().__init__(f"findings were {len(findings)}; there must be none; nothing was sent:\n{lines}")
+        super().__init__(f"{len(findings)} rule violations; none is allowed; nothing was sent:\n{lines}")
 
 
 class KibanaRefused(DashboardsError):
-    """Kibana answered, and took not all of it."""
+    """Kibana responded, but did not import every object."""
 
     exit_code: ClassVar[int] = 3
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(
-            f"Kibana's answer to the import was HTTP {status}: {reason}; it must take every object; "
-            "check user, rights and space, then load again: what it took is written over"
+            f"Kibana's response to the import was HTTP {status}: {reason}; every object must be imported; "
+            "check user, privileges and space, then load again: the import overwrites existing objects"
         )
 
 
-class KibanaAway(DashboardsError):
-    """Kibana did not answer within the deadline."""
+class KibanaUnavailable(DashboardsError):
+    """Kibana did not become available within the deadline."""
 
     exit_code: ClassVar[int] = 4
 

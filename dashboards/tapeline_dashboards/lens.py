@@ -1,19 +1,19 @@
-"""A panel as Lens draws it: its layer, and how each chart uses the columns. Pure.
+"""Builds the Lens state of a panel: its layer, and the visualization of each chart type. Pure.
 
-To add a kind of chart: a class in `source`, and a maker in _MAKERS.
+To add a chart type: a class in `source`, and a builder in _BUILDERS.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from tapeline_dashboards import columns
-from tapeline_dashboards.source import Donut, Figure, Shown, Table, Time, Xy
-from tapeline_dashboards.views import View
+from tapeline_dashboards.source import Donut, LensPanel, Metric, Table, Time, Xy
+from tapeline_dashboards.views import DataView
 
 LAYER: Final = "shown"
 REFERENCE: Final = f"indexpattern-datasource-layer-{LAYER}"
-_TYPES: Final = {"xy": "lnsXY", "donut": "lnsPie", "figure": "lnsMetric", "table": "lnsDatatable"}
-_LOOPED: Final = {
+_TYPES: Final = {"xy": "lnsXY", "donut": "lnsPie", "metric": "lnsMetric", "table": "lnsDatatable"}
+_COLOUR_MAPPING: Final = {
     "assignments": [],
     "specialAssignments": [{"rule": {"type": "other"}, "color": {"type": "loop"}, "touched": False}],
     "paletteId": "eui_amsterdam_color_blind",
@@ -21,8 +21,8 @@ _LOOPED: Final = {
 }
 
 
-def attributes(panel: Shown, view: View) -> dict[str, Any]:
-    """Return what Lens keeps of a panel, without a place on a dashboard."""
+def attributes(panel: LensPanel, view: DataView) -> dict[str, Any]:
+    """Return the Lens attributes of a panel, without its position on a dashboard."""
     layers = {LAYER: columns.layer_of(panel, view)}
     return {
         "title": panel.title,
@@ -30,12 +30,12 @@ def attributes(panel: Shown, view: View) -> dict[str, Any]:
         "type": "lens",
         "references": [{"type": "index-pattern", "id": view.identity, "name": REFERENCE}],
         "state": {
-            "visualization": _MAKERS[type(panel)](panel),
+            "visualization": _BUILDERS[type(panel)](panel),
             "query": {"query": columns.kql(panel.where), "language": "kuery"},
             "filters": [],
             "datasourceStates": {
                 "formBased": {"layers": layers},
-                # Kibana's older migrations look for both.
+                # Kibana's older migrations expect both.
                 "indexpattern": {"layers": {}},
                 "textBased": {"layers": {}},
             },
@@ -45,13 +45,13 @@ def attributes(panel: Shown, view: View) -> dict[str, Any]:
     }
 
 
-def _values(panel: Shown) -> list[str]:
+def _values(panel: LensPanel) -> list[str]:
     return [columns.value_id(number) for number in range(len(panel.values))]
 
 
 def _xy(panel: Xy) -> dict[str, Any]:
-    places = panel.buckets
-    marks = [
+    buckets = panel.buckets
+    y_config = [
         {"forAccessor": identity, "axisMode": value.axis, **({"color": value.colour} if value.colour else {})}
         for identity, value in zip(_values(panel), panel.values, strict=True)
         if value.axis == "right" or value.colour
@@ -60,20 +60,20 @@ def _xy(panel: Xy) -> dict[str, Any]:
         "layerId": LAYER,
         "layerType": "data",
         "seriesType": panel.series,
-        "xAccessor": columns.bucket_id(places.index(panel.x)),
+        "xAccessor": columns.bucket_id(buckets.index(panel.x)),
         "accessors": _values(panel),
         "position": "top",
         "showGridlines": False,
-        "colorMapping": _LOOPED,
+        "colorMapping": _COLOUR_MAPPING,
     }
-    layer |= {"yConfig": marks} if marks else {}
-    layer |= {"splitAccessor": columns.bucket_id(places.index(panel.split))} if panel.split else {}
+    layer |= {"yConfig": y_config} if y_config else {}
+    layer |= {"splitAccessor": columns.bucket_id(buckets.index(panel.split))} if panel.split else {}
     is_bounded = panel.from_zero and not panel.logarithmic
     return {
         "title": "Empty XY chart",
         "legend": {"isVisible": True, "position": "bottom" if isinstance(panel.x, Time) else "right"},
         "valueLabels": "hide",
-        # A gap is a gap: nothing is drawn where nothing was traded.
+        # No interpolation: no line where nothing was traded.
         "fittingFunction": "None",
         "preferredSeriesType": panel.series,
         "axisTitlesVisibilitySettings": {"x": False, "yLeft": True, "yRight": True},
@@ -95,25 +95,25 @@ def _donut(panel: Donut) -> dict[str, Any]:
         "legendPosition": "right",
         "nestedLegend": False,
         "emptySizeRatio": 0.5,
-        "colorMapping": _LOOPED,
+        "colorMapping": _COLOUR_MAPPING,
     }
     return {"shape": "donut", "layers": [layer]}
 
 
-def _figure(panel: Figure) -> dict[str, Any]:
+def _metric(panel: Metric) -> dict[str, Any]:
     return {"layerId": LAYER, "layerType": "data", "metricAccessor": _values(panel)[0], "showBar": False}
 
 
 def _table(panel: Table) -> dict[str, Any]:
     rows = [columns.bucket_id(number) for number in range(len(panel.rows))]
-    shown = [{"columnId": name, "isMetric": False, "isTransposed": False} for name in rows]
-    shown += [{"columnId": name, "isMetric": True, "isTransposed": False} for name in _values(panel)]
-    return {"layerId": LAYER, "layerType": "data", "columns": shown}
+    table_columns = [{"columnId": name, "isMetric": False, "isTransposed": False} for name in rows]
+    table_columns += [{"columnId": name, "isMetric": True, "isTransposed": False} for name in _values(panel)]
+    return {"layerId": LAYER, "layerType": "data", "columns": table_columns}
 
 
-_MAKERS: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
+_BUILDERS: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
     Xy: _xy,
     Donut: _donut,
-    Figure: _figure,
+    Metric: _metric,
     Table: _table,
 }

@@ -1,48 +1,48 @@
-"""Kibana's saved objects, made of the sources: data views, drawings, lists, dashboards. Pure, and always the same.
+"""Compiles the sources to saved objects: data views, Vega visualizations, lists, dashboards. Pure, deterministic.
 
-The form is the one that Kibana 8.8 to 9.3 wrote (dashboard 10.2.0): 9.4 and later read it and turn it into theirs,
-and real exports of it were at hand to compare with. See docs/decisions/0012-dashboards.md.
+The format is that of Kibana 8.8 to 9.3 (dashboard 10.2.0): 9.4 and later migrate it, and real exports of it are
+available for comparison. See docs/decisions/0012-dashboards.md.
 """
 
 import json
 from typing import Any, Final
 
 from tapeline_dashboards import lens, reader
-from tapeline_dashboards.source import Control, Dashboard, Donut, Figure, List, Panel, Prose, Table, Vega, Xy
-from tapeline_dashboards.views import VIEWS, View
+from tapeline_dashboards.source import Control, Dashboard, Donut, List, Markdown, Metric, Panel, Table, Vega, Xy
+from tapeline_dashboards.views import VIEWS, DataView
 
 SavedObject = dict[str, Any]
 _CORE: Final = "8.8.0"
 _VERSIONS: Final = {"dashboard": "10.2.0", "index-pattern": "8.0.0", "visualization": "8.5.0", "search": "8.0.0"}
-_NOTHING_CHOSEN: Final = {"query": {"query": "", "language": "kuery"}, "filter": []}
+_EMPTY_SEARCH: Final = {"query": {"query": "", "language": "kuery"}, "filter": []}
 _SOURCE: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
 
 
 def ndjson(objects: list[SavedObject]) -> str:
-    """Return what `POST /api/saved_objects/_import` takes."""
+    """Return the objects as NDJSON for `POST /api/saved_objects/_import`."""
     return "".join(json.dumps(each, sort_keys=True, separators=(",", ":")) + "\n" for each in objects)
 
 
-def compiled(boards: tuple[Dashboard, ...]) -> list[SavedObject]:
-    """Return every object of these dashboards, what is referred to before what refers to it.
+def compile_dashboards(boards: tuple[Dashboard, ...]) -> list[SavedObject]:
+    """Return every object of these dashboards; referenced objects come first.
 
     Raises:
-        BadSource: a drawing cannot be read.
-        KeyError: a panel names no view of `views`.
+        BadSource: a Vega spec cannot be read.
+        KeyError: a panel uses an unknown view.
     """
-    shown = [panel for board in boards for panel in board.panels]
-    drawings = {panel.drawing: panel for panel in shown if isinstance(panel, Vega)}
+    panels = [panel for board in boards for panel in board.panels]
+    specs = {panel.spec: panel for panel in panels if isinstance(panel, Vega)}
     lists = [(board, panel) for board in boards for panel in board.panels if isinstance(panel, List)]
     return [
         *(data_view(view) for view in VIEWS.values()),
-        *(_vega(panel) for panel in drawings.values()),
+        *(_vega(panel) for panel in specs.values()),
         *(_list(board, panel) for board, panel in lists),
         *(_dashboard(board) for board in boards),
     ]
 
 
-def data_view(view: View) -> SavedObject:
-    """Return the data view of a set of indices."""
+def data_view(view: DataView) -> SavedObject:
+    """Return the saved object of a data view."""
     formats = {name: {"id": "number", "params": {"pattern": pattern}} for name, pattern in view.patterns.items()}
     attributes = {
         "title": view.pattern,
@@ -71,7 +71,7 @@ def _object(kind: str, identity: str, attributes: dict[str, Any], references: li
 
 
 def _vega(panel: Vega) -> SavedObject:
-    spec = json.dumps(reader.drawing(panel.drawing), indent=2)
+    spec = json.dumps(reader.vega_spec(panel.spec), indent=2)
     state = {"title": panel.title, "type": "vega", "aggs": [], "params": {"spec": spec}}
     attributes = {
         "title": panel.title,
@@ -79,13 +79,13 @@ def _vega(panel: Vega) -> SavedObject:
         "version": 1,
         "visState": json.dumps(state),
         "uiStateJSON": "{}",
-        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_NOTHING_CHOSEN)},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_EMPTY_SEARCH)},
     }
-    return _object("visualization", _drawing_id(panel), attributes, [])
+    return _object("visualization", _vega_id(panel), attributes, [])
 
 
-def _drawing_id(panel: Vega) -> str:
-    return f"tapeline-{panel.drawing}"
+def _vega_id(panel: Vega) -> str:
+    return f"tapeline-{panel.spec}"
 
 
 def _list_id(board: Dashboard, panel: List) -> str:
@@ -98,7 +98,7 @@ def _list(board: Dashboard, panel: List) -> SavedObject:
         "description": "",
         "columns": list(panel.columns),
         "sort": [["@timestamp", "desc"]],
-        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps({**_NOTHING_CHOSEN, "indexRefName": _SOURCE})},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps({**_EMPTY_SEARCH, "indexRefName": _SOURCE})},
     }
     reference = {"name": _SOURCE, "type": "index-pattern", "id": VIEWS[panel.view].identity}
     return _object("search", _list_id(board, panel), attributes, [reference])
@@ -107,9 +107,9 @@ def _list(board: Dashboard, panel: List) -> SavedObject:
 def _dashboard(board: Dashboard) -> SavedObject:
     panels, references = [], []
     for panel in board.panels:
-        made, needed = _panel(board, panel)
-        panels.append(made)
-        references += needed
+        content, required = _panel(board, panel)
+        panels.append(content)
+        references += required
     references += [
         {"type": "index-pattern", "id": VIEWS[each.view].identity, "name": f"controlGroup_{each.field}:{_LIST}"}
         for each in board.controls
@@ -123,7 +123,7 @@ def _dashboard(board: Dashboard) -> SavedObject:
         "timeTo": "now",
         "refreshInterval": {"pause": False, "value": board.refresh_s * 1000},
         "version": 1,
-        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_NOTHING_CHOSEN)},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_EMPTY_SEARCH)},
         "optionsJSON": json.dumps({**options, "hidePanelTitles": False}),
         "panelsJSON": json.dumps(panels),
         "controlGroupInput": _controls(board.controls),
@@ -135,18 +135,18 @@ _LIST: Final = "optionsListDataView"
 
 
 def _controls(controls: tuple[Control, ...]) -> dict[str, Any]:
-    heard = dict.fromkeys(("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False)
+    ignored = dict.fromkeys(("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False)
     return {
         "chainingSystem": "HIERARCHICAL",
         "controlStyle": "oneLine",
-        "ignoreParentSettingsJSON": json.dumps(heard),
+        "ignoreParentSettingsJSON": json.dumps(ignored),
         "showApplySelections": False,
         "panelsJSON": json.dumps({each.field: _control(each, order) for order, each in enumerate(controls)}),
     }
 
 
 def _control(control: Control, order: int) -> dict[str, Any]:
-    chosen = {
+    explicit_input = {
         "id": control.field,
         "dataViewId": VIEWS[control.view].identity,
         "fieldName": control.field,
@@ -155,46 +155,52 @@ def _control(control: Control, order: int) -> dict[str, Any]:
         "selectedOptions": [],
         "sort": {"by": "_count", "direction": "desc"},
     }
-    return {"order": order, "grow": True, "width": "medium", "type": "optionsListControl", "explicitInput": chosen}
+    return {
+        "order": order,
+        "grow": True,
+        "width": "medium",
+        "type": "optionsListControl",
+        "explicitInput": explicit_input,
+    }
 
 
 def _panel(board: Dashboard, panel: Panel) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Return a panel and what its dashboard must refer to for it."""
+    """Return a panel and the references that its dashboard needs."""
     x, y, w, h = panel.at
-    made: dict[str, Any] = {
+    content: dict[str, Any] = {
         "panelIndex": panel.id,
         "gridData": {"x": x, "y": y, "w": w, "h": h, "i": panel.id},
         "title": panel.title,
     }
-    if isinstance(panel, Prose):
-        return made | {"type": "visualization", "embeddableConfig": {"savedVis": _prose(panel)}}, []
+    if isinstance(panel, Markdown):
+        return content | {"type": "visualization", "embeddableConfig": {"savedVis": _markdown(panel)}}, []
     if isinstance(panel, Vega | List):
         kind, target = (
-            ("visualization", _drawing_id(panel)) if isinstance(panel, Vega) else ("search", _list_id(board, panel))
+            ("visualization", _vega_id(panel)) if isinstance(panel, Vega) else ("search", _list_id(board, panel))
         )
         name = f"panel_{panel.id}"
-        made |= {"type": kind, "embeddableConfig": {}, "panelRefName": name}
-        return made, [{"type": kind, "id": target, "name": f"{panel.id}:{name}"}]
-    return _lens(made, panel)
+        content |= {"type": kind, "embeddableConfig": {}, "panelRefName": name}
+        return content, [{"type": kind, "id": target, "name": f"{panel.id}:{name}"}]
+    return _lens(content, panel)
 
 
-def _lens(made: dict[str, Any], panel: Xy | Donut | Figure | Table) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _lens(content: dict[str, Any], panel: Xy | Donut | Metric | Table) -> tuple[dict[str, Any], list[dict[str, str]]]:
     view = VIEWS[panel.view]
     config: dict[str, Any] = {"attributes": lens.attributes(panel, view), "enhancements": {}}
     references = [{"type": "index-pattern", "id": view.identity, "name": f"{panel.id}:{lens.REFERENCE}"}]
     if panel.opens:
         event, factory = f"open-{panel.opens}", "DASHBOARD_TO_DASHBOARD_DRILLDOWN"
-        # What was clicked goes along and nothing else: fields of other controls may be unknown over there.
-        carried = {"useCurrentFilters": False, "useCurrentDateRange": True, "openInNewTab": False}
-        action = {"factoryId": factory, "name": "Look at this market", "config": carried}
+        # Passes only the clicked value: the target may lack the fields of other controls.
+        options = {"useCurrentFilters": False, "useCurrentDateRange": True, "openInNewTab": False}
+        action = {"factoryId": factory, "name": "Open market details", "config": options}
         events = [{"eventId": event, "triggers": ["FILTER_TRIGGER"], "action": action}]
         config["enhancements"] = {"dynamicActions": {"events": events}}
         name = f"{panel.id}:drilldown:{factory}:{event}:dashboardId"
         references.append({"type": "dashboard", "id": panel.opens, "name": name})
-    return made | {"type": "lens", "embeddableConfig": config}, references
+    return content | {"type": "lens", "embeddableConfig": config}, references
 
 
-def _prose(panel: Prose) -> dict[str, Any]:
+def _markdown(panel: Markdown) -> dict[str, Any]:
     return {
         "type": "markdown",
         "id": "",

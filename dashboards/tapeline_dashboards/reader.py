@@ -1,4 +1,4 @@
-"""Reads the sources: the dashboards beside this module, and the drawings of Vega."""
+"""Reads the sources: dashboards and Vega specs, both YAML."""
 
 import json
 from functools import lru_cache
@@ -11,52 +11,52 @@ from pydantic import ValidationError
 from tapeline_dashboards.errors import BadSource
 from tapeline_dashboards.source import Dashboard
 
-HERE: Final = Path(__file__).resolve().parent
-# What a person opens first comes first.
+PACKAGE_FOLDER: Final = Path(__file__).resolve().parent
+# In order of use.
 ORDER: Final = ("market", "symbol", "model", "reconciliation")
 
 
-def _content(path: Path) -> Any:
+def _load_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadSource(path, str(error)) from error
 
 
-def dashboard(path: Path) -> Dashboard:
-    """Return the dashboard of one file.
+def read_dashboard(path: Path) -> Dashboard:
+    """Read one dashboard.
 
     Raises:
-        BadSource: it is no YAML, or says something that a dashboard cannot be.
+        BadSource: the file is no YAML, or no valid dashboard.
     """
-    content = _content(path)
+    content = _load_yaml(path)
     try:
         return Dashboard.model_validate(content)
     except ValidationError as error:
         raise BadSource(path, str(error)) from error
 
 
-def dashboards(folder: Path = HERE / "sources") -> tuple[Dashboard, ...]:
-    """Return all dashboards of a folder.
+def read_dashboards(folder: Path = PACKAGE_FOLDER / "sources") -> tuple[Dashboard, ...]:
+    """Read all dashboards of a folder.
 
     Raises:
-        BadSource: see `dashboard`.
+        BadSource: see `read_dashboard`.
     """
-    places = {name: number for number, name in enumerate(ORDER)}
-    paths = sorted(folder.glob("*.yaml"), key=lambda path: (places.get(path.stem, len(places)), path.stem))
-    return tuple(dashboard(path) for path in paths)
+    positions = {name: number for number, name in enumerate(ORDER)}
+    paths = sorted(folder.glob("*.yaml"), key=lambda path: (positions.get(path.stem, len(positions)), path.stem))
+    return tuple(read_dashboard(path) for path in paths)
 
 
 @lru_cache
-def _drawing(path: Path) -> str:
-    return json.dumps(_content(path))
+def _spec_json(path: Path) -> str:
+    return json.dumps(_load_yaml(path))
 
 
-def drawing(name: str) -> dict[str, Any]:
-    """Return the Vega specification of a name, with Kibana's own words in its requests.
+def vega_spec(name: str) -> dict[str, Any]:
+    """Return a Vega spec, with Kibana's placeholders in its requests.
 
     Raises:
-        BadSource: there is none, or it is no YAML.
+        BadSource: the file does not exist, or is no YAML.
     """
-    spec: dict[str, Any] = json.loads(_drawing(HERE / "vega" / f"{name}.yaml"))
+    spec: dict[str, Any] = json.loads(_spec_json(PACKAGE_FOLDER / "vega" / f"{name}.yaml"))
     return spec

@@ -1,7 +1,7 @@
-"""Whether saved objects hold together: every rule that can be judged without Kibana and without our mappings. Pure.
+"""Validates the structure of saved objects, without Kibana and without our mappings. Pure.
 
-An import takes most broken objects without a word, and the panel stays empty. These rules hold for real exports too,
-which is tested where such exports are at hand. What the fields mean is judged in `meaning`.
+Kibana imports most broken objects without an error, and the panel stays empty. Real exports satisfy these rules too,
+which is tested where exports are available. `semantic_rules` validates the fields.
 """
 
 import json
@@ -22,7 +22,7 @@ _TEXTS: Final = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule that one place breaks."""
+    """One violation of one rule."""
 
     where: str
     rule: str
@@ -32,33 +32,35 @@ class Finding:
         return f"{self.where}: {self.what} ({self.rule})"
 
 
-def check(objects: list[SavedObject], is_whole: bool = True) -> list[Finding]:
-    """Return what is wrong.
+def check(objects: list[SavedObject], is_complete: bool = True) -> list[Finding]:
+    """Return the violations.
 
     Args:
-        objects: as the lines of an export.
-        is_whole: everything that is referred to must be among them.
+        objects: the objects of an export.
+        is_complete: every referenced object must be among them.
     """
     found = [finding for each in objects for finding in _texts(each)]
     if found:
         return found
-    there = {(each["type"], each["id"]) for each in objects}
-    if len(there) < len(objects):
-        found.append(Finding("all", "one object an id", f"{len(objects) - len(there)} objects have another one's id"))
+    present = {(each["type"], each["id"]) for each in objects}
+    if len(present) < len(objects):
+        found.append(
+            Finding("all", "object ids are unique", f"{len(objects) - len(present)} objects have a duplicate id")
+        )
     for each in objects:
-        found += _references(each, there if is_whole else None)
+        found += _references(each, present if is_complete else None)
         if each["type"] == "dashboard":
             found += dashboard(each)
     return found
 
 
 def name_of(each: SavedObject) -> str:
-    """Return how a finding names an object."""
+    """Return the name of an object in findings."""
     return f"{each['type']} {each['id']}"
 
 
 def decoded(value: Any) -> Any:
-    """Return what a text of JSON says; real files hold some of them already read."""
+    """Return the value of a JSON string; some exports hold it already decoded."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -69,14 +71,14 @@ def panels_of(each: SavedObject) -> list[dict[str, Any]]:
 
 
 def lenses_of(each: SavedObject) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield (panel, its Lens attributes) for every panel that Lens draws from its own definition."""
+    """Yield (panel, Lens attributes) of every Lens panel that is defined inline."""
     for panel in panels_of(each):
         if panel.get("type") == "lens" and "attributes" in panel.get("embeddableConfig", {}):
             yield panel, panel["embeddableConfig"]["attributes"]
 
 
 def layers_of(attributes: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the layers of a Lens panel that ask a data view."""
+    """Return the data view layers of a Lens panel."""
     states = attributes["state"]["datasourceStates"]
     layers: dict[str, dict[str, Any]] = states.get("formBased", states.get("indexpattern", {})).get("layers", {})
     return layers
@@ -92,56 +94,58 @@ def _texts(each: SavedObject) -> Iterator[Finding]:
         try:
             decoded(text)
         except ValueError as error:
-            yield Finding(name_of(each), "what is JSON in a text can be read", f"{name}: {error}")
+            yield Finding(name_of(each), "embedded JSON is valid", f"{name}: {error}")
 
 
-def _references(each: SavedObject, there: set[tuple[str, str]] | None) -> Iterator[Finding]:
-    rule = "what is referred to is there"
+def _references(each: SavedObject, present: set[tuple[str, str]] | None) -> Iterator[Finding]:
+    rule = "referenced objects exist"
     names = [reference["name"] for reference in each["references"]]
     if len(set(names)) < len(names):
-        yield Finding(name_of(each), "a reference has a name of its own", f"names were {sorted(names)}")
+        yield Finding(name_of(each), "reference names are unique", f"names were {sorted(names)}")
     for reference in each["references"]:
-        if there is not None and (reference["type"], reference["id"]) not in there:
+        if present is not None and (reference["type"], reference["id"]) not in present:
             yield Finding(name_of(each), rule, f"{reference['name']} is {reference['type']} {reference['id']}")
 
 
 def dashboard(each: SavedObject) -> Iterator[Finding]:
-    """Yield what is wrong with one dashboard."""
+    """Yield the violations of one dashboard."""
     where, names = name_of(each), {reference["name"] for reference in each["references"]}
     yield from _grid(where, panels_of(each))
     for panel in panels_of(each):
         place = f"{where}, panel {panel['panelIndex']}"
-        for needed in _needed(panel):
-            if f"{panel['panelIndex']}:{needed}" not in names and needed not in names:
-                yield Finding(place, "a panel's references stand in its dashboard", f"{needed} is missing")
+        for required in _required_references(panel):
+            if f"{panel['panelIndex']}:{required}" not in names and required not in names:
+                yield Finding(place, "a dashboard has the references of its panels", f"{required} is missing")
     for panel, attributes in lenses_of(each):
         yield from lens(f"{where}, panel {panel['panelIndex']}", attributes)
     controls = decoded(each["attributes"].get("controlGroupInput", {}).get("panelsJSON", "{}"))
     for identity, control in controls.items():
         kind = "rangeSlider" if control["type"] == "rangeSliderControl" else "optionsList"
         if f"controlGroup_{identity}:{kind}DataView" not in names:
-            yield Finding(f"{where}, control {identity}", "a control's data view is referred to", "it is not")
+            yield Finding(
+                f"{where}, control {identity}", "a dashboard references the data view of a control", "it does not"
+            )
 
 
 def _grid(where: str, panels: list[dict[str, Any]]) -> Iterator[Finding]:
     for panel in panels:
         place, grid = f"{where}, panel {panel['panelIndex']}", panel["gridData"]
         if panel["panelIndex"] != grid["i"]:
-            yield Finding(place, "a panel and its place have one id", f"its place has {grid['i']}")
+            yield Finding(place, "panelIndex equals gridData.i", f"gridData.i is {grid['i']}")
         if grid["x"] < 0 or grid["y"] < 0 or grid["w"] < 1 or grid["h"] < 1 or grid["x"] + grid["w"] > COLUMNS:
-            yield Finding(place, f"a panel lies within {COLUMNS} columns", f"its place was {grid}")
+            yield Finding(place, f"a panel lies within {COLUMNS} columns", f"its grid is {grid}")
     for one, other in combinations(panels, 2):
         a, b = one["gridData"], other["gridData"]
         if a.get("sectionId") != b.get("sectionId"):
             continue
-        is_beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
-        if not is_beside and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]:
+        are_side_by_side = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        if not are_side_by_side and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]:
             place = f"{where}, panel {one['panelIndex']}"
             yield Finding(place, "panels do not overlap", f"it overlaps {other['panelIndex']}")
 
 
-def _needed(panel: dict[str, Any]) -> Iterator[str]:
-    """Yield the names under which a panel needs references in its dashboard."""
+def _required_references(panel: dict[str, Any]) -> Iterator[str]:
+    """Yield the reference names that a panel needs in its dashboard."""
     config = panel.get("embeddableConfig", {})
     if "panelRefName" in panel:
         yield panel["panelRefName"]
@@ -154,42 +158,42 @@ def _needed(panel: dict[str, Any]) -> Iterator[str]:
 
 
 def lens(place: str, attributes: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong with what Lens keeps of one panel."""
+    """Yield the violations in the Lens attributes of one panel."""
     names = {each["name"] for each in attributes["references"]}
     names |= {each["name"] for each in attributes["state"].get("internalReferences", [])}
     shown = accessors(attributes["state"]["visualization"])
     for identity, layer in layers_of(attributes).items():
         if f"{_PREFIX}{identity}" not in names:
-            yield Finding(place, "a layer refers to its data view", f"{_PREFIX}{identity} is missing")
+            yield Finding(place, "a layer references its data view", f"{_PREFIX}{identity} is missing")
         yield from _columns(place, layer, shown)
         shown -= set(layer["columns"])
     if shown and layers_of(attributes):
-        yield Finding(place, "what is drawn is a column", f"there is no {', '.join(sorted(shown))}")
+        yield Finding(place, "a visualization uses existing columns", f"there is no {', '.join(sorted(shown))}")
 
 
 def _columns(place: str, layer: dict[str, Any], shown: set[str]) -> Iterator[Finding]:
     found, order = layer["columns"], layer["columnOrder"]
     if sorted(order) != sorted(found):
-        yield Finding(place, "the order names every column once", f"it was {order} of {sorted(found)}")
+        yield Finding(place, "columnOrder lists every column once", f"it was {order} of {sorted(found)}")
         return
-    dealt = [bool(found[name]["isBucketed"]) for name in order]
-    if dealt != sorted(dealt, reverse=True):
-        yield Finding(place, "buckets stand before numbers", f"the order was {order}")
+    bucketed = [bool(found[name]["isBucketed"]) for name in order]
+    if bucketed != sorted(bucketed, reverse=True):
+        yield Finding(place, "buckets precede metrics", f"the order was {order}")
     parts = {name for column in found.values() for name in column.get("references", [])}
     for name in sorted(parts - set(found)):
-        yield Finding(place, "a formula's parts are columns", f"there is no {name}")
+        yield Finding(place, "the operands of a formula are columns", f"there is no {name}")
     for name in sorted(set(found) - shown - parts):
-        yield Finding(place, "every column is drawn", f"{name} is not")
+        yield Finding(place, "the visualization uses every column", f"{name} is unused")
     for name, column in found.items():
         ordered_by = column.get("params", {}).get("orderBy", {})
         if ordered_by.get("type") == "column":
             target = found.get(ordered_by["columnId"])
             if target is None or target["operationType"] in ("formula", "math"):
-                yield Finding(place, "buckets are ordered by a plain number", f"{name} by {ordered_by['columnId']}")
+                yield Finding(place, "buckets are ordered by a plain metric", f"{name} by {ordered_by['columnId']}")
 
 
 def accessors(visualization: dict[str, Any]) -> set[str]:
-    """Return every column that a chart says it draws."""
+    """Return every column that a visualization uses."""
     found: set[str] = set()
     for name, value in visualization.items():
         if name in ("layers", "columns"):

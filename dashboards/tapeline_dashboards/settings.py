@@ -1,4 +1,4 @@
-"""What can be set from outside, read from DASHBOARDS_* once at start."""
+"""Settings of loading, read from DASHBOARDS_* once at start."""
 
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -9,50 +9,50 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline.service.connection import InvalidConnection
 
 _Seconds = Annotated[float, Field(gt=0)]
-_HERE: Final = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
-    """Settings of loading."""
+    """Address, credentials and timeouts of Kibana."""
 
     model_config = SettingsConfigDict(env_prefix="DASHBOARDS_", frozen=True)
 
     kibana_url: str = "http://127.0.0.1:5601"
-    """Address of Kibana, with its base path where it has one."""
+    """Address of Kibana, with its base path if any."""
     space: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""
-    """Space to load into; empty: the default one."""
+    """Kibana space to load into; empty: the default space."""
     username: str | None = None
-    """User; None: none is sent."""
+    """User; None: no authentication."""
     password_file: Path | None = None
-    """File with that user's password."""
+    """File with the password of the user."""
     ca_file: Path | None = None
-    """PEM file of the authorities that sign Kibana's certificate; None: those the system trusts."""
+    """PEM file of the CAs of Kibana's certificate; None: the CAs of the system."""
     deadline_s: _Seconds = 600.0
-    """Seconds in which Kibana must become available and take all."""
+    """Seconds until Kibana must be available and have imported every object."""
     request_timeout_s: _Seconds = 30.0
-    """Seconds for one request."""
+    """Timeout of one request, s."""
     poll_s: _Seconds = 3.0
-    """Seconds between two tries."""
+    """Delay between two attempts, s."""
     log_level: str = "INFO"
     """Standard level name."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_combinations(self) -> Self:
         parts = urlsplit(self.kibana_url)
         if parts.username or parts.password:
-            way_out = "use DASHBOARDS_USERNAME and DASHBOARDS_PASSWORD_FILE"
+            remedy = "use DASHBOARDS_USERNAME and DASHBOARDS_PASSWORD_FILE"
             raise InvalidConnection(
-                "DASHBOARDS_KIBANA_URL", "an address with a user in it", "such an address ends in logs", way_out
+                "DASHBOARDS_KIBANA_URL", "an address with a user in it", "addresses are logged", remedy
             )
         if parts.scheme not in ("http", "https") or not parts.hostname:
             rule = "http or https and a host are needed"
             raise InvalidConnection("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
         if (self.username is None) != (self.password_file is None):
-            rule = "user and password say something together"
+            rule = "user and password must be set together"
             raise InvalidConnection(
                 "DASHBOARDS_USERNAME", self.username, rule, "set both it and DASHBOARDS_PASSWORD_FILE"
             )
-        if self.username is not None and parts.scheme == "http" and parts.hostname not in _HERE:
-            rule = "over plain http a password leaves this machine readable"
+        if self.username is not None and parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
+            rule = "over plain http the password is readable on the network"
             raise InvalidConnection("DASHBOARDS_KIBANA_URL", repr(self.kibana_url), rule, "write https://host:port")
         return self

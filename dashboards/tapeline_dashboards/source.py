@@ -1,8 +1,8 @@
-"""The readable source: what a dashboard is, as a person writes it. Pure models, strict: a misspelt word is refused.
+"""Models of the dashboard sources. Pure and strict: an unknown field is an error.
 
-A panel says what it shows (`values`, by `x`, `split` or `rows`), where it stands (`at`) and what it is called. From
-the same model `lens` makes Kibana's saved objects and `queries` the requests that Elasticsearch answers in tests.
-To add a kind of chart: add a class here, a maker in `lens`, and its buckets in `buckets_of`.
+A panel has its data (`values`, by `x`, `split` or `rows`), its position (`at`) and its title. From the same model
+`lens` builds Kibana's saved objects, and `queries` the Elasticsearch requests of tests.
+To add a chart type: add a class here with its `buckets`, and a builder in `lens`.
 """
 
 from typing import Annotated, Literal, Self
@@ -10,13 +10,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Where = dict[str, str | int | bool]
-"""Conditions that all hold: a field equals a value; `"*"`: it has one."""
+"""Conditions joined by AND: a field equals a value; `"*"`: the field exists."""
 MARKET = "market"
-"""In place of a field: symbol and market_type together, so that spot and futures of one name are never mixed."""
+"""In place of a field: symbol and market_type together, so that spot and linear markets are never mixed."""
 
 _Text = Annotated[str, Field(min_length=1)]
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-_Cells = Annotated[int, Field(ge=0, le=1000)]
+_GridUnits = Annotated[int, Field(ge=0, le=1000)]
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
@@ -25,14 +25,14 @@ class _Strict(BaseModel):
 
 
 class Percentile(_Strict):
-    """The value of a field below which some percentage of the documents lies."""
+    """A percentile of a field."""
 
     field: _Text
     at: Annotated[int, Field(gt=0, lt=100)]
 
 
 class Number(_Strict):
-    """One number over some documents; exactly one of its kinds is given."""
+    """One metric aggregation; exactly one kind is set."""
 
     count: Literal[True] | None = None
     median: _Text | None = None
@@ -46,32 +46,32 @@ class Number(_Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if len(self._given()) != 1:
-            raise ValueError(f"kinds of a number were {self._given()}; there must be exactly one")
+        if len(self._set_kinds()) != 1:
+            raise ValueError(f"kinds of a number were {self._set_kinds()}; there must be exactly one")
         return self
 
-    def _given(self) -> list[str]:
+    def _set_kinds(self) -> list[str]:
         return [name for name in KINDS if getattr(self, name, None) is not None]
 
     @property
     def kind(self) -> str:
-        """Return which of its kinds it is."""
-        return self._given()[0]
+        """Return the kind that is set."""
+        return self._set_kinds()[0]
 
     @property
     def field(self) -> str | None:
-        """Return the field it is worked out from, None where documents are counted."""
-        given = getattr(self, self.kind)
+        """Return the aggregated field, None for a document count."""
+        value = getattr(self, self.kind)
         if self.kind == "count":
             return None
-        return given.field if isinstance(given, Percentile) else str(given)
+        return value.field if isinstance(value, Percentile) else str(value)
 
 
 KINDS = ("count", "median", "average", "sum", "min", "max", "unique", "percentile")
 
 
 class Value(Number):
-    """A named number of a panel, or one divided by another, or the difference of two."""
+    """A named number of a panel: one number, or the ratio or difference of two."""
 
     name: _Text
     ratio: tuple[Number, Number] | None = None
@@ -80,32 +80,32 @@ class Value(Number):
     colour: _Colour | None = None
     form: Literal["number", "percent", "milliseconds", "fine"] | None = None
 
-    def _given(self) -> list[str]:
+    def _set_kinds(self) -> list[str]:
         return [name for name in (*KINDS, "ratio", "difference") if getattr(self, name, None) is not None]
 
     @property
     def parts(self) -> tuple[Number, ...]:
-        """Return the numbers it is made of: itself, or the two of a ratio or difference."""
+        """Return the operands: the number itself, or the two of a ratio or difference."""
         return self.ratio or self.difference or (self,)
 
     @property
     def is_formula(self) -> bool:
-        """Tell whether it is worked out from other numbers."""
+        """Return whether the value is a ratio or difference."""
         return self.kind in ("ratio", "difference")
 
 
 class Terms(_Strict):
-    """A bucket for each of the most frequent values of a field, or of `market`."""
+    """A bucket for each of the top values of a field, or of `market`."""
 
     terms: _Text
     size: Annotated[int, Field(ge=1, le=100)] = 10
     order: _Text | Number = "count"
-    """`count`, `key`, the name of a value of the panel, or a number of its own."""
+    """`count`, `key`, the name of a value of the panel, or a separate number."""
     name: str | None = None
 
 
 class Time(_Strict):
-    """A bucket for each span of time; `auto`: as wide as Kibana finds fit."""
+    """A bucket for each time interval; `auto`: Kibana chooses the interval."""
 
     time: Literal["auto", "1m", "1h"]
 
@@ -116,23 +116,23 @@ Bucket = Terms | Time
 class _Panel(_Strict):
     id: _Id
     title: _Text
-    at: tuple[_Cells, _Cells, _Cells, _Cells]
+    at: tuple[_GridUnits, _GridUnits, _GridUnits, _GridUnits]
     """Column, row, width and height, of 48 columns."""
     opens: _Id | None = None
-    """A dashboard that a click on one of its buckets leads to."""
+    """Target dashboard of the drill-down."""
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return what its documents are dealt out by, outermost first."""
+        """Return the bucket aggregations, outermost first."""
         return ()
 
 
-class _Shown(_Panel):
+class _DataPanel(_Panel):
     view: _Text
     where: Where = {}
     values: Annotated[tuple[Value, ...], Field(min_length=1)]
-    hears_controls: bool = True
-    """False: it shows all there is, whatever is chosen above."""
+    uses_controls: bool = True
+    """False: the panel ignores the controls of its dashboard."""
 
 
 Series = Literal[
@@ -147,8 +147,8 @@ Series = Literal[
 ]
 
 
-class Xy(_Shown):
-    """Lines or bars."""
+class Xy(_DataPanel):
+    """Lines, bars or areas."""
 
     kind: Literal["xy"]
     series: Series
@@ -159,70 +159,70 @@ class Xy(_Shown):
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return the buckets; a line is split first, so that every line goes over the whole time."""
+        """Return the buckets; lines are split before time, so that every line spans the whole range."""
         if self.split is None:
             return (self.x,)
         return (self.split, self.x) if isinstance(self.x, Time) else (self.x, self.split)
 
 
-class Donut(_Shown):
-    """Shares of a whole."""
+class Donut(_DataPanel):
+    """Donut chart."""
 
     kind: Literal["donut"]
     split: Terms
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return the slices."""
+        """Return the bucket of the slices."""
         return (self.split,)
 
 
-class Figure(_Shown):
-    """One number, large."""
+class Metric(_DataPanel):
+    """One number."""
 
-    kind: Literal["figure"]
+    kind: Literal["metric"]
 
 
-class Table(_Shown):
-    """Rows of numbers."""
+class Table(_DataPanel):
+    """Table with one row per bucket."""
 
     kind: Literal["table"]
     rows: Annotated[tuple[Bucket, ...], Field(min_length=1)]
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return what its rows are."""
+        """Return the buckets of the rows."""
         return self.rows
 
 
 class Vega(_Panel):
-    """A drawing of its own, from the folder `vega`."""
+    """Vega visualization, its spec from the folder `vega`."""
 
     kind: Literal["vega"]
-    drawing: _Id
+    spec: _Id
 
 
 class List(_Panel):
-    """Documents themselves, newest first."""
+    """List of documents, latest first."""
 
     kind: Literal["list"]
     view: _Text
     columns: Annotated[tuple[_Text, ...], Field(min_length=1)]
 
 
-class Prose(_Panel):
-    """Words."""
+class Markdown(_Panel):
+    """Markdown text."""
 
-    kind: Literal["prose"]
+    kind: Literal["markdown"]
     text: _Text
 
 
-Panel = Annotated[Xy | Donut | Figure | Table | Vega | List | Prose, Field(discriminator="kind")]
-Shown = Xy | Donut | Figure | Table
+Panel = Annotated[Xy | Donut | Metric | Table | Vega | List | Markdown, Field(discriminator="kind")]
+LensPanel = Xy | Donut | Metric | Table
 
 
 class Control(_Strict):
-    """A list to choose from above the panels."""
+    """Options list control above the panels."""
 
     field: _Text
     title: _Text

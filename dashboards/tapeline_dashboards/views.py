@@ -1,4 +1,4 @@
-"""What can be looked at: each data view of Kibana, and the mapping that says which fields it has. Pure.
+"""Data views of Kibana, with the mappings of their fields. Pure.
 
 To add one: add it to VIEWS.
 """
@@ -29,16 +29,16 @@ def _fields(mapping: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class View:
+class DataView:
     """One data view.
 
     Attributes:
-        name: as the sources call it.
-        title: as a person reads it in Kibana.
-        pattern: of the indices behind it.
-        properties: fields of their mapping.
-        market: fields that together say which market a document is of; empty: none do.
-        patterns: how numbers are written, by field, in numeral.js's notation.
+        name: name in the sources.
+        title: title in Kibana.
+        pattern: index pattern.
+        properties: fields of the mapping.
+        market: fields that identify the market of a document; empty: none.
+        patterns: number format by field, in numeral.js notation.
     """
 
     name: str
@@ -50,24 +50,24 @@ class View:
 
     @property
     def identity(self) -> str:
-        """Return the id of its saved object."""
+        """Return the id of the saved object."""
         return f"tapeline-{self.name}"
 
     def kind(self, name: str) -> str | None:
-        """Return the Elasticsearch type of a field, None where there is no such field."""
+        """Return the Elasticsearch type of a field, None for an unknown field."""
         found = self.properties.get(name)
         return None if found is None else str(found["type"])
 
     def is_aggregatable(self, name: str) -> bool:
-        """Tell whether a field can be counted by, or worked with."""
+        """Return whether a field can be aggregated."""
         found = self.properties.get(name, {})
         return bool(found) and found["type"] != "text" and bool(found.get("doc_values", True))
 
 
-# Prices go from 1e-8 to 1e5, so digits are shown as they are needed.
+# Prices range from 1e-8 to 1e5, so the number of digits varies.
 _PRICE: Final = "0,0.[0000000000]"
-# What services/trainer writes; tests hold this against its own mapping.
-_VERDICT: Final = {
+# Documents of services/trainer; tests compare this with its mapping.
+_EVALUATION: Final = {
     "@timestamp": _DATE,
     **dict.fromkeys(("digest", "parent_digest", "promoted_kind", "reasons", "rollout", "rollout_reason"), _KEYWORD),
     "promoted": {"type": "boolean"},
@@ -76,31 +76,31 @@ _VERDICT: Final = {
 }
 
 _ALL: Final = (
-    View(
+    DataView(
         "trades",
         "Trades",
         f"{names.INDEX_TRADES_PREFIX}*",
         _fields(trade.elastic_mapping()),
         patterns={"price": _PRICE, "quantity": _PRICE, "probability": "0.000"},
     ),
-    View(
+    DataView(
         "candles",
-        "Candles of one minute",
+        "One-minute candles",
         f"{names.INDEX_CANDLES_PREFIX}*",
         _fields(candle.MAPPING),
         patterns=dict.fromkeys((*candle.PRICES, "volume", "buy_volume"), _PRICE),
     ),
-    View("scores", "How predictions turned out", f"{names.INDEX_SCORES_PREFIX}*", _fields(score.MAPPING)),
-    View(
+    DataView("scores", "Prediction scores", f"{names.INDEX_SCORES_PREFIX}*", _fields(score.MAPPING)),
+    DataView(
         "reconciliation",
-        "Books of each minute",
+        "Reconciliation by minute",
         f"{names.INDEX_RECONCILIATION_PREFIX}*",
         _fields(reconciliation.MAPPING),
     ),
-    View("gaps", "Holes in the feed", names.INDEX_GAPS, _fields(gap.MAPPING)),
-    View("rejects", "What could not be read", names.INDEX_REJECTS, _fields(reject.MAPPING), market=()),
-    View("alerts", "What rules found", names.INDEX_ALERTS, _fields(alert.MAPPING)),
-    View("verdicts", "Training verdicts", names.INDEX_MODELS, _VERDICT, market=()),
+    DataView("gaps", "Gaps", names.INDEX_GAPS, _fields(gap.MAPPING)),
+    DataView("rejects", "Rejects", names.INDEX_REJECTS, _fields(reject.MAPPING), market=()),
+    DataView("alerts", "Alerts", names.INDEX_ALERTS, _fields(alert.MAPPING)),
+    DataView("evaluations", "Model evaluations", names.INDEX_MODELS, _EVALUATION, market=()),
 )
 VIEWS: Final = {view.name: view for view in _ALL}
 BY_IDENTITY: Final = {view.identity: view for view in _ALL}

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from support import eventually
 from tapeline_dashboards import objects, reader
-from tapeline_dashboards.__main__ import judged
+from tapeline_dashboards.__main__ import compile_checked
 
 from cluster import platform, standin
 from cluster.kube import helm, items, run
@@ -68,7 +68,7 @@ def test_the_job_loads_every_dashboard_past_ecks_certificates_as_a_user_of_ours(
     standin.start()
     try:
         eventually(job_is_complete, "the Job is complete", 300)
-        made = objects.ndjson(judged(reader.HERE / "sources")).encode()
+        made = objects.ndjson(compile_checked(reader.PACKAGE_FOLDER / "sources")).encode()
         told = {"path": "/api/saved_objects/_import?overwrite=true", "count": made.count(b"\n")}
         assert standin.taken() == [told | {"sha256": hashlib.sha256(made.rstrip(b"\n")).hexdigest()}]
     finally:

@@ -1,4 +1,4 @@
-"""A notifier as a process of its own, on a real Kafka, and what tests do to it."""
+"""Runs the notifier as a process on a real Kafka."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tapeline.records.alert import Alert
 
 
 def make_topic(bootstrap: str, partitions: int = 1) -> str:
-    """Create a topic of the test's own."""
+    """Create a topic for one test."""
     name = f"alerts-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
@@ -39,7 +39,7 @@ def produce_alerts(bootstrap: str, topic: str, alerts: Sequence[Alert]) -> None:
 
 
 class Notifier:
-    """Starts and ends it; its log goes on in one file over all lives."""
+    """Starts and stops the process; all processes append to one log file."""
 
     def __init__(self, folder: Path, bootstrap: str, topic: str, targets: Sequence[dict[str, Any]], **env: str) -> None:
         (folder / "targets.yaml").write_text(yaml.safe_dump({"targets": list(targets)}))
@@ -72,12 +72,12 @@ class Notifier:
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
-    def noted(self) -> int:
-        """Return how many alerts it has noted as sent: what a server took is noted a moment later."""
-        return sum(int(record["alerts"]) for record in logged(self.log) if record["message"] == "sent")
+    def sent_alerts(self) -> int:
+        """Return the alerts logged as sent; the log line follows the server's acceptance."""
+        return sum(int(record["alerts"]) for record in logged(self.log) if record["message"] == "message sent")
 
     def ready(self) -> bool:
-        """Return whether the newest life says that it is ready."""
+        """Return whether the newest process is ready."""
         ports = [record["health_port"] for record in logged(self.log) if "health_port" in record]
         if not ports:
             return False

@@ -25,7 +25,7 @@ from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import Books, reconcile
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
-from tapeline_notifier.intake import Intake, Read
+from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
 from tapeline_notifier.settings import Settings as NotifierSettings
 from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.gaps import log_tail
@@ -45,7 +45,7 @@ from tapeline_spark.reconciliation import reconciler
 from tapeline_trainer.data import export
 from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
-from unit.notifier import made as notified
+from unit.notifier import factories as notified
 from unit.producer import factories as producer_factories
 from unit.spark import followed
 from unit.spark.candles.made import market, read_in
@@ -265,13 +265,13 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     access = secured.kafka("tapeline-notifier").model_dump()
     settings = NotifierSettings(targets=tmp_path, state=tmp_path, **access)
 
-    def intake() -> Intake:
-        reader = Intake(settings)
+    def consumer() -> AlertConsumer:
+        reader = AlertConsumer(settings)
         reader.check()
         return reader
 
-    first = intake()
-    read: list[Read] = []
+    first = consumer()
+    read: list[ConsumedRecord] = []
 
     def copies(wanted: Alert) -> int:
         return [record.value for record in read].count(wanted.model_dump_json().encode())
@@ -280,7 +280,7 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     first.commit({record.partition: record.offset + 1 for record in read})
     first.close()
     raiser.raise_all([other], [other])
-    second = intake()
+    second = consumer()
     read.clear()
     eventually(lambda: read.extend(second.read()) or copies(other) == 1, "what came since is read")
     assert copies(raised) == 0

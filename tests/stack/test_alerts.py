@@ -22,7 +22,7 @@ from tapeline_local.stack.stack import Stack
 from tapeline_spark.alerts.model_queries import Models
 from tapeline_spark.elastic.sink import ElasticSink
 from unit.notifier.botapi import BotApi
-from unit.notifier.made import telegram
+from unit.notifier.factories import telegram
 
 from stack.closing import unless_made
 
@@ -181,7 +181,7 @@ def test_a_move_a_silence_and_a_hole_arrive_once_over_a_killed_notifier(stack, f
     feed.flush()
     eventually(lambda: len(written(stack)) == 3, "three alerts are written down", 90)
     # Not the request: killed before it has noted the refusal, it must take the message for one that may have arrived.
-    eventually(lambda: "a message did not arrive" in stack.log_tail("notifier", 50), "a refusal is noted", 30)
+    eventually(lambda: "delivery attempt failed" in stack.log_tail("notifier", 50), "a refusal is noted", 30)
     stack.kill("notifier", signal.SIGKILL)
     api.flood(0)
     stack.wait_ready("notifier")

@@ -1,4 +1,4 @@
-"""The simulator on real sockets: what a client sees is what the ledger says, whatever happens to either."""
+"""The simulator on real sockets: clients receive exactly the trades of the ledger."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ CAPTURE_FRAMES = 40
 
 
 class Client:
-    """A connection whose messages are kept as they come."""
+    """A connection that records its messages."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -76,8 +76,8 @@ class Running:
 
     async def recent(self, market_type: str, symbol: str, limit: int = 1000) -> list[dict[str, Any]]:
         parameters = {"category": market_type, "symbol": symbol, "limit": str(limit)}
-        answer = (await self.http.get("/v5/market/recent-trade", params=parameters)).json()
-        return list(answer["result"]["list"])
+        response = (await self.http.get("/v5/market/recent-trade", params=parameters)).json()
+        return list(response["result"]["list"])
 
     def rows(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.ledger.read_bytes().splitlines()]
@@ -86,13 +86,13 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(ledger: Path, **settings: Any) -> AsyncIterator[Running]:
     async with Simulator(Settings(port=0, ledger=ledger, **settings)) as simulator:
-        made = Running(simulator.port, ledger)
+        started = Running(simulator.port, ledger)
         try:
-            yield made
+            yield started
         finally:
-            for client in made.clients:
+            for client in started.clients:
                 await client.leave()
-            await made.http.aclose()
+            await started.http.aclose()
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_nothing_trades_before_the_first_subscription(ledger):
         assert (await simulator.http.get("/health/ready")).status_code == 200
 
 
-async def test_market_type_is_told_apart_by_the_path_alone(ledger):
+async def test_the_path_alone_determines_the_market_type(ledger):
     async with running(ledger, rate_per_s=3000) as simulator:
         spot, linear = await simulator.client("spot"), await simulator.client("linear")
         await spot.subscribe("BTCUSDT")
@@ -173,7 +173,7 @@ async def test_trades_of_a_time_without_subscribers_are_shown_over_rest(ledger):
         await client.subscribe("BTCUSDT")
         await client.leave()
         await aeventually(
-            lambda: sum(row["sockets"] == 0 for row in simulator.rows()) > 50, "trades nobody listened to"
+            lambda: sum(row["sockets"] == 0 for row in simulator.rows()) > 50, "trades without subscribers"
         )
         await simulator.http.post("/simulator/pause")
         rows = simulator.rows()[-1000:]
@@ -341,4 +341,4 @@ async def test_port_in_use_ends_the_process_with_a_reason(tmp_path):
         environment["SIMULATOR_LEDGER"] = str(tmp_path / "ledger.jsonl")
         command = [sys.executable, "-m", "tapeline_simulator"]
         ended = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, timeout=30)
-    assert ended.returncode == 1 and b"cannot go on" in ended.stdout
+    assert ended.returncode == 1 and b"fatal error" in ended.stdout

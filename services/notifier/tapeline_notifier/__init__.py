@@ -1,1 +1,1 @@
-"""Alerts to people."""
+"""Sends alerts to Telegram and webhooks."""

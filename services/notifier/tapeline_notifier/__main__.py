@@ -1,6 +1,6 @@
 """Wiring only: settings, targets, health, the service, signals, exit code.
 
-`python -m tapeline_notifier` runs the service; with `--check` it says whether the file of targets is right.
+`python -m tapeline_notifier` runs the service; with `--check` it only validates the targets file.
 """
 
 import argparse
@@ -16,22 +16,22 @@ from tapeline.service.connection import InvalidConnection
 from tapeline_notifier import service, targets
 from tapeline_notifier.errors import NotifierError
 from tapeline_notifier.metrics import Metrics
-from tapeline_notifier.sender import condition
+from tapeline_notifier.sender import health_condition
 from tapeline_notifier.settings import Settings
 from tapeline_notifier.targets import Telegram, Webhook
 
 log = logging.getLogger("tapeline_notifier")
 
-_SILENCE_S = 60.0
+_STALL_S = 60.0
 
 
-async def run(settings: Settings, told: tuple[Telegram | Webhook, ...]) -> int:
-    """Run the service until a signal or an error that a restart may heal, and return the exit code."""
+async def run(settings: Settings, loaded: tuple[Telegram | Webhook, ...]) -> int:
+    """Run the service until a signal or an error that a restart may fix, then return the exit code."""
     metrics = Metrics()
-    health = healths.Health((service.KAFKA, *map(condition, told)), _SILENCE_S)
-    work = service.Service(settings, told, metrics, health)
+    health = healths.Health((service.KAFKA, *map(health_condition, loaded)), _STALL_S)
+    work = service.Service(settings, loaded, metrics, health)
     server = healths.serve(health, settings.health_host, settings.health_port, metrics.page)
-    started = {"targets": [target.name for target in told], "dry_run": settings.dry_run}
+    started = {"targets": [target.name for target in loaded], "dry_run": settings.dry_run}
     log.info("started", extra={**started, "health_port": server.server_port})
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,7 +39,7 @@ async def run(settings: Settings, told: tuple[Telegram | Webhook, ...]) -> int:
     code = 0
     try:
         await work.run()
-        log.info("stopped by a signal")
+        log.info("stopped by signal")
     except* (NotifierError, InvalidConnection) as errors:
         code = 1
         for error in errors.exceptions:
@@ -53,18 +53,18 @@ async def run(settings: Settings, told: tuple[Telegram | Webhook, ...]) -> int:
 def main() -> int:
     """Return the exit code of the command line."""
     parser = argparse.ArgumentParser(prog="tapeline_notifier", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="say whether the file of targets is right, and exit")
+    parser.add_argument("--check", action="store_true", help="validate the targets file, then exit")
     arguments = parser.parse_args()
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     json_log.configure("notifier", settings.log_level)
-    # It writes addresses, and those of targets are secret.
+    # httpx logs request URLs; the URLs of targets are secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        told = targets.load(settings.targets)
+        loaded = targets.load(settings.targets)
         if arguments.check:
-            log.info("the file of targets is right", extra={"targets": [target.name for target in told]})
+            log.info("targets file is valid", extra={"targets": [target.name for target in loaded]})
             return 0
-        return asyncio.run(run(settings, told))
+        return asyncio.run(run(settings, loaded))
     except (NotifierError, InvalidConnection) as error:
         log.error("%s", error)
         return 1

@@ -1,25 +1,25 @@
-"""What can go wrong in the notifier, and the sentence for it.
+"""Errors of the notifier, with their messages.
 
     NotifierError
-      TargetsUnusable   the file of targets cannot be used: the process does not start
-      SecretUnusable    a token, an address or a key cannot be read now: tried again later
-      SentLogUnusable   what was sent can no longer be written down: stop, or the next start would send it again
-      StateInUse        another notifier has this state folder
-      TopicMissing      Kafka is there, the topic is not
+      TargetsUnusable   the targets file cannot be used: the process does not start
+      SecretUnusable    a token, an address or a key cannot be read now: retried later
+      SentLogUnusable   deliveries can no longer be recorded: stop, or the next start would repeat them
+      StateInUse        another notifier uses this state folder
+      TopicMissing      Kafka is reachable, but the topic does not exist
       KafkaUnreachable  no broker answers
 
-No message holds a token, an address of a webhook or a key: all of them end in logs.
+No error message contains a token, a webhook address or a key: error messages are logged.
 """
 
 from pathlib import Path
 
 
 class NotifierError(Exception):
-    """Root of everything this service raises on purpose."""
+    """Base class of the errors that this service raises."""
 
 
 class TargetsUnusable(NotifierError):
-    """The file of targets breaks a rule."""
+    """The targets file is invalid."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
@@ -40,27 +40,27 @@ class SentLogUnusable(NotifierError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"the sent-log {path} could not be used: {reason}; nothing is sent that cannot be written down: "
-            "make room or give it back, then start again"
+            f"the sent-log {path} could not be used: {reason}; a message is sent only after it is recorded: "
+            "free disk space or restore the file, then start again"
         )
 
 
 class StateInUse(NotifierError):
-    """Two notifiers with one memory would send everything twice."""
+    """Another process holds the lock of the state folder. Two notifiers would send each alert twice."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"NOTIFIER_STATE was {path}, which another notifier uses; one process at a time may: "
-            "stop that one, or give this one a folder and NOTIFIER_GROUP of its own"
+            f"NOTIFIER_STATE was {path}, which another notifier uses; one process at a time may use it: "
+            "stop the other notifier, or set another NOTIFIER_STATE and NOTIFIER_GROUP"
         )
 
 
 class TopicMissing(NotifierError):
-    """The topic does not exist, or this user may not see it."""
+    """The topic does not exist, or this user may not describe it."""
 
     def __init__(self, topic: str, bootstrap: str) -> None:
         super().__init__(
-            f"Kafka at {bootstrap} was without the topic {topic}; the notifier does not create topics: "
+            f"Kafka at {bootstrap} had no topic {topic}; the notifier does not create topics: "
             "create it, or name another in NOTIFIER_TOPIC_ALERTS"
         )
 
@@ -70,6 +70,6 @@ class KafkaUnreachable(NotifierError):
 
     def __init__(self, bootstrap: str, reason: str) -> None:
         super().__init__(
-            f"Kafka at {bootstrap} was not reachable: {reason}; what was read already is sent meanwhile: "
+            f"Kafka at {bootstrap} was not reachable: {reason}; alerts that were read already are still sent: "
             "check NOTIFIER_KAFKA_BOOTSTRAP, and protocol, user, password and authorities in NOTIFIER_KAFKA_..."
         )

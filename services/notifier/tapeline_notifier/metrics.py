@@ -1,4 +1,4 @@
-"""Every metric of the notifier.
+"""Prometheus metrics of the notifier.
 
 To add one: add an attribute here; names are `tapeline_notifier_<noun>_<unit>[_total]`.
 """
@@ -7,40 +7,40 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 
 class Metrics:
-    """The notifier's own registry and what is in it."""
+    """The registry of the notifier and its metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.read = Counter(
             "tapeline_notifier_alerts_read",
-            "records of the topic, by what they were: new, repeated, unwanted by every target, or unreadable",
+            "records read from the topic, by outcome: new, repeated, unmatched by every target, or unreadable",
             ("outcome",),
             registry=self.registry,
         )
-        self.settled = Counter(
-            "tapeline_notifier_alerts_settled",
-            "alerts that a target is done with: sent, or expired unsent",
+        self.finalised = Counter(
+            "tapeline_notifier_alerts_finalised",
+            "alerts finalised for a target, by outcome: sent, or expired",
             ("target", "outcome"),
             registry=self.registry,
         )
-        self.tries = Counter(
-            "tapeline_notifier_tries",
-            "requests, by what they came to: sent, busy, failed, refused",
+        self.attempts = Counter(
+            "tapeline_notifier_delivery_attempts",
+            "delivery attempts, by outcome: sent, busy, failed, refused",
             ("target", "outcome"),
             registry=self.registry,
         )
-        self.repeats = Counter(
-            "tapeline_notifier_repeats",
-            "messages sent although an earlier try may have arrived",
+        self.redeliveries = Counter(
+            "tapeline_notifier_redeliveries",
+            "messages sent although an earlier attempt may have arrived",
             ("target",),
             registry=self.registry,
         )
-        self.waiting = Gauge(
-            "tapeline_notifier_waiting_alerts", "alerts that wait for a target", ("target",), registry=self.registry
+        self.pending = Gauge(
+            "tapeline_notifier_pending_alerts", "alerts not finalised for a target", ("target",), registry=self.registry
         )
-        self.delay = Histogram(
-            "tapeline_notifier_delay_seconds",
-            "from the raising of an alert to the target's answer",
+        self.latency = Histogram(
+            "tapeline_notifier_delivery_latency_seconds",
+            "from the raising of an alert to the target's response",
             ("target",),
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400),
             registry=self.registry,

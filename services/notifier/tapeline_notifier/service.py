@@ -1,4 +1,4 @@
-"""The parts together: what Kafka has goes to every target that wants it, and Kafka hears when all are done with it."""
+"""Reads alerts from Kafka, queues them for each matching target, and commits offsets of finalised alerts."""
 
 import asyncio
 import logging
@@ -9,31 +9,31 @@ from pydantic import ValidationError
 from tapeline.records.alert import Alert
 from tapeline.service.health import Health
 
-from tapeline_notifier.courier import Courier, DryCourier, HttpCourier
+from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
-from tapeline_notifier.intake import Intake, Read
 from tapeline_notifier.metrics import Metrics
-from tapeline_notifier.progress import Progress
+from tapeline_notifier.offset_tracker import OffsetTracker
 from tapeline_notifier.sender import Sender
-from tapeline_notifier.sent import SentLog
+from tapeline_notifier.sent_log import SentLog
 from tapeline_notifier.settings import Settings
 from tapeline_notifier.targets import Telegram, Webhook
+from tapeline_notifier.transport import DryRunTransport, HttpTransport, Transport
 
 log = logging.getLogger(__name__)
 
 KAFKA: Final = "kafka"
 _PAUSE_S: Final = 0.25
-_FORGET_S: Final = 3600.0
-_SHOWN: Final = 300
+_PURGE_INTERVAL_S: Final = 3600.0
+_MAX_LOGGED_CHARS: Final = 300
 
 
 def clock_ms() -> int:
-    """Return our clock, ms UTC."""
+    """Return the current time, ms UTC."""
     return time.time_ns() // 1_000_000
 
 
 class Service:
-    """The notifier."""
+    """The notifier: one consumer and one sender per target."""
 
     def __init__(
         self, settings: Settings, targets: tuple[Telegram | Webhook, ...], metrics: Metrics, health: Health
@@ -41,65 +41,65 @@ class Service:
         """Open the sent-log and prepare a sender for each target.
 
         Raises:
-            StateInUse, SentLogUnusable: see sent.py.
-            InvalidConnection: password or authorities of Kafka cannot be read.
+            StateInUse, SentLogUnusable: see sent_log.py.
+            InvalidConnection: the password or CA file of Kafka cannot be read.
         """
         self._settings, self._metrics, self._health = settings, metrics, health
         self._sent = SentLog(None if settings.dry_run else settings.state)
-        self._intake = Intake(settings)
-        self._courier: Courier = DryCourier() if settings.dry_run else HttpCourier(settings.http_timeout_s)
-        self._progress = Progress()
-        self._seen: set[str] = set()
+        self._consumer = AlertConsumer(settings)
+        self._transport: Transport = DryRunTransport() if settings.dry_run else HttpTransport(settings.http_timeout_s)
+        self._offset_tracker = OffsetTracker()
+        self._pending_ids: set[str] = set()
         self._stopping = asyncio.Event()
-        self._checked_at = self._forgot_at = float("-inf")
+        self._checked_at = self._purged_at = float("-inf")
         self._senders = [
-            Sender(target, settings, self._sent, self._courier, metrics, health, self._settled, clock_ms)
+            Sender(target, settings, self._sent, self._transport, metrics, health, self._on_finalised, clock_ms)
             for target in targets
         ]
 
     async def run(self) -> None:
-        """Work until `stop`.
+        """Run until `stop`.
 
         Raises:
             ExceptionGroup: of SentLogUnusable or InvalidConnection.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read_on())
+                group.create_task(self._read_loop())
                 for sender in self._senders:
                     group.create_task(sender.run())
             self._commit()
         finally:
-            await self._courier.aclose()
-            await asyncio.to_thread(self._intake.close)
+            await self._transport.aclose()
+            await asyncio.to_thread(self._consumer.close)
             self._sent.close()
 
     def stop(self) -> None:
-        """Begin nothing new; `run` returns when the requests under way have ended."""
+        """Start no new request; `run` returns when the requests in flight have ended."""
         self._stopping.set()
         for sender in self._senders:
             sender.stop()
 
-    async def _read_on(self) -> None:
+    async def _read_loop(self) -> None:
         while not self._stopping.is_set():
             self._health.beat()
-            await self._check()
-            self._forget()
+            await self._check_topic()
+            self._purge_sent_log()
             if max(map(len, self._senders)) < self._settings.waiting_alerts:
-                for record in await asyncio.to_thread(self._intake.read):
-                    self._take(record)
+                for record in await asyncio.to_thread(self._consumer.read):
+                    self._dispatch(record)
             else:
                 await asyncio.sleep(_PAUSE_S)
             self._commit()
             if self._checked_at < 0:
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _check(self) -> None:
+    async def _check_topic(self) -> None:
         now = time.monotonic()
         if now - self._checked_at < self._settings.kafka_check_s:
             return
         try:
-            await asyncio.to_thread(self._intake.check)
+            await asyncio.to_thread(self._consumer.check)
         except (KafkaUnreachable, TopicMissing) as error:
             self._checked_at = float("-inf")
             self._health.fail(KAFKA, str(error))
@@ -107,34 +107,38 @@ class Service:
         self._checked_at = now
         self._health.hold(KAFKA)
 
-    def _forget(self) -> None:
+    def _purge_sent_log(self) -> None:
         now = time.monotonic()
-        if now - self._forgot_at >= _FORGET_S:
-            self._forgot_at = now
-            self._sent.forget(clock_ms() - self._settings.keep_days * 86_400_000)
+        if now - self._purged_at >= _PURGE_INTERVAL_S:
+            self._purged_at = now
+            self._sent.purge(clock_ms() - self._settings.keep_days * 86_400_000)
 
-    def _take(self, record: Read) -> None:
+    def _dispatch(self, record: ConsumedRecord) -> None:
         try:
             alert = Alert.model_validate_json(record.value or b"")
         except ValidationError as error:
             self._metrics.read.labels("unreadable").inc()
-            place = {"partition": record.partition, "offset": record.offset, "value": repr(record.value)[:_SHOWN]}
-            log.error("a record was no alert and is passed over", extra={**place, "reason": str(error)[:_SHOWN]})
-            self._progress.read(record.partition, record.offset, "", 0)
+            fields = {
+                "partition": record.partition,
+                "offset": record.offset,
+                "value": repr(record.value)[:_MAX_LOGGED_CHARS],
+            }
+            log.error("skipping invalid alert record", extra={**fields, "reason": str(error)[:_MAX_LOGGED_CHARS]})
+            self._offset_tracker.add(record.partition, record.offset, "", 0)
             return
-        takers = sum(sender.take(alert) for sender in self._senders)
-        wanted = any(sender.target.wants(alert) for sender in self._senders)
-        known = wanted and (not takers or alert.alert_id in self._seen)
-        self._metrics.read.labels("repeated" if known else "new" if wanted else "unwanted").inc()
-        self._progress.read(record.partition, record.offset, alert.alert_id, takers)
-        if takers:
-            self._seen.add(alert.alert_id)
+        pending_targets = sum(sender.enqueue(alert) for sender in self._senders)
+        matched = any(sender.target.matches(alert) for sender in self._senders)
+        known = matched and (not pending_targets or alert.alert_id in self._pending_ids)
+        self._metrics.read.labels("repeated" if known else "new" if matched else "unmatched").inc()
+        self._offset_tracker.add(record.partition, record.offset, alert.alert_id, pending_targets)
+        if pending_targets:
+            self._pending_ids.add(alert.alert_id)
 
-    def _settled(self, alert_id: str) -> None:
-        self._progress.settle(alert_id)
-        self._seen.discard(alert_id)
+    def _on_finalised(self, alert_id: str) -> None:
+        self._offset_tracker.finalise(alert_id)
+        self._pending_ids.discard(alert_id)
 
     def _commit(self) -> None:
-        moved = self._progress.done()
+        offsets = self._offset_tracker.committable()
         if not self._settings.dry_run:
-            self._intake.commit(moved)
+            self._consumer.commit(offsets)

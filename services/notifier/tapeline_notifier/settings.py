@@ -1,6 +1,6 @@
-"""Everything that can be configured outside the file of targets; the environment is read here and nowhere else.
+"""Settings of the notifier. Only this module reads the environment.
 
-Whom to tell, and how often: targets.py.
+Recipients and message rates: targets.py.
 """
 
 from pathlib import Path
@@ -12,44 +12,44 @@ from tapeline.service.connection import KafkaConnection
 
 
 class Settings(KafkaConnection, BaseSettings):
-    """The notifier's settings, each as NOTIFIER_<NAME>; those of Kafka's security: tapeline.access."""
+    """Settings, each as NOTIFIER_<NAME>; those of Kafka's security: tapeline.service.connection."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", frozen=True, extra="ignore")
 
     targets: Path
-    """YAML file that says whom to tell of what, see targets.py."""
+    """YAML file of the targets, see targets.py."""
     state: Path
-    """Durable folder of the sent-log; one process at a time. Its loss can double what Kafka's offsets do not cover."""
+    """Durable folder of the sent-log; one process at a time. Its loss can repeat alerts above the committed offsets."""
     dry_run: bool = False
-    """Log what would be sent, send nothing, and remember nothing of it."""
+    """Log messages instead of sending them; record nothing and commit no offset."""
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka brokers, `host:port`, comma separated."""
     topic_alerts: str = names.TOPIC_ALERTS
     """Topic of the alerts."""
     group: str = Field(default=names.GROUP_NOTIFIER, min_length=1)
-    """Under which the place in the topic is kept; joined by nobody."""
+    """Consumer group that stores the offsets; no process joins it."""
     kafka_check_s: float = Field(default=5.0, gt=0)
-    """How often the topic is looked at, for readiness and for new partitions."""
+    """Seconds between checks of the topic, for readiness and new partitions."""
 
     http_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time one request may take; after it nobody knows whether the message arrived."""
+    """Maximum duration of one request; after a timeout the message may have arrived."""
     retry_least_s: float = Field(default=1.0, gt=0)
-    """Pause after the first failure of a message; it doubles from there."""
+    """Delay after the first failed attempt; it doubles with each further one."""
     retry_most_s: float = Field(default=60.0, gt=0)
-    """Longest of these pauses."""
+    """Maximum of this delay."""
     refused_retry_s: float = Field(default=60.0, gt=0)
-    """Pause after a refusal that only a person can repair: a wrong token, a chat that is gone."""
+    """Delay after a refusal that an operator must repair: a wrong token, a deleted chat."""
     max_age_s: float = Field(default=86_400.0, gt=0)
-    """Age, since it was raised, from which an alert is no longer sent; it stays in Elasticsearch."""
+    """Age since raised_at from which an alert is no longer sent; it stays in Elasticsearch."""
     waiting_alerts: int = Field(default=10_000, ge=1)
-    """Alerts kept in memory; beyond them reading pauses, and Kafka keeps them."""
+    """Maximum alerts in memory; above it reading pauses, and Kafka keeps the rest."""
     keep_days: int = Field(default=35, ge=1)
-    """Days the sent-log remembers; longer than Kafka keeps alerts, or a second reading would send them again."""
+    """Retention of the sent-log in days; longer than that of the topic, or alerts read again would be sent again."""
 
     health_host: str = "127.0.0.1"
     """Address of /health/live, /health/ready and /metrics."""
     health_port: int = Field(default=8080, ge=0, le=65535)
-    """Port of the same; 0 takes a free one."""
+    """Port of these endpoints; 0 takes a free port."""
     log_level: str = "INFO"
-    """Least level of the log lines written."""
+    """Minimum log level."""

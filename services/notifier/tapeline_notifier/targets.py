@@ -1,4 +1,4 @@
-"""Whom to tell of what: the file of targets, validated.
+"""Loads and validates the targets file: recipients of alerts and their filters.
 
     targets:
       - name: phone
@@ -11,8 +11,8 @@
         url_file: /run/secrets/operations/url
         key_file: /run/secrets/operations/key
 
-Secrets are only ever files, read anew for each request, so that a changed one needs no restart.
-To add a kind of target: a class here, in Target, and how it is asked in requests.py.
+Secrets are files, read for each request, so that a changed secret needs no restart.
+To add a kind of target: a class here, in Target, and its request in requests.py.
 """
 
 from pathlib import Path
@@ -30,33 +30,33 @@ _Kind = Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "mode
 
 
 class _Target(BaseModel):
-    """What every target has."""
+    """Fields of every target."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    """In logs, metrics and the sent-log; under another name everything counts as not yet sent."""
+    """Name in logs, metrics and the sent-log; after a rename every alert counts as not sent."""
     least_severity: Literal["info", "warning", "critical"] = "info"
-    """Alerts below are not for this target."""
+    """Alerts below this severity are not sent."""
     kinds: tuple[_Kind, ...] = KINDS
-    """Alerts of other kinds are not for this target."""
+    """Alerts of other kinds are not sent."""
     group_wait_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
-    """How long the first alert waits for others, to go with it in one message."""
+    """How long the first alert waits for others, to share one message."""
     cool_down_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """After a message about a rule and symbol, later alerts of the two wait so long, and then go together."""
+    """After a message about a rule and symbol, later alerts of both wait this long, then share one message."""
     most_alerts: Annotated[int, Field(ge=1, le=100)] = 20
-    """In one message; the rest goes in the next."""
+    """Maximum alerts per message; the rest goes in the next message."""
     pause_s: Annotated[float, Field(ge=0, le=60)] = 1.0
-    """Between two messages."""
+    """Minimum delay between two messages."""
 
-    def wants(self, alert: Alert) -> bool:
-        """Return whether an alert is for this target."""
-        loud = SEVERITIES.index(alert.severity) >= SEVERITIES.index(self.least_severity)
-        return loud and alert.kind in self.kinds
+    def matches(self, alert: Alert) -> bool:
+        """Return whether severity and kind of an alert match this target."""
+        is_severe_enough = SEVERITIES.index(alert.severity) >= SEVERITIES.index(self.least_severity)
+        return is_severe_enough and alert.kind in self.kinds
 
 
 class Telegram(_Target):
-    """A chat, through Telegram's Bot API."""
+    """A Telegram chat, reached through the Bot API."""
 
     kind: Literal["telegram"]
     token_file: Path
@@ -64,19 +64,19 @@ class Telegram(_Target):
     chat_id: Annotated[str, Field(pattern=r"^(-?\d{1,19}|@\w{5,32})$")]
     """Number of the chat, in quotes, or @name of a channel."""
     api_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] = "https://api.telegram.org"
-    """Base of the Bot API, such as that of a server of one's own."""
-    # Telegram lets 20 messages a minute into a group.
+    """Base URL of the Bot API; change it for a self-hosted server."""
+    # Telegram allows 20 messages a minute in a group.
     pause_s: Annotated[float, Field(ge=0, le=60)] = 3.0
 
 
 class Webhook(_Target):
-    """An address that takes JSON over POST."""
+    """An HTTP address that accepts JSON by POST."""
 
     kind: Literal["webhook"]
     url_file: Path
-    """File with the address, https or http: whoever knows it may usually write there."""
+    """File with the address, https or http; the address usually is the credential."""
     key_file: Path | None = None
-    """File with a key; requests are then signed with it, see requests.py."""
+    """File with the signing key; None: requests are not signed. See requests.py."""
 
 
 Target = Annotated[Telegram | Webhook, Field(discriminator="kind")]
@@ -89,39 +89,39 @@ class _File(BaseModel):
 
 
 def load(path: Path) -> tuple[Telegram | Webhook, ...]:
-    """Return the targets of a file.
+    """Load the targets file.
 
     Raises:
-        TargetsUnusable: it cannot be read, or breaks a rule; the message names each.
+        TargetsUnusable: the file cannot be read or is invalid; the message names each broken field.
     """
     try:
-        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise TargetsUnusable(path, getattr(error, "strerror", None) or "not UTF-8") from None
     except yaml.YAMLError as error:
         raise TargetsUnusable(path, " ".join(str(error).split())) from None
     try:
-        targets = _File.model_validate(found).targets
+        targets = _File.model_validate(content).targets
     except ValidationError as error:
-        # Not what was given: a token in the wrong place would end in the log.
+        # Without the given values: a token in the wrong field would be logged.
         broken = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
         raise TargetsUnusable(path, "; ".join(broken)) from None
-    given = [target.name for target in targets]
-    if len(set(given)) < len(given):
-        raise TargetsUnusable(path, f"names were {', '.join(given)}; each may stand once")
+    target_names = [target.name for target in targets]
+    if len(set(target_names)) < len(target_names):
+        raise TargetsUnusable(path, f"names were {', '.join(target_names)}; each name may occur once")
     return targets
 
 
-def secret(path: Path, field: str) -> str:
-    """Return the one line of a file, as it is now.
+def read_secret(path: Path, field: str) -> str:
+    """Return the only line of a secret file.
 
     Raises:
-        SecretUnusable: it cannot be read, is empty, or holds more.
+        SecretUnusable: the file cannot be read, is empty, or has more than one line.
     """
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretUnusable(field, path, getattr(error, "strerror", None) or "not UTF-8") from None
     if not text or not text.isprintable() or not text.isascii():
-        raise SecretUnusable(field, path, "empty, more than one line, or other signs than ASCII's")
+        raise SecretUnusable(field, path, "empty, more than one line, or not printable ASCII")
     return text

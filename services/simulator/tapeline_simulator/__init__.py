@@ -1,1 +1,1 @@
-"""An exchange that speaks Bybit V5 on real sockets."""
+"""Simulates a Bybit V5 exchange on real sockets."""

@@ -1,4 +1,4 @@
-"""Wiring: settings, the exchange, signals, exit code."""
+"""Runs the simulator: settings, signals, exit code."""
 
 import asyncio
 import logging
@@ -28,13 +28,13 @@ async def _run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; return 0, or 1 where the exchange could not go on."""
+    """Run until SIGTERM or SIGINT; return 0, or 1 after a fatal error."""
     settings = Settings()
     logs.configure("simulator", settings.log_level)
     try:
         asyncio.run(_run(settings))
     except (SimulatorError, OSError) as error:
-        log.error("cannot go on: %s", error)
+        log.error("fatal error: %s", error)
         return 1
     return 0
 

@@ -1,6 +1,6 @@
-"""Puts the parts together on one port, and keeps the exchange ticking.
+"""Serves WebSocket, REST and control on one port, and ticks the exchange.
 
-No thinking here: sources.py, exchange.py, protocol.py and rest.py do it.
+Wiring only; the logic is in sources/, exchange.py, bybit/protocol.py and bybit/rest.py.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Self
 from aiohttp import web
 
 from tapeline_simulator.exchange import Exchange
+from tapeline_simulator.frame_sender import DirectSender, FrameSender
 from tapeline_simulator.ledger import Ledger
 from tapeline_simulator.limits import RateLimit
 from tapeline_simulator.metrics import Metrics
@@ -21,7 +22,6 @@ from tapeline_simulator.routes import Routes
 from tapeline_simulator.settings import Settings
 from tapeline_simulator.sockets import Sockets
 from tapeline_simulator.sources import choose
-from tapeline_simulator.wire import DirectWire, Wire
 
 log = logging.getLogger(__name__)
 SHUTDOWN_S = 1.0
@@ -31,17 +31,17 @@ class Simulator:
     """A running exchange; `async with` starts and stops it.
 
     Args:
-        settings: all of them.
-        wire: what carries the frames.
+        settings: the settings.
+        sender: sends the frames to subscribers.
 
     Attributes:
         port: the TCP port, once started.
-        failed: done with its error when the exchange cannot go on.
+        failed: a future that gets the exception of a fatal error.
     """
 
-    def __init__(self, settings: Settings, wire: Wire | None = None) -> None:
+    def __init__(self, settings: Settings, sender: FrameSender | None = None) -> None:
         self._settings = settings
-        self._wire = wire or DirectWire()
+        self._sender = sender or DirectSender()
         self._stack = contextlib.AsyncExitStack()
         self.port = 0
         self.failed: asyncio.Future[None]
@@ -50,8 +50,8 @@ class Simulator:
         """Open the ledger and listen.
 
         Raises:
-            SimulatorError: recording or ledger cannot be used.
-            OSError: the port cannot be had.
+            SimulatorError: the recording or the ledger is unusable.
+            OSError: the port cannot be bound.
         """
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
@@ -63,7 +63,7 @@ class Simulator:
         ledger = Ledger(settings.ledger)
         stack.callback(ledger.close)
         log.info("ledger opened", extra={"rows": ledger.rows, "dropped_bytes": ledger.dropped_bytes})
-        exchange = Exchange(choose.make(settings), ledger, self._wire, metrics)
+        exchange = Exchange(choose.create_source(settings), ledger, self._sender, metrics)
         open_sockets = Sockets(exchange, metrics, settings.socket_queue_frames, settings.idle_close_s)
         limit = RateLimit(settings.rest_requests, settings.rest_window_s, settings.rest_ban_s)
         app = web.Application()
@@ -77,17 +77,17 @@ class Simulator:
         self.port = runner.addresses[0][1]
         self.failed = asyncio.get_running_loop().create_future()
         stack.push_async_callback(open_sockets.close)
-        self._keep(stack, self._tick(exchange))
-        self._keep(stack, self._scan(open_sockets))
+        self._supervise(stack, self._tick(exchange))
+        self._supervise(stack, self._scan(open_sockets))
         log.info("listening", extra={"host": settings.host, "port": self.port, "source": settings.source})
 
-    def _keep(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
-        """Run something until the end; its failure is the exchange's."""
+    def _supervise(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+        """Run a background task until shutdown; its failure is fatal."""
         task = asyncio.create_task(work)
-        task.add_done_callback(self._pass_on)
+        task.add_done_callback(self._propagate_failure)
         stack.callback(task.cancel)
 
-    def _pass_on(self, task: asyncio.Task[None]) -> None:
+    def _propagate_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self.failed.done():
             error = task.exception()
             if error is not None:
@@ -103,7 +103,7 @@ class Simulator:
     async def _scan(self, open_sockets: Sockets) -> None:
         while True:
             await asyncio.sleep(self._settings.idle_scan_s)
-            open_sockets.cut_idle()
+            open_sockets.abort_idle()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,12 +1,12 @@
-"""What can go wrong in the simulator, and the way out of each."""
+"""Errors of the simulator; each message has the remedy."""
 
 
 class SimulatorError(Exception):
-    """Root of all errors the simulator raises on purpose."""
+    """Base class of the errors of the simulator."""
 
 
 class CaptureRefused(SimulatorError):
-    """A recording cannot be replayed as it stands."""
+    """A recording is invalid."""
 
     def __init__(self, path: object, place: str, was: object, rule: str) -> None:
         super().__init__(
@@ -15,7 +15,7 @@ class CaptureRefused(SimulatorError):
 
 
 class CaptureMissing(SimulatorError):
-    """A replay was asked for without a recording."""
+    """A replay is configured without a recording."""
 
     def __init__(self, path: object) -> None:
         super().__init__(
@@ -35,12 +35,12 @@ class LedgerRefused(SimulatorError):
 
 
 class LedgerUnwritable(SimulatorError):
-    """A row could not be written; nothing of its tick was sent."""
+    """A row could not be written; no frame of its tick was sent."""
 
     def __init__(self, path: object, cause: OSError) -> None:
         super().__init__(
             f"writing the ledger {path} failed with {cause}; a trade that is not in the ledger is never sent. "
-            "Make room or name another path in SIMULATOR_LEDGER, then start again: it goes on where it stopped"
+            "Make room or name another path in SIMULATOR_LEDGER, then start again to continue after the last row"
         )
 
 

@@ -1,63 +1,63 @@
-"""The exchange: takes frames from its source, writes them down, sends them to who subscribed.
+"""The exchange: takes frames from its source, writes them to the ledger, sends them to subscribers.
 
-No socket and no clock of its own: the caller brings time, subscribers and ledger.
+Uses no socket and no clock: the caller passes time, subscribers and ledger.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from tapeline_simulator.bybit.frames import Frame, Key, Trade
+from tapeline_simulator.bybit.frames import BybitTrade, Frame, Key
 from tapeline_simulator.bybit.instruments import Instrument
+from tapeline_simulator.frame_sender import FrameSender, Subscriber
 from tapeline_simulator.ledger import TAIL_ROWS, encode
 from tapeline_simulator.metrics import Metrics
-from tapeline_simulator.sources.source import ENDED, Row, Source
-from tapeline_simulator.wire import Subscriber, Wire
+from tapeline_simulator.sources.source import ENDED, Row, TradeSource
 
-LONGEST_STALL_MS: Final = 5_000
-"""After a longer stop of the process the market goes on from now; after a shorter one it catches up."""
+MAX_STALL_MS: Final = 5_000
+"""After a longer stall the source skips the missed time; after a shorter one it catches up."""
 PAUSED: Final = "paused"
 
 
-class Book(Protocol):
-    """What the exchange needs of a ledger."""
+class TradeLedger(Protocol):
+    """The part of the ledger that the exchange uses."""
 
     rows: int
     last: Row | None
-    tails: Mapping[Key, Sequence[Row]]
+    recent_rows: Mapping[Key, Sequence[Row]]
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Write lines down before it returns."""
+        """Write lines; they are written when the call returns."""
 
 
 class Exchange:
-    """State of the whole exchange.
+    """Subscriptions, recent trades and ticks of all symbols.
 
     Args:
-        source: where trades come from; it is put behind the ledger's last row.
-        ledger: where they are written before they are sent.
-        wire: what carries them.
-        metrics: what counts them.
+        source: makes the trades; it continues after the last row of the ledger.
+        ledger: every trade is written there before it is sent.
+        sender: sends frames to subscribers.
+        metrics: counts trades and frames.
 
     Raises:
         ForeignLedger: the ledger was not written by this source.
     """
 
-    def __init__(self, source: Source, ledger: Book, wire: Wire, metrics: Metrics) -> None:
-        self._source, self._ledger, self._wire, self._metrics = source, ledger, wire, metrics
+    def __init__(self, source: TradeSource, ledger: TradeLedger, sender: FrameSender, metrics: Metrics) -> None:
+        self._source, self._ledger, self._sender, self._metrics = source, ledger, sender, metrics
         self._subscribers: dict[Key, dict[Subscriber, None]] = {}
-        self._recent: dict[Key, deque[Trade]] = {}
-        self._heard: dict[Key, None] = {}
-        self._now_ms: int | None = None
+        self._recent: dict[Key, deque[BybitTrade]] = {}
+        self._trading: dict[Key, None] = {}
+        self._time_ms: int | None = None
         self._paused = False
-        self._made = 0
+        self._sent_since_start = 0
         if ledger.last is not None:
-            source.resume(ledger.last, ledger.tails)
-            for key, rows in ledger.tails.items():
+            source.resume(ledger.last, ledger.recent_rows)
+            for key, rows in ledger.recent_rows.items():
                 self._recent[key] = deque((self._from_row(key, row) for row in rows), maxlen=TAIL_ROWS)
 
-    def _from_row(self, key: Key, row: Row) -> Trade:
-        return Trade(
+    def _from_row(self, key: Key, row: Row) -> BybitTrade:
+        return BybitTrade(
             trade_id=row["trade_id"],
             traded_at=row["traded_at"],
             price=row["price"],
@@ -71,65 +71,65 @@ class Exchange:
 
     @property
     def instruments(self) -> Mapping[Key, Instrument]:
-        """Return what can be subscribed to."""
+        """Return the instruments by key."""
         return self._source.instruments
 
-    def recent(self, key: Key, limit: int) -> list[Trade]:
+    def recent(self, key: Key, limit: int) -> list[BybitTrade]:
         """Return the last trades of a symbol, newest first."""
         trades = self._recent.get(key, ())
         return [trade for trade, _ in zip(reversed(trades), range(limit), strict=False)]
 
     def subscribe(self, key: Key, subscriber: Subscriber, now_ms: int) -> None:
-        """Send a symbol's trades to a subscriber from now on; a symbol's first one lets it trade."""
+        """Subscribe to the trades of a symbol; the first subscription starts its trading."""
         self._subscribers.setdefault(key, {})[subscriber] = None
-        if key not in self._heard:
-            self._heard[key] = None
-            self._now_ms = now_ms if self._now_ms is None else self._now_ms
-            # The source's own time stands still in a pause; `skip` makes up for it afterwards.
-            self._source.listen(key, self._now_ms)
+        if key not in self._trading:
+            self._trading[key] = None
+            self._time_ms = now_ms if self._time_ms is None else self._time_ms
+            # The time of the source stops during a pause; `skip` adds the pause afterwards.
+            self._source.on_subscribe(key, self._time_ms)
 
     def unsubscribe(self, key: Key, subscriber: Subscriber) -> None:
-        """Send no more of a symbol; it goes on trading."""
+        """Unsubscribe from a symbol; the symbol continues to trade."""
         self._subscribers.get(key, {}).pop(subscriber, None)
 
-    def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber."""
+    def disconnect(self, subscriber: Subscriber) -> None:
+        """Remove all subscriptions of a subscriber."""
         for subscribers in self._subscribers.values():
             subscribers.pop(subscriber, None)
 
     def tick(self, now_ms: int, now_ns: int) -> int:
-        """Make what is due, write it down, send it.
+        """Take the due frames from the source, write them, send them.
 
         Args:
             now_ms: ms UTC.
             now_ns: the same, in ns.
 
         Returns:
-            How many trades that were.
+            Number of trades.
 
         Raises:
-            LedgerUnwritable: nothing of this tick was sent.
+            LedgerUnwritable: no frame of this tick was sent.
         """
         if self._paused:
             return 0
-        before = now_ms if self._now_ms is None else self._now_ms
-        # A clock that was set back must not take trades back with it.
-        self._now_ms = max(before, now_ms)
-        if self._now_ms - before > LONGEST_STALL_MS:
-            self._source.skip(self._now_ms - before)
-        frames = self._source.advance(self._now_ms)
+        before = now_ms if self._time_ms is None else self._time_ms
+        # Trade times must not decrease when the clock is set back.
+        self._time_ms = max(before, now_ms)
+        if self._time_ms - before > MAX_STALL_MS:
+            self._source.skip(self._time_ms - before)
+        frames = self._source.advance(self._time_ms)
         if frames:
-            self._write(frames, now_ns)
+            self._append_to_ledger(frames, now_ns)
             self._send(frames)
         return sum(len(frame.trades) for frame in frames)
 
-    def _write(self, frames: Sequence[Frame], now_ns: int) -> None:
+    def _append_to_ledger(self, frames: Sequence[Frame], now_ns: int) -> None:
         lines = []
         for key, trades, _ in frames:
             sockets = len(self._subscribers.get(key, ()))
             lines.extend([encode(key, trade, now_ns, sockets) for trade in trades])
         self._ledger.append(lines)
-        self._made += len(lines)
+        self._sent_since_start += len(lines)
 
     def _send(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
@@ -137,28 +137,28 @@ class Exchange:
             self._recent.setdefault(frame.key, deque(maxlen=TAIL_ROWS)).extend(frame.trades)
             subscribers = tuple(self._subscribers.get(frame.key, ()))
             for subscriber in subscribers:
-                self._wire.carry(frame, subscriber)
+                self._sender.send(frame, subscriber)
             self._metrics.sent(market_type, len(frame.trades), len(subscribers))
 
     def pause(self) -> None:
-        """Make no more trades; sockets stay and are answered."""
+        """Pause trading; sockets stay open and get replies."""
         self._paused = True
 
     def resume(self, now_ms: int) -> None:
-        """Go on where `pause` stopped."""
-        if self._paused and self._now_ms is not None:
-            self._source.skip(max(0, now_ms - self._now_ms))
-            self._now_ms = max(self._now_ms, now_ms)
+        """Resume trading after `pause`."""
+        if self._paused and self._time_ms is not None:
+            self._source.skip(max(0, now_ms - self._time_ms))
+            self._time_ms = max(self._time_ms, now_ms)
         self._paused = False
 
     def status(self) -> dict[str, object]:
-        """Return what /simulator/status says; `sent` counts the ledger's rows, of earlier lives too."""
+        """Return the body of /simulator/status; `sent` counts all rows of the ledger, also of earlier processes."""
         state = self._source.state
         return {
             "state": PAUSED if self._paused and state != ENDED else state,
             "sent": self._ledger.rows,
-            "sent_since_start": self._made,
+            "sent_since_start": self._sent_since_start,
             "symbols": [list(key) for key in self.instruments],
-            "trading": [list(key) for key in self._heard],
+            "trading": [list(key) for key in self._trading],
             "source": self._source.name,
         }

@@ -1,7 +1,7 @@
-"""The ledger: every trade, written before it is sent, one JSON object a line.
+"""The ledger: every trade, written before it is sent, one JSON object per line.
 
-What the operating system has taken survives a kill of this process. A line that a kill cut short
-was never sent; it is dropped when the file is opened again. One process at a time.
+Written lines survive a kill of the process. A line truncated by a kill was never sent; it is dropped
+when the file is opened again. One process at a time.
 """
 
 import fcntl
@@ -13,18 +13,18 @@ from typing import Final, NoReturn
 
 import orjson
 
-from tapeline_simulator.bybit.frames import Key, Trade
+from tapeline_simulator.bybit.frames import BybitTrade, Key
 from tapeline_simulator.errors import LedgerRefused, LedgerUnwritable
 from tapeline_simulator.sources.source import Row
 
 TAIL_ROWS: Final = 1000
-"""Rows of each symbol kept in memory: as many as REST shows at most."""
+"""Rows of each symbol kept in memory: the maximum of the REST recent-trade endpoint."""
 _START: Final = b'{"market_type":"'
-_BEHIND_SYMBOL: Final = b'","trade_id":"'
+_AFTER_SYMBOL: Final = b'","trade_id":"'
 _BLOCK: Final = 1 << 20
 
 
-def encode(key: Key, trade: Trade, sent_at_ns: int, sockets: int) -> bytes:
+def encode(key: Key, trade: BybitTrade, sent_at_ns: int, sockets: int) -> bytes:
     """Return the line of a trade, with its line feed."""
     return orjson.dumps(
         {
@@ -49,22 +49,22 @@ class Ledger:
 
     Attributes:
         rows: lines in the file.
-        dropped_bytes: length of the cut line that was dropped at opening.
+        dropped_bytes: length of the truncated line that was dropped at opening.
         last: last row found at opening, or None in a new file.
-        tails: last TAIL_ROWS rows of each symbol found at opening, oldest first.
+        recent_rows: last TAIL_ROWS rows of each symbol found at opening, oldest first.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open, repair and read a ledger; make it where there is none.
+        """Open, repair and read a ledger; create the file if it does not exist.
 
         Raises:
-            LedgerRefused: another process has it, or a line is not one of a ledger.
+            LedgerRefused: another process has the file open, or a line is no ledger row.
             LedgerUnwritable: the file cannot be opened for writing.
         """
         self._path = path
         self.rows = 0
         self.last: Row | None = None
-        self.tails: Mapping[Key, Sequence[Row]] = {}
+        self.recent_rows: Mapping[Key, Sequence[Row]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -85,7 +85,7 @@ class Ledger:
             raise LedgerRefused(self._path, "state", "locked", "only one simulator may write it") from None
 
     def _repair(self) -> int:
-        """Cut a line without line feed off the end; return its length."""
+        """Truncate a last line without line feed; return its length."""
         size = os.fstat(self._file).st_size
         keep = size
         while keep > 0:
@@ -100,21 +100,21 @@ class Ledger:
         return size - keep
 
     def _read(self) -> None:
-        """Count the rows and parse the last of each symbol; the rest is only looked at."""
+        """Count the rows and parse the last rows of each symbol."""
         lines: dict[bytes, deque[bytes]] = {}
         last = b""
         with self._path.open("rb") as file:
             for last in file:
                 self.rows += 1
-                end = last.find(_BEHIND_SYMBOL)
+                end = last.find(_AFTER_SYMBOL)
                 if end < 0 or not last.startswith(_START):
                     self._refuse(self.rows, last)
                 tail = lines.get(last[:end])
                 if tail is None:
                     tail = lines[last[:end]] = deque(maxlen=TAIL_ROWS)
                 tail.append(last)
-        tails = [[self._parse(line) for line in tail] for tail in lines.values()]
-        self.tails = {(rows[0]["market_type"], rows[0]["symbol"]): rows for rows in tails}
+        recent_rows = [[self._parse(line) for line in tail] for tail in lines.values()]
+        self.recent_rows = {(rows[0]["market_type"], rows[0]["symbol"]): rows for rows in recent_rows}
         self.last = self._parse(last) if last else None
 
     def _parse(self, line: bytes) -> Row:
@@ -129,10 +129,10 @@ class Ledger:
         raise LedgerRefused(self._path, place, line[:80], "it must be a row of a ledger") from None
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Hand lines to the operating system; when this returns it has them all.
+        """Write lines to the file; all are written when the call returns.
 
         Raises:
-            LedgerUnwritable: it did not take them all.
+            LedgerUnwritable: not all lines were written.
         """
         rest = memoryview(b"".join(lines))
         try:
@@ -143,5 +143,5 @@ class Ledger:
         self.rows += len(lines)
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file and release its lock."""
         os.close(self._file)

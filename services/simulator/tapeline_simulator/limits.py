@@ -1,18 +1,18 @@
-"""How many requests an address may send, and how long it is shut out afterwards.
+"""Rate limit of REST requests by address, with a ban of fixed duration.
 
-Pure: the caller brings the time. Source: https://bybit-exchange.github.io/docs/v5/rate-limit
+Pure: the caller passes the time. Source: https://bybit-exchange.github.io/docs/v5/rate-limit
 """
 
 from collections import deque
 
 
 class RateLimit:
-    """A sliding window for each address.
+    """Sliding window rate limit for each address.
 
     Args:
-        requests: most requests of one address within the window.
+        requests: maximum requests of one address within the window.
         window_s: length of the window.
-        ban_s: how long an address that sent more is refused.
+        ban_s: duration of the ban of an address above the limit.
     """
 
     def __init__(self, requests: int, window_s: float, ban_s: float) -> None:
@@ -21,7 +21,7 @@ class RateLimit:
         self._banned_until: dict[str, float] = {}
 
     def allows(self, address: str, now_s: float) -> bool:
-        """Take note of a request and return whether it may pass."""
+        """Count a request and return whether it is allowed."""
         if now_s < self._banned_until.get(address, now_s):
             return False
         sent = self._sent.setdefault(address, deque())

@@ -1,26 +1,26 @@
-"""Every metric of the simulator."""
+"""Prometheus metrics of the simulator."""
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The registry of one simulator and its metrics."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._trades = Counter(
-            "tapeline_simulator_trades_total", "Trades made or replayed", ["market_type"], registry=self._registry
+            "tapeline_simulator_trades_total", "Trades simulated or replayed", ["market_type"], registry=self._registry
         )
         self._frames = Counter(
             "tapeline_simulator_frames_total",
-            "Frames handed to sockets, one for each socket",
+            "Frames queued to sockets, counted per socket",
             ["market_type"],
             registry=self._registry,
         )
         self._sockets = Gauge("tapeline_simulator_sockets", "Open WebSockets", ["market_type"], registry=self._registry)
         self._dropped = Counter(
             "tapeline_simulator_dropped_sockets_total",
-            "Sockets that were cut off",
+            "Sockets aborted by the simulator",
             ["reason"],
             registry=self._registry,
         )
@@ -32,23 +32,23 @@ class Metrics:
         )
 
     def sent(self, market_type: str, trades: int, sockets: int) -> None:
-        """Count a frame, the trades in it and the sockets it went to."""
+        """Count a frame, its trades and its sockets."""
         self._trades.labels(market_type).inc(trades)
         self._frames.labels(market_type).inc(sockets)
 
     def opened(self, market_type: str) -> None:
-        """Count a socket in."""
+        """Count an opened socket."""
         self._sockets.labels(market_type).inc()
 
     def closed(self, market_type: str) -> None:
-        """Count a socket out."""
+        """Count a closed socket."""
         self._sockets.labels(market_type).dec()
 
     def dropped(self, reason: str) -> None:
-        """Count a socket that was cut off: `slow` or `idle`."""
+        """Count an aborted socket: `slow` or `idle`."""
         self._dropped.labels(reason).inc()
 
-    def answered(self, status: int) -> None:
+    def responded(self, status: int) -> None:
         """Count a REST request."""
         self._requests.labels(str(status)).inc()
 

@@ -1,6 +1,6 @@
-"""The HTTP side: Bybit's REST paths, the control paths, health and metrics.
+"""HTTP routes: Bybit's REST paths, control, health and metrics.
 
-Thin: answers are made in rest.py and exchange.py.
+Responses are built in bybit/rest.py and exchange.py.
 """
 
 import time
@@ -19,9 +19,9 @@ class Routes:
     """Handlers of one exchange.
 
     Args:
-        exchange: what is shown and controlled.
-        limit: how often an address may ask.
-        metrics: what counts the requests.
+        exchange: the exchange to show and control.
+        limit: the rate limit by address.
+        metrics: counts the requests.
     """
 
     def __init__(self, exchange: Exchange, limit: RateLimit, metrics: Metrics) -> None:
@@ -40,15 +40,15 @@ class Routes:
         ]
 
     async def _market(self, request: web.Request) -> web.Response:
-        response = self._answer(request)
-        self._metrics.answered(response.status)
+        response = self._respond(request)
+        self._metrics.responded(response.status)
         return response
 
-    def _answer(self, request: web.Request) -> web.Response:
+    def _respond(self, request: web.Request) -> web.Response:
         if not self._limit.allows(request.remote or "", time.monotonic()):
             return web.Response(status=HTTPStatus.FORBIDDEN, text="access too frequent")
         now_ns = time.time_ns()
-        result = rest.answer(request.match_info["path"], request.query, self._exchange, now_ns)
+        result = rest.respond(request.match_info["path"], request.query, self._exchange, now_ns)
         if result is None:
             return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found")
         return _json(rest.envelope(result, now_ns))
@@ -65,8 +65,8 @@ class Routes:
         return _json(self._exchange.status())
 
     async def _healthy(self, request: web.Request) -> web.Response:
-        # One loop answers this and makes the trades: an answer says that it turns. It listens only
-        # once recording and ledger are read.
+        # The event loop that makes the trades serves this too, so a response shows that it runs. The server
+        # listens only after recording and ledger are read.
         return _json({"live": True, "ready": True, "state": self._exchange.status()["state"]})
 
     async def _show_metrics(self, request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
-"""The WebSocket side: one Socket for each connection, with a bounded queue of its own.
+"""Serves WebSocket connections, each with its own bounded queue.
 
-Thin: what is said is decided in protocol.py. A reader that does not keep up fills its queue and is
-cut off; it cannot hold up the others. The exchange never sends PING frames; it answers them.
+Replies are built in bybit/protocol.py. A slow reader fills its queue and is disconnected; it cannot delay
+others. The exchange never sends PING frames; it answers them.
 """
 
 import asyncio
@@ -11,23 +11,23 @@ from collections import deque
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from tapeline_simulator.bybit.protocol import Answer, Session, connection_id
+from tapeline_simulator.bybit.protocol import Reply, Session, connection_id
 from tapeline_simulator.exchange import Exchange
 from tapeline_simulator.metrics import Metrics
 
 log = logging.getLogger(__name__)
-LARGEST_MESSAGE_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 1 << 20
 
 
 class Socket:
-    """A connection that frames and replies are pushed to.
+    """A connection with a queue of outgoing messages.
 
     Args:
         websocket: the prepared connection.
-        transport: what it runs on, for cutting it off.
-        limit: messages that may wait.
-        conn_id: its name in the log.
-        metrics: counts it if it is cut off.
+        transport: its transport, to abort it.
+        limit: maximum queued messages.
+        conn_id: its id in the log.
+        metrics: counts aborted sockets.
     """
 
     def __init__(
@@ -40,58 +40,58 @@ class Socket:
     ) -> None:
         self._websocket, self._transport, self._limit = websocket, transport, limit
         self._metrics = metrics
-        self._waiting: deque[bytes] = deque()
-        self._filled = asyncio.Event()
-        self._cut = False
+        self._queue: deque[bytes] = deque()
+        self._queued = asyncio.Event()
+        self._aborted = False
         self.conn_id = conn_id
         self.last_message_s = time.monotonic()
 
     def push(self, payload: bytes) -> None:
-        """Take a message; a full queue cuts the connection off."""
-        if self._cut:
+        """Queue a message; a full queue aborts the connection."""
+        if self._aborted:
             return
-        if len(self._waiting) >= self._limit:
-            log.warning("socket too slow", extra={"conn_id": self.conn_id, "waiting": len(self._waiting)})
-            self.cut("slow")
+        if len(self._queue) >= self._limit:
+            log.warning("socket too slow", extra={"conn_id": self.conn_id, "queued": len(self._queue)})
+            self.abort("slow")
             return
-        self._waiting.append(payload)
-        self._filled.set()
+        self._queue.append(payload)
+        self._queued.set()
 
-    def cut(self, reason: str) -> None:
-        """End the connection without a close frame, as Bybit does."""
-        self._cut = True
-        self._waiting.clear()
+    def abort(self, reason: str) -> None:
+        """Close the connection without a close frame, as Bybit does."""
+        self._aborted = True
+        self._queue.clear()
         self._metrics.dropped(reason)
         if self._transport is not None:
             self._transport.abort()
 
     async def close(self) -> None:
-        """End the connection with a close frame."""
+        """Close the connection with a close frame."""
         await self._websocket.close(code=WSCloseCode.GOING_AWAY, message=b"shutting down")
 
     async def write(self) -> None:
-        """Send what is pushed until cancelled, or until the connection is gone."""
+        """Send queued messages until cancelled or disconnected."""
         try:
             while True:
-                await self._filled.wait()
-                self._filled.clear()
-                while self._waiting:
+                await self._queued.wait()
+                self._queued.clear()
+                while self._queue:
                     self.last_message_s = time.monotonic()
-                    await self._websocket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
+                    await self._websocket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
         except ConnectionError:
-            # The reading side sees the end too, and cleans up.
-            self._cut = True
-            self._waiting.clear()
+            # The reader sees the disconnect too, and cleans up.
+            self._aborted = True
+            self._queue.clear()
 
 
 class Sockets:
     """All open sockets of one exchange.
 
     Args:
-        exchange: what they subscribe to.
-        metrics: what counts them.
-        queue_frames: messages that may wait for one socket.
-        idle_close_s: silence in both directions after which a socket is cut off.
+        exchange: the exchange to subscribe to.
+        metrics: counts sockets.
+        queue_frames: maximum queued messages of one socket.
+        idle_close_s: idle time in both directions until a socket is aborted.
     """
 
     def __init__(self, exchange: Exchange, metrics: Metrics, queue_frames: int, idle_close_s: float) -> None:
@@ -102,7 +102,7 @@ class Sockets:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
         market_type = request.match_info["category"]
-        websocket = web.WebSocketResponse(compress=False, max_msg_size=LARGEST_MESSAGE_BYTES)
+        websocket = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES)
         await websocket.prepare(request)
         symbols = [key[1] for key in self._exchange.instruments if key[0] == market_type]
         session = Session(market_type, symbols, connection_id())
@@ -112,38 +112,38 @@ class Sockets:
         log.info("socket opened", extra={"conn_id": socket.conn_id, "market_type": market_type})
         writer = asyncio.create_task(socket.write())
         try:
-            await self._converse(market_type, websocket, session, socket)
+            await self._read_messages(market_type, websocket, session, socket)
         finally:
-            self._exchange.leave(socket)
+            self._exchange.disconnect(socket)
             self._open.discard(socket)
             writer.cancel()
             self._metrics.closed(market_type)
             log.info("socket closed", extra={"conn_id": socket.conn_id, "code": websocket.close_code})
         return websocket
 
-    async def _converse(
+    async def _read_messages(
         self, market_type: str, websocket: web.WebSocketResponse, session: Session, socket: Socket
     ) -> None:
         async for message in websocket:
             socket.last_message_s = time.monotonic()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._apply(market_type, session.answer(message.data), socket)
+                self._apply(market_type, session.reply(message.data), socket)
 
-    def _apply(self, market_type: str, answer: Answer, socket: Socket) -> None:
-        # The reply goes first: no frame of a topic comes before its acknowledgement.
-        socket.push(answer.text)
-        for symbol in answer.subscribed:
+    def _apply(self, market_type: str, reply: Reply, socket: Socket) -> None:
+        # The reply is queued first: no frame of a topic precedes its acknowledgement.
+        socket.push(reply.text)
+        for symbol in reply.subscribed:
             self._exchange.subscribe((market_type, symbol), socket, time.time_ns() // 1_000_000)
-        for symbol in answer.unsubscribed:
+        for symbol in reply.unsubscribed:
             self._exchange.unsubscribe((market_type, symbol), socket)
 
-    def cut_idle(self) -> None:
-        """Cut off the sockets that have been silent for too long."""
+    def abort_idle(self) -> None:
+        """Abort the sockets that exceed the idle time."""
         now_s = time.monotonic()
         for socket in tuple(self._open):
             if now_s - socket.last_message_s >= self._idle_close_s:
                 log.info("socket idle", extra={"conn_id": socket.conn_id})
-                socket.cut("idle")
+                socket.abort("idle")
 
     async def close(self) -> None:
         """Close every socket with a close frame."""

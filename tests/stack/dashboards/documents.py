@@ -1,6 +1,6 @@
-"""Known documents for every view of the dashboards: made from a seed, over an hour's end, in three markets.
+"""Generates known documents for every view of the dashboards: from a seed, across an hour boundary, in three markets.
 
-Two of the markets share a symbol, on spot and in futures, at different prices.
+Two of the markets share a symbol, on spot and linear, at different prices.
 """
 
 import random
@@ -22,7 +22,7 @@ def minute_of(document: Document) -> int:
 
 def trades(count: int = 900) -> list[Document]:
     chance, prices = random.Random(11), {market[:2]: market[2] for market in MARKETS}
-    made = []
+    documents = []
     for number in range(count):
         symbol, market_type, start = chance.choices(MARKETS, (5, 3, 2))[0]
         price = prices[symbol, market_type] = prices[symbol, market_type] * (1 + chance.gauss(0, 0.0004))
@@ -31,7 +31,7 @@ def trades(count: int = 900) -> list[Document]:
         probability = round(chance.uniform(0.2, 0.8), 4) if state == "ok" else None
         received = at + chance.randrange(20, 400)
         indexed = received + chance.randrange(30, 3_000)
-        made.append(
+        documents.append(
             {
                 "@timestamp": at,
                 "venue": "bybit",
@@ -58,19 +58,19 @@ def trades(count: int = 900) -> list[Document]:
                 "feature_version": "1",
             }
         )
-    return made
+    return documents
 
 
 def candles() -> list[Document]:
-    chance, made = random.Random(12), []
+    chance, documents = random.Random(12), []
     for symbol, market_type, start in MARKETS:
         close, closes = start, []
         for number in range(-40, MINUTES):
             opened, close = close, close * (1 + chance.gauss(0, 0.0008))
             closes.append(close)
             if number >= 0:
-                made.append(_candle(chance, symbol, market_type, number, opened, closes))
-    return made
+                documents.append(_candle(chance, symbol, market_type, number, opened, closes))
+    return documents
 
 
 def _candle(
@@ -118,7 +118,7 @@ def _candle(
 
 
 def scores() -> list[Document]:
-    chance, made = random.Random(13), []
+    chance, documents = random.Random(13), []
     for symbol, market_type, _ in MARKETS:
         for number in range(MINUTES):
             bins: dict[str, float] = {}
@@ -128,7 +128,7 @@ def scores() -> list[Document]:
                 bins[f"bin_{each}_ups"] = min(count, round(count * (each + 0.5 + chance.gauss(0, 0.8)) / 10))
                 bins[f"bin_{each}_probability_sum"] = count * (each + 0.5) / 10
             count = int(sum(value for name, value in bins.items() if name.endswith("predictions")))
-            made.append(
+            documents.append(
                 {
                     "@timestamp": START_MS + number * 60_000,
                     "venue": "bybit",
@@ -147,16 +147,16 @@ def scores() -> list[Document]:
                     "updated_at": END_MS,
                 }
             )
-    return made
+    return documents
 
 
 def reconciliation() -> list[Document]:
-    chance, made = random.Random(14), []
+    chance, documents = random.Random(14), []
     for symbol, market_type, _ in MARKETS:
         for number in range(MINUTES):
             state = chance.choices(("complete", "gap", "incomplete", "open"), (20, 2, 1, 1))[0]
             count = chance.randrange(50, 500)
-            made.append(
+            documents.append(
                 {
                     "@timestamp": START_MS + number * 60_000,
                     "venue": "bybit",
@@ -173,7 +173,7 @@ def reconciliation() -> list[Document]:
                     "updated_at": END_MS,
                 }
             )
-    return made
+    return documents
 
 
 def gaps() -> list[Document]:
@@ -225,11 +225,11 @@ def alerts() -> list[Document]:
     ]
 
 
-def verdicts() -> list[Document]:
-    made = []
+def evaluations() -> list[Document]:
+    documents = []
     for number in range(6):
         promoted = number % 3 == 0
-        made.append(
+        documents.append(
             {
                 "@timestamp": START_MS + number * 240_000,
                 "digest": f"sha256:{number // 2}",
@@ -245,10 +245,10 @@ def verdicts() -> list[Document]:
                 "accuracy": 0.52 + number / 100,
             }
         )
-    return made
+    return documents
 
 
 def every() -> dict[str, list[Document]]:
     """Return all documents by view."""
-    makers = (trades, candles, scores, reconciliation, gaps, rejects, alerts, verdicts)
+    makers = (trades, candles, scores, reconciliation, gaps, rejects, alerts, evaluations)
     return {maker.__name__: maker() for maker in makers}

@@ -1,18 +1,18 @@
-"""Columns in Kibana's words: markets, filters, formulas, orders."""
+"""Columns in the schema of Kibana: markets, filters, formulas, orders."""
 
 import json
 
 import pytest
 from tapeline_dashboards import columns
-from tapeline_dashboards.source import Donut, Figure, Table
+from tapeline_dashboards.source import Donut, Metric, Table
 from tapeline_dashboards.views import VIEWS
 
 TRADES = VIEWS["trades"]
 PLACE = {"id": "p", "title": "A panel of a test", "at": (0, 0, 1, 1), "view": "trades"}
 
 
-def figure(**value: object) -> dict[str, dict[str, object]]:
-    panel = Figure.model_validate({**PLACE, "kind": "figure", "values": [{"name": "It", **value}]})
+def metric(**value: object) -> dict[str, dict[str, object]]:
+    panel = Metric.model_validate({**PLACE, "kind": "metric", "values": [{"name": "It", **value}]})
     return dict(columns.layer_of(panel, TRADES)["columns"])
 
 
@@ -26,29 +26,29 @@ def figure(**value: object) -> dict[str, dict[str, object]]:
         ({}, ""),
     ],
 )
-def test_conditions_are_written_in_kibanas_language(where, text):
+def test_conditions_are_written_in_kql(where, text):
     assert columns.kql(where) == text
 
 
-def test_a_number_says_its_field_and_its_filter():
-    (found,) = figure(median="price", where={"side": "Buy"}).values()
+def test_a_number_has_its_field_and_its_filter():
+    (found,) = metric(median="price", where={"side": "Buy"}).values()
     assert (found["operationType"], found["sourceField"]) == ("median", "price")
     assert found["filter"] == {"query": 'side: "Buy"', "language": "kuery"}
-    (counted,) = figure(count=True).values()
+    (counted,) = metric(count=True).values()
     assert (counted["operationType"], counted["sourceField"]) == ("count", "___records___")
-    (distinct,) = figure(unique="symbol").values()
+    (distinct,) = metric(unique="symbol").values()
     assert distinct["operationType"] == "unique_count"
-    (percentile,) = figure(percentile={"field": "delay_ms", "at": 95}).values()
+    (percentile,) = metric(percentile={"field": "delay_ms", "at": 95}).values()
     assert percentile["params"]["percentile"] == 95
 
 
-def test_the_newest_time_is_a_date_and_the_largest_number_is_none():
-    assert figure(max="@timestamp")["value-0"]["dataType"] == "date"
-    assert figure(max="price")["value-0"]["dataType"] == "number"
+def test_the_maximum_of_a_date_field_is_a_date():
+    assert metric(max="@timestamp")["value-0"]["dataType"] == "date"
+    assert metric(max="price")["value-0"]["dataType"] == "number"
 
 
-def test_a_ratio_is_a_formula_with_its_parts_and_what_is_done_with_them():
-    found = figure(ratio=[{"count": True, "where": {"side": "Buy"}}, {"count": True}], form="percent")
+def test_a_ratio_is_a_formula_with_its_operands_and_math_operation():
+    found = metric(ratio=[{"count": True, "where": {"side": "Buy"}}, {"count": True}], form="percent")
     formula, first, second, math = (found[name] for name in ("value-0", "value-0X0", "value-0X1", "value-0X2"))
     assert formula["operationType"] == "formula"
     assert formula["params"]["formula"] == "count(kql='side: \"Buy\"') / count()"
@@ -59,7 +59,7 @@ def test_a_ratio_is_a_formula_with_its_parts_and_what_is_done_with_them():
     tree = math["params"]["tinymathAst"]
     assert (tree["name"], tree["args"]) == ("divide", ["value-0X0", "value-0X1"])
     assert tree["location"]["max"] == len(tree["text"]) == len(formula["params"]["formula"])
-    assert figure(difference=[{"sum": "sequence"}, {"count": True}])["value-0X2"]["params"]["tinymathAst"]["name"] == (
+    assert metric(difference=[{"sum": "sequence"}, {"count": True}])["value-0X2"]["params"]["tinymathAst"]["name"] == (
         "subtract"
     )
 
@@ -99,10 +99,10 @@ def test_buckets_are_ordered_as_the_source_says(order, values, wanted):
         assert inner == ("sum" if isinstance(order, dict) else "count")
 
 
-def test_a_panel_that_hears_no_control_says_so():
+def test_a_panel_without_controls_ignores_global_filters():
     content = {**PLACE, "kind": "donut", "split": {"terms": "side"}, "values": [{"name": "Trades", "count": True}]}
     assert columns.layer_of(Donut.model_validate(content), TRADES)["ignoreGlobalFilters"] is False
-    deaf = Donut.model_validate({**content, "hears_controls": False})
-    layer = columns.layer_of(deaf, TRADES)
+    uncontrolled = Donut.model_validate({**content, "uses_controls": False})
+    layer = columns.layer_of(uncontrolled, TRADES)
     assert layer["ignoreGlobalFilters"] is True
     json.dumps(layer)

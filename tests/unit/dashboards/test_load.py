@@ -1,4 +1,4 @@
-"""Loading, against a server on a real socket that answers like Kibana."""
+"""Loading into a fake of Kibana on a real socket."""
 
 import base64
 import json
@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from tapeline_dashboards import __main__, load
-from tapeline_dashboards.errors import KibanaAway, KibanaRefused
+from tapeline_dashboards.errors import KibanaRefused, KibanaUnavailable
 from tapeline_dashboards.settings import Settings
 
 from unit.fakes.web import Answer, Requests, serving
 
 CONTENT = '{"id":"a"}\n{"id":"b"}\n'
-TAKEN = {"success": True, "successCount": 2, "warnings": []}
+IMPORTED = {"success": True, "successCount": 2, "warnings": []}
 
 
 class Kibana:
-    """Answers as it is told; remembers what it was sent."""
+    """Fake of Kibana: returns prepared responses and records the requests."""
 
     def __init__(self, *imports: tuple[int, Any], status: tuple[int, ...] = ()) -> None:
         self.imports, self.status = list(imports), list(status)
@@ -36,14 +36,14 @@ class Kibana:
         )
 
 
-def told(site: Kibana, **settings: Any) -> int:
+def load_into(site: Kibana, **settings: Any) -> int:
     with serving(site, Requests()) as address:
         return load.load(CONTENT, Settings(kibana_url=f"http://{address}", poll_s=0.02, **settings))
 
 
-def test_all_is_imported_over_what_is_there_in_the_form_that_kibana_takes():
-    site = Kibana((200, TAKEN))
-    assert told(site) == 2
+def test_all_objects_are_imported_with_overwrite():
+    site = Kibana((200, IMPORTED))
+    assert load_into(site) == 2
     (_, (request, headers, body)) = site.seen
     assert request == "POST /api/saved_objects/_import?overwrite=true"
     assert headers["kbn-xsrf"] == "true"
@@ -52,19 +52,19 @@ def test_all_is_imported_over_what_is_there_in_the_form_that_kibana_takes():
     assert CONTENT.encode() in body
 
 
-def test_a_space_and_a_user_are_told(tmp_path):
+def test_space_and_user_are_sent(tmp_path):
     password = tmp_path / "password"
     password.write_text("pass word\n")
-    site = Kibana((200, TAKEN))
-    told(site, space="desk", username="me", password_file=password)
+    site = Kibana((200, IMPORTED))
+    load_into(site, space="desk", username="me", password_file=password)
     request, headers, _ = site.seen[-1]
     assert request == "POST /s/desk/api/saved_objects/_import?overwrite=true"
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == b"me:pass word"
 
 
-def test_a_kibana_that_starts_is_waited_for():
-    site = Kibana((503, b"not yet"), (429, b"slowly"), (200, TAKEN), status=(503, 502, 200))
-    assert told(site) == 2
+def test_loading_waits_for_a_starting_kibana():
+    site = Kibana((503, b"not yet"), (429, b"slowly"), (200, IMPORTED), status=(503, 502, 200))
+    assert load_into(site) == 2
     assert [request for request, _, _ in site.seen].count("POST /api/saved_objects/_import?overwrite=true") == 3
 
 
@@ -82,34 +82,34 @@ def test_a_kibana_that_starts_is_waited_for():
                     "errors": [{"type": "dashboard", "id": "b", "error": "conflict"}],
                 },
             ),
-            "1 of 2 taken: dashboard b: conflict",
+            "1 of 2 imported: dashboard b: conflict",
         ),
-        ((200, {"success": True, "successCount": 1}), "1 of 2 taken"),
+        ((200, {"success": True, "successCount": 1}), "1 of 2 imported"),
         ((200, b"<html>a proxy</html>"), "a proxy"),
     ],
 )
-def test_what_is_not_all_taken_is_refused_at_once_with_kibanas_words(answer, word):
-    """A conflict comes with HTTP 200, and half of the dashboards would be missing without a word."""
+def test_an_incomplete_import_is_refused_at_once_with_kibanas_error(answer, word):
+    """A conflict has HTTP 200, and half of the dashboards would be missing silently."""
     site = Kibana(answer)
     with pytest.raises(KibanaRefused, match=word):
-        told(site)
+        load_into(site)
     assert len(site.seen) == 2
 
 
-def test_a_kibana_that_never_comes_is_given_up_at_the_deadline():
-    with pytest.raises(KibanaAway, match="not available within 0 s"):
-        told(Kibana((200, TAKEN), status=(503,) * 1000), deadline_s=0.2)
-    with pytest.raises(KibanaAway, match="make dashboards KIBANA_URL"):
+def test_an_unavailable_kibana_fails_at_the_deadline():
+    with pytest.raises(KibanaUnavailable, match="not available within 0 s"):
+        load_into(Kibana((200, IMPORTED), status=(503,) * 1000), deadline_s=0.2)
+    with pytest.raises(KibanaUnavailable, match="make dashboards KIBANA_URL"):
         load.load(CONTENT, Settings(kibana_url="http://127.0.0.1:1", deadline_s=0.1, poll_s=0.02))
 
 
-def test_authorities_that_cannot_be_read_are_named(tmp_path):
+def test_an_unreadable_ca_file_is_an_error(tmp_path):
     with pytest.raises((OSError, ssl.SSLError)):
         load.load(CONTENT, Settings(kibana_url="https://127.0.0.1:1", ca_file=tmp_path / "none"))
 
 
-def test_the_program_loads_all_objects_and_says_so_by_its_exit_code(monkeypatch):
-    site = Kibana((200, {**TAKEN, "successCount": 18}))
+def test_the_program_loads_all_objects_and_returns_an_exit_code(monkeypatch):
+    site = Kibana((200, {**IMPORTED, "successCount": 18}))
     monkeypatch.setenv("DASHBOARDS_POLL_S", "0.02")
     with serving(site, Requests()) as address:
         monkeypatch.setenv("DASHBOARDS_KIBANA_URL", f"http://{address}")

@@ -1,4 +1,4 @@
-"""Which settings go together."""
+"""Valid and invalid combinations of settings."""
 
 import pytest
 from tapeline.service.connection import InvalidConnection
@@ -15,7 +15,7 @@ from tapeline_dashboards.settings import Settings
         ({"kibana_url": "http://kibana:5601", "username": "me", "password_file": "/x"}, "readable"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_with_a_way_out(given, word):
+def test_invalid_settings_are_refused_with_a_remedy(given, word):
     with pytest.raises(InvalidConnection, match=word) as refused:
         Settings(**given)
     assert "secret" not in str(refused.value)

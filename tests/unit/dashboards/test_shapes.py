@@ -1,7 +1,6 @@
-"""Our objects beside real ones: what Kibana itself wrote, in the folder that CAPTURES names.
+"""Compares our objects with real exports of Kibana, in the folder CAPTURES.
 
-Read for tests only, nothing of it is kept here. `from-kibana` are exports out of Kibana's own editor, `lens-config...`
-what Kibana 9.2's own builder makes.
+`from-kibana` holds exports of Kibana's editor, `lens-config...` the output of the config builder of Kibana 9.2.
 """
 
 import json
@@ -14,7 +13,7 @@ import pytest
 from tapeline_dashboards import rules
 from tapeline_dashboards.rules import SavedObject
 
-from unit.dashboards import made
+from unit.dashboards import factories
 
 CAPTURES = os.environ.get("CAPTURES", "")
 FOLDER = Path(CAPTURES) / "kibana" if CAPTURES else None
@@ -107,12 +106,12 @@ def shape(objects: list[SavedObject], lenses: list[dict[str, Any]]) -> Shape:
 
 
 def ours() -> list[SavedObject]:
-    return [each for each in made.compiled() if each["type"] == "dashboard"]
+    return [each for each in factories.compiled() if each["type"] == "dashboard"]
 
 
 def test_the_rules_hold_for_what_kibana_wrote():
     """A rule that real exports break is no rule."""
-    found = [finding for each in real() for finding in rules.check([each], is_whole=False)]
+    found = [finding for each in real() for finding in rules.check([each], is_complete=False)]
     assert [str(each) for each in found] == []
     lenses = [found for each in built() for found in rules.lens("built", each)]
     assert [str(each) for each in lenses] == []
@@ -120,14 +119,14 @@ def test_the_rules_hold_for_what_kibana_wrote():
     assert len(built()) >= 13
 
 
-def test_nothing_of_ours_has_a_name_that_kibana_does_not_write():
+def test_our_objects_have_no_key_unknown_to_kibana():
     known, mine = shape(real(), built()), shape(ours(), [])
     for place, (seen, _) in mine.items():
         if place in known:
             assert seen - known[place][0] == NOT_SEEN.get(place, set()), place
 
 
-def test_everything_that_kibana_always_writes_is_there():
+def test_our_objects_have_every_key_that_kibana_always_writes():
     known, mine = shape(real(), []), shape(ours(), [])
     # Of a saved object: what the server adds when it stores one.
     added = {"created_at", "created_by", "updated_at", "updated_by", "version"}
@@ -142,7 +141,7 @@ def compared() -> Iterator[str]:
     yield from (place for place in shape(ours(), []) if place in known)
 
 
-def test_most_of_what_we_write_could_be_compared():
+def test_most_of_our_objects_are_compared():
     """What is in no export at hand: the three columns of a formula are, and percentiles, minima and maxima are not."""
     assert {"object", "dashboard", "panel", "grid", "controls", "lens", "lens state", "layer"} <= set(compared())
     assert {"lens lnsXY", "lens lnsPie", "lens lnsMetric", "lens lnsDatatable"} <= set(compared())

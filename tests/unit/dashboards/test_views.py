@@ -1,13 +1,13 @@
-"""Views: what is a field, and whether others still mean the same by it."""
+"""Data views: their fields, and agreement with the mappings of other members."""
 
 import pytest
 from tapeline_dashboards.views import VIEWS
 from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING
 
 
-def test_verdicts_have_the_fields_that_the_trainer_writes():
+def test_evaluations_have_the_fields_that_the_trainer_writes():
     """The trainer's package is too heavy to be needed here, so what is used of its mapping is said again."""
-    for name, field in VIEWS["verdicts"].properties.items():
+    for name, field in VIEWS["evaluations"].properties.items():
         assert VERDICT_MAPPING["properties"][name]["type"] == field["type"], name
 
 
@@ -18,7 +18,7 @@ def test_every_view_has_a_time_and_the_fields_of_its_market(view):
     assert all(view.kind(name) for name in view.patterns)
 
 
-def test_what_has_no_columns_cannot_be_counted_by():
+def test_a_field_without_doc_values_is_not_aggregatable():
     assert VIEWS["trades"].kind("trade_id") == "keyword"
     assert not VIEWS["trades"].is_aggregatable("trade_id")
     assert not VIEWS["rejects"].is_aggregatable("raw_base64")

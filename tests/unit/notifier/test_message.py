@@ -4,52 +4,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapeline_notifier.message import TELEGRAM_UNITS, Message, body, subject, text
 
-from unit.notifier.made import alert
+from unit.notifier.factories import alert
 
 
-def units(said: str) -> int:
-    return len(said.encode("utf-16-le")) // 2
+def units(content: str) -> int:
+    return len(content.encode("utf-16-le")) // 2
 
 
-def test_a_person_reads_when_what_about_and_why():
+def test_a_text_shows_time_market_rule_and_reason():
     assert text(Message.of("phone", [alert(1)])) == (
         "[!] 2026-09-21 14:13 UTC  spot SYM1USDT  move: SYM1USDT rose by 2.1 % within 5 minutes"
     )
 
 
-def test_several_alerts_are_a_line_each_in_their_order():
-    said = text(Message.of("phone", [alert(2), alert(1)])).splitlines()
-    assert ["SYM2USDT" in said[0], "SYM1USDT" in said[1], len(said)] == [True, True, 2]
+def test_each_alert_is_a_line_in_order():
+    lines = text(Message.of("phone", [alert(2), alert(1)])).splitlines()
+    assert ["SYM2USDT" in lines[0], "SYM1USDT" in lines[1], len(lines)] == [True, True, 2]
 
 
 def test_a_line_break_in_an_alert_starts_no_line():
     assert len(text(Message.of("phone", [alert(1, message="one\ntwo")])).splitlines()) == 1
 
 
-def test_about_a_model_there_is_no_symbol():
+def test_an_alert_about_a_model_has_no_symbol():
     about = alert(1, market_type=None, symbol=None, model_digest="ab" * 32, kind="model_expired", rule="expiry")
     assert "model  expiry:" in text(Message.of("phone", [about]))
     assert subject(about) == f"expiry||{'ab' * 32}"
 
 
 @given(st.lists(st.text(min_size=1, max_size=1000), min_size=1, max_size=40), st.booleans())
-def test_a_message_is_never_longer_than_telegram_takes_and_counts_what_it_leaves_out(said, is_repeat):
-    alerts = [alert(number, message=each) for number, each in enumerate(said)]
+def test_a_text_never_exceeds_telegrams_limit_and_counts_omitted_alerts(contents, is_repeat):
+    alerts = [alert(number, message=each) for number, each in enumerate(contents)]
     whole = text(Message.of("phone", alerts), is_repeat=is_repeat)
     assert 0 < units(whole) <= TELEGRAM_UNITS
-    told = sum(f"SYM{number}USDT  move:" in whole for number in range(len(said)))
-    left = len(said) - told
+    shown = sum(f"SYM{number}USDT  move:" in whole for number in range(len(contents)))
+    left = len(contents) - shown
     assert not left or f"... and {left} more" in whole
 
 
-def test_signs_beyond_the_first_plane_count_as_telegram_counts_them():
-    """Three thousand signs, six thousand units: what Python calls short enough is refused as too long."""
+def test_astral_characters_count_as_two_utf16_units():
+    """Three thousand characters are six thousand units: len() is below the limit, Telegram refuses the text."""
     whole = text(Message.of("phone", [alert(number, message="\U0001f4c8" * 1000) for number in range(3)]))
     assert units(whole) <= TELEGRAM_UNITS
     assert "... and 2 more" in whole
 
 
-def test_a_repetition_says_so_to_people():
+def test_the_text_of_a_repeat_is_marked():
     message = Message.of("phone", [alert(1)])
     assert "Perhaps sent before" in text(message, is_repeat=True)
     assert "Perhaps sent before" not in text(message)
@@ -62,9 +62,9 @@ def test_the_same_alerts_to_the_same_target_are_the_same_message():
     assert Message.of("phone", [alert(1)]).message_id != one.message_id
 
 
-def test_a_program_reads_every_field_of_every_alert():
+def test_the_json_body_has_every_field_of_every_alert():
     message = Message.of("hook", [alert(1), alert(2)])
-    read = json.loads(body(message))
-    assert read["alerts"] == [each.model_dump(mode="json") for each in message.alerts]
-    assert read["message_id"] == message.message_id
-    assert "SYM1USDT" in read["text"]
+    content = json.loads(body(message))
+    assert content["alerts"] == [each.model_dump(mode="json") for each in message.alerts]
+    assert content["message_id"] == message.message_id
+    assert "SYM1USDT" in content["text"]

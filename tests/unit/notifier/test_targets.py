@@ -1,25 +1,25 @@
 import pytest
 import yaml
 from tapeline_notifier.errors import SecretUnusable, TargetsUnusable
-from tapeline_notifier.targets import load, secret
+from tapeline_notifier.targets import load, read_secret
 
-from unit.notifier.made import alert, telegram, webhook, written
+from unit.notifier.factories import alert, telegram, webhook, write_targets
 
 API = "http://127.0.0.1:1"
 
 
-def test_a_file_of_both_kinds_is_read_with_what_it_leaves_out(tmp_path):
-    phone, hook = written(tmp_path, telegram(tmp_path, API), webhook(tmp_path, API))
+def test_a_file_of_both_kinds_is_loaded_with_defaults(tmp_path):
+    phone, hook = write_targets(tmp_path, telegram(tmp_path, API), webhook(tmp_path, API))
     assert (phone.name, phone.least_severity, phone.most_alerts) == ("phone", "info", 20)
     assert (hook.name, hook.key_file) == ("hook", None)
 
 
 def test_telegrams_own_address_is_the_default(tmp_path):
-    told = telegram(tmp_path, API)
-    del told["api_url"], told["pause_s"]
-    (phone,) = written(tmp_path, told)
+    fields = telegram(tmp_path, API)
+    del fields["api_url"], fields["pause_s"]
+    (phone,) = write_targets(tmp_path, fields)
     assert phone.api_url == "https://api.telegram.org"
-    assert phone.pause_s >= 3, "20 messages a minute into a group"
+    assert phone.pause_s >= 3, "Telegram allows 20 messages a minute in a group"
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ def test_telegrams_own_address_is_the_default(tmp_path):
         ({"kinds": ["price_move", "weather"]}, "kinds"),
     ],
 )
-def test_what_breaks_a_rule_is_named_and_its_value_is_not_shown(tmp_path, broken, word):
+def test_an_invalid_field_is_named_and_its_value_is_not_shown(tmp_path, broken, word):
     with pytest.raises(TargetsUnusable, match=word) as refused:
-        written(tmp_path, telegram(tmp_path, API, **broken))
+        write_targets(tmp_path, telegram(tmp_path, API, **broken))
     assert "123:AA" not in str(refused.value)
 
 
 def test_two_targets_of_one_name_are_refused(tmp_path):
     with pytest.raises(TargetsUnusable, match="once"):
-        written(tmp_path, telegram(tmp_path, API), telegram(tmp_path, API))
+        write_targets(tmp_path, telegram(tmp_path, API), telegram(tmp_path, API))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "targets: []", "targets: {", "\xff"])
-def test_a_file_that_is_none_is_refused(tmp_path, text):
+def test_an_invalid_file_is_refused(tmp_path, text):
     path = tmp_path / "targets.yaml"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(TargetsUnusable):
@@ -55,33 +55,35 @@ def test_a_file_that_is_none_is_refused(tmp_path, text):
         load(tmp_path / "absent.yaml")
 
 
-def test_yaml_that_would_make_objects_is_refused(tmp_path):
+def test_yaml_that_constructs_objects_is_refused(tmp_path):
     (tmp_path / "targets.yaml").write_text("targets: !!python/object/apply:os.getcwd []")
     with pytest.raises(TargetsUnusable):
         load(tmp_path / "targets.yaml")
 
 
-def test_a_target_wants_its_kinds_from_its_severity_on(tmp_path):
-    (phone,) = written(tmp_path, telegram(tmp_path, API, kinds=["price_move", "feed_gap"], least_severity="warning"))
-    assert phone.wants(alert(severity="critical"))
-    assert phone.wants(alert(severity="warning", kind="feed_gap"))
-    assert not phone.wants(alert(severity="info"))
-    assert not phone.wants(alert(severity="critical", kind="silent_symbol"))
+def test_a_target_matches_its_kinds_from_its_severity_up(tmp_path):
+    (phone,) = write_targets(
+        tmp_path, telegram(tmp_path, API, kinds=["price_move", "feed_gap"], least_severity="warning")
+    )
+    assert phone.matches(alert(severity="critical"))
+    assert phone.matches(alert(severity="warning", kind="feed_gap"))
+    assert not phone.matches(alert(severity="info"))
+    assert not phone.matches(alert(severity="critical", kind="silent_symbol"))
 
 
-@pytest.mark.parametrize("held", ["", "\n", "one\ntwo", "k\u00e9y", "a\x00b"])
-def test_a_file_without_one_plain_line_is_no_secret(tmp_path, held):
-    (tmp_path / "token").write_text(held)
+@pytest.mark.parametrize("content", ["", "\n", "one\ntwo", "k\u00e9y", "a\x00b"])
+def test_a_secret_file_must_have_one_plain_line(tmp_path, content):
+    (tmp_path / "token").write_text(content)
     with pytest.raises(SecretUnusable, match="token_file"):
-        secret(tmp_path / "token", "token_file")
+        read_secret(tmp_path / "token", "token_file")
 
 
 def test_a_secret_is_read_without_its_line_end(tmp_path):
     (tmp_path / "token").write_text("abc\r\n")
-    assert secret(tmp_path / "token", "token_file") == "abc"
+    assert read_secret(tmp_path / "token", "token_file") == "abc"
 
 
-def test_the_readme_shows_a_file_that_is_right(tmp_path):
+def test_the_example_in_the_readme_is_valid(tmp_path):
     from tapeline_local import paths
 
     text = (paths.CHECKOUT / "services" / "notifier" / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""The ledger survives a kill at any byte, and is never written by two."""
+"""The ledger survives a kill at any byte, and has one writer."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import pytest
 from tapeline_simulator.errors import LedgerRefused, LedgerUnwritable
 from tapeline_simulator.ledger import TAIL_ROWS, Ledger, encode
 
-from unit.simulator.made import BTC, trade
+from unit.simulator.factories import BTC, trade
 
 ETH = ("linear", "ETHUSDT")
 
@@ -50,30 +50,30 @@ def test_appended_rows_are_in_the_file_at_once(tmp_path):
     ledger.close()
 
 
-def test_reopened_ledger_knows_count_last_row_and_tails(tmp_path):
+def test_reopened_ledger_has_count_last_row_and_recent_rows(tmp_path):
     path = tmp_path / "ledger.jsonl"
     lines = [encode(BTC, trade(number), 1, 0) for number in range(TAIL_ROWS + 7)]
     filled(path, encode(ETH, trade(5), 1, 0), *lines)
     ledger = reopened(path)
     assert ledger.rows == TAIL_ROWS + 8 and ledger.dropped_bytes == 0
     assert ledger.last["trade_id"] == trade(TAIL_ROWS + 6).trade_id
-    assert [row["trade_id"] for row in ledger.tails[BTC]] == [trade(n).trade_id for n in range(7, TAIL_ROWS + 7)]
-    assert [row["trade_id"] for row in ledger.tails[ETH]] == [trade(5).trade_id]
+    assert [row["trade_id"] for row in ledger.recent_rows[BTC]] == [trade(n).trade_id for n in range(7, TAIL_ROWS + 7)]
+    assert [row["trade_id"] for row in ledger.recent_rows[ETH]] == [trade(5).trade_id]
 
 
-def test_ledger_cut_at_any_byte_keeps_exactly_its_whole_lines(tmp_path):
+def test_ledger_truncated_at_any_byte_keeps_its_complete_lines(tmp_path):
     path = tmp_path / "ledger.jsonl"
     lines = [encode(BTC, trade(number), 1, 0) for number in range(3)]
-    whole = b"".join(lines)
-    for length in range(len(whole) + 1):
-        path.write_bytes(whole[:length])
+    content = b"".join(lines)
+    for length in range(len(content) + 1):
+        path.write_bytes(content[:length])
         ledger = reopened(path)
-        kept = whole[:length].count(b"\n")
+        kept = content[:length].count(b"\n")
         assert ledger.rows == kept and path.read_bytes() == b"".join(lines[:kept])
         assert (ledger.last is None) == (kept == 0)
 
 
-def test_cut_line_longer_than_a_block_is_dropped(tmp_path):
+def test_a_truncated_line_longer_than_a_block_is_dropped(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(encode(BTC, trade(1), 1, 0) + b"x" * 3_000_000)
     assert reopened(path).rows == 1
@@ -87,7 +87,7 @@ def test_second_writer_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("line", [b"hello\n", b'{"market_type":"spot","symbol":"X","trade_id":"1"\n'])
-def test_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path, line):
+def test_a_file_that_is_no_ledger_is_refused_and_unchanged(tmp_path, line):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(line)
     with pytest.raises(LedgerRefused, match="SIMULATOR_LEDGER"):
@@ -96,7 +96,7 @@ def test_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path, line):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without room")
-def test_full_disk_is_an_error_with_a_way_out(tmp_path):
+def test_a_full_disk_is_an_error_with_a_remedy(tmp_path):
     path = tmp_path / "ledger.jsonl"
     ledger = Ledger(path)
     full = os.open("/dev/full", os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Too many requests shut one address out for a while, and only that one."""
+"""An address above the rate limit is banned; other addresses are not."""
 
 from tapeline_simulator.limits import RateLimit
 
@@ -21,7 +21,7 @@ def test_other_address_is_not_refused():
     assert limit.allows("b", 1.0)
 
 
-def test_ban_wipes_the_slate():
+def test_a_ban_resets_the_window():
     limit = RateLimit(requests=2, window_s=60, ban_s=1)
     assert [limit.allows("a", 0.1) for _ in range(3)] == [True, True, False]
     assert [limit.allows("a", 1.2) for _ in range(3)] == [True, True, False]

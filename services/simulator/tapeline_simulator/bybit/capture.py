@@ -1,7 +1,7 @@
-"""Recorded Bybit frames, one JSON object a line: `{recv_ts, conn, addr, frame}`.
+"""Reads recorded Bybit frames, one JSON object per line: `{recv_ts, conn, addr, frame}`.
 
-They are sent again as they were recorded: same values, same digits, same order. The category is
-the last part of `addr`, the pace that of `recv_ts` (seconds). Only reads; replay.py sends.
+Values, digits and order stay as recorded. The category is the last part of `addr`, the pace follows
+`recv_ts` (seconds).
 """
 
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from typing import Any
 
 import orjson
 
-from tapeline_simulator.bybit.frames import FORMATS, FrameIndex, Key, Trade
+from tapeline_simulator.bybit.frames import FORMATS, BybitTrade, FrameIndex, Key
 from tapeline_simulator.errors import CaptureRefused
-from tapeline_simulator.sources.replay import Item, Recording
+from tapeline_simulator.sources.replay import RecordedFrame, Recording
 
 
 def read(path: Path) -> Recording:
     """Read a capture.
 
-    A trade that comes again exactly as before is left out and counted.
+    An exact duplicate is skipped and counted.
 
     Raises:
-        CaptureRefused: a line is not such an object, or an identity comes again with other values.
+        CaptureRefused: a line is no such object, or a trade id occurs again with other values.
     """
     seen: dict[tuple[Key, str], dict[str, Any]] = {}
     indices: dict[Key, FrameIndex] = {}
-    items: list[Item] = []
+    items: list[RecordedFrame] = []
     duplicates = 0
     first_s: float | None = None
     for place, record in _records(path):
@@ -33,29 +33,29 @@ def read(path: Path) -> Recording:
             key = _key(record)
             received_s = float(record["recv_ts"])
             frame = record["frame"]
-            fresh = [fields for fields in frame["data"] if _is_new(seen, key, fields)]
+            new_trades = [fields for fields in frame["data"] if _is_new(seen, key, fields)]
             index = indices.setdefault(key, FrameIndex())
-            trades = [_trade(key, fields, index) for fields in fresh]
+            trades = [_trade(key, fields, index) for fields in new_trades]
         except (KeyError, TypeError, ValueError) as error:
             raise CaptureRefused(path, place, str(error), "it must be a recorded publicTrade frame") from error
-        duplicates += len(frame["data"]) - len(fresh)
+        duplicates += len(frame["data"]) - len(new_trades)
         first_s = received_s if first_s is None else first_s
         if trades:
-            payload = orjson.dumps({**frame, "data": fresh})
-            items.append(Item((received_s - first_s) * 1000, key, trades, payload))
+            payload = orjson.dumps({**frame, "data": new_trades})
+            items.append(RecordedFrame((received_s - first_s) * 1000, key, trades, payload))
     if not items:
         raise CaptureRefused(path, "content", "empty", "a recording must hold a trade")
-    return Recording(_in_time(items), duplicates)
+    return Recording(_with_ascending_offsets(items), duplicates)
 
 
-def _in_time(items: list[Item]) -> list[Item]:
-    """Hold an item back until those before it are out: the order of the file wins over its clock."""
+def _with_ascending_offsets(items: list[RecordedFrame]) -> list[RecordedFrame]:
+    """Raise offsets to ascending order: the order of the file takes precedence over its times."""
     latest = 0.0
-    held = []
+    ordered = []
     for item in items:
         latest = max(latest, item.offset_ms)
-        held.append(item._replace(offset_ms=latest))
-    return held
+        ordered.append(item._replace(offset_ms=latest))
+    return ordered
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -85,16 +85,16 @@ def _is_new(seen: dict[tuple[Key, str], dict[str, Any]], key: Key, fields: dict[
     return before is fields
 
 
-def _trade(key: Key, fields: dict[str, Any], index: FrameIndex) -> Trade:
+def _trade(key: Key, fields: dict[str, Any], index: FrameIndex) -> BybitTrade:
     traded_at, sequence = int(fields["T"]), fields.get("seq")
-    return Trade(
+    return BybitTrade(
         trade_id=fields["i"],
         traded_at=traded_at,
         price=fields["p"],
         quantity=fields["v"],
         side=fields["S"],
         sequence=sequence,
-        frame_index=index.of(traded_at, sequence),
+        frame_index=index.next_index(traded_at, sequence),
         tick_direction=fields.get("L"),
         is_block_trade=bool(fields.get("BT", False)),
         is_rpi=fields.get("RPI"),

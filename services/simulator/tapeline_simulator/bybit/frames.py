@@ -1,6 +1,6 @@
-"""Trades and frames as Bybit V5 writes them.
+"""Encodes trades as Bybit V5 publicTrade frames.
 
-Pure: no socket, no clock, no environment. sockets.py moves the bytes, rest.py shows the trades.
+Pure: no socket, no clock, no environment.
 To support another category: add its key order to FORMATS.
 Source: https://bybit-exchange.github.io/docs/v5/websocket/public/trade, and recorded frames.
 """
@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-MAXIMUM_TRADES: Final = 1024
-"""Trades a frame holds at most; a larger taker order goes on in the next frame with the same `seq`."""
+MAX_TRADES_PER_FRAME: Final = 1024
+"""Maximum trades of a frame; a larger taker order continues in the next frame with the same `seq`."""
 
 Key = tuple[str, str]
 """(category, symbol): the same symbol trades in several categories."""
 
 
-class Trade(NamedTuple):
+class BybitTrade(NamedTuple):
     """One fill.
 
     Attributes:
@@ -28,11 +28,11 @@ class Trade(NamedTuple):
         price: decimal text, quote per base.
         quantity: decimal text, base.
         side: "Buy" or "Sell", of the taker.
-        sequence: `seq`, or None where the exchange did not say.
-        frame_index: place among the symbol's trades of one (traded_at, sequence).
+        sequence: `seq`, or None if unknown.
+        frame_index: index among the symbol's trades of one (traded_at, sequence).
         tick_direction: `L`, or None outside linear.
         is_block_trade: `BT`.
-        is_rpi: `RPI`, or None where the exchange did not say.
+        is_rpi: `RPI`, or None if unknown.
     """
 
     trade_id: str
@@ -48,22 +48,22 @@ class Trade(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What one socket gets in one message, and the trades in it."""
+    """One publicTrade message and its trades."""
 
     key: Key
-    trades: Sequence[Trade]
+    trades: Sequence[BybitTrade]
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NewerFields:
-    """Fields that Bybit added in 2025 and that a reader must do without."""
+    """Fields that Bybit added in 2025; a reader must work without them."""
 
     sequence: bool = True
     rpi: bool = True
 
 
-def _spot(symbol: str, trade: Trade) -> dict[str, Any]:
+def _spot(symbol: str, trade: BybitTrade) -> dict[str, Any]:
     return {
         "i": trade.trade_id,
         "T": trade.traded_at,
@@ -77,7 +77,7 @@ def _spot(symbol: str, trade: Trade) -> dict[str, Any]:
     }
 
 
-def _linear(symbol: str, trade: Trade) -> dict[str, Any]:
+def _linear(symbol: str, trade: BybitTrade) -> dict[str, Any]:
     return {
         "T": trade.traded_at,
         "s": symbol,
@@ -92,7 +92,7 @@ def _linear(symbol: str, trade: Trade) -> dict[str, Any]:
     }
 
 
-FORMATS: Final[dict[str, Callable[[str, Trade], dict[str, Any]]]] = {"spot": _spot, "linear": _linear}
+FORMATS: Final[dict[str, Callable[[str, BybitTrade], dict[str, Any]]]] = {"spot": _spot, "linear": _linear}
 
 
 def topic(symbol: str) -> str:
@@ -100,12 +100,12 @@ def topic(symbol: str) -> str:
     return f"publicTrade.{symbol}"
 
 
-def encode(key: Key, trades: Sequence[Trade], sent_at_ms: int) -> bytes:
+def encode(key: Key, trades: Sequence[BybitTrade], sent_at_ms: int) -> bytes:
     """Return the JSON text of a frame, keys in the order of its category.
 
     Args:
         key: category and symbol.
-        trades: at most MAXIMUM_TRADES, ascending in time. A field that is None is left out.
+        trades: at most MAX_TRADES_PER_FRAME, ascending in time. A field that is None is left out.
         sent_at_ms: `ts`, ms UTC.
     """
     category, symbol = key
@@ -124,27 +124,27 @@ def _present(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def split(key: Key, trades: Sequence[Trade], delay_ms: int) -> Iterator[Frame]:
+def split(key: Key, trades: Sequence[BybitTrade], delay_ms: int) -> Iterator[Frame]:
     """Yield the frames of one taker order.
 
     Args:
         key: category and symbol.
         trades: its fills, at least one, all of one millisecond and one sequence.
-        delay_ms: what `ts` is later than `T`.
+        delay_ms: difference of `ts` and `T`.
     """
-    for start in range(0, len(trades), MAXIMUM_TRADES):
-        part = trades[start : start + MAXIMUM_TRADES]
+    for start in range(0, len(trades), MAX_TRADES_PER_FRAME):
+        part = trades[start : start + MAX_TRADES_PER_FRAME]
         yield Frame(key, part, encode(key, part, part[0].traded_at + delay_ms))
 
 
 class TickDirection:
-    """Names the direction of each price against the one before, as field `L` does."""
+    """Derives field `L`: the direction of each price against the previous price."""
 
     def __init__(self) -> None:
         self._price: int | Decimal | None = None
         self._up = True
 
-    def of(self, price: int | Decimal) -> str:
+    def next_direction(self, price: int | Decimal) -> str:
         """Return the direction of a price, given in any unit that keeps its order."""
         previous, self._price = self._price, price
         if previous is not None and price == previous:
@@ -160,8 +160,8 @@ class FrameIndex:
         self._last: tuple[int, int | None] | None = None
         self._index = 0
 
-    def of(self, traded_at: int, sequence: int | None) -> int:
-        """Return the place of the next trade."""
+    def next_index(self, traded_at: int, sequence: int | None) -> int:
+        """Return the index of the next trade."""
         self._index = self._index + 1 if self._last == (traded_at, sequence) else 0
         self._last = (traded_at, sequence)
         return self._index

@@ -1,7 +1,7 @@
-"""What can be traded: the symbols, and how the REST interface describes them.
+"""Instruments, and their description in the REST API.
 
-Pure. The made market's own table is in listing.py.
-Source of the shapes: https://bybit-exchange.github.io/docs/v5/market/instrument, and recorded answers.
+Pure. The listing of the synthetic market is in sources/listing.py.
+Source of the shapes: https://bybit-exchange.github.io/docs/v5/market/instrument, and recorded responses.
 """
 
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ class Instrument:
         market_type: "spot" or "linear".
         symbol: upper case, such as "BTCUSDT".
         symbol_id: age of the listing, from 1.
-        base_coin: what is traded.
-        quote_coin: what it is paid in.
-        tick_size: step of the price, with as many decimals as the exchange writes prices with.
+        base_coin: base coin.
+        quote_coin: quote coin.
+        tick_size: step of the price, with the decimals of prices.
         quantity_step: step of the quantity.
         open_price: price before the first trade.
-        turnover_24h: traded in a day, in the quote coin.
-        volume_24h: traded in a day, in the base coin.
+        turnover_24h: traded per day, in the quote coin.
+        volume_24h: traded per day, in the base coin.
     """
 
     market_type: str
@@ -42,7 +42,7 @@ class Instrument:
     volume_24h: str
 
     def describe(self) -> dict[str, Any]:
-        """Return the instruments-info item of its category. There is no volume in it, as on Bybit."""
+        """Return the instruments-info item of its category. It has no volume, as on Bybit."""
         return self._spot() if self.market_type == "spot" else self._linear()
 
     def _spot(self) -> dict[str, Any]:
@@ -116,18 +116,18 @@ class Instrument:
 
 
 def plain(number: Decimal) -> str:
-    """Return the number without exponent and without trailing zeros behind the point."""
+    """Return the number without exponent and without trailing zero decimals."""
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def decimals(number: str) -> int:
-    """Return how many digits stand behind the point."""
+    """Return the number of decimals."""
     return len(number.partition(".")[2])
 
 
 def coins(symbol: str) -> tuple[str, str]:
-    """Guess base and quote coin of a recorded symbol; a recording does not say them."""
+    """Guess base and quote coin of a recorded symbol; recordings do not have them."""
     for quote in _QUOTES:
         if symbol.endswith(quote) and symbol != quote:
             return symbol[: -len(quote)], quote

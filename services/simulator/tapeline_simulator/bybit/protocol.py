@@ -1,9 +1,9 @@
-"""What a Bybit V5 public socket answers to what it is told.
+"""Builds the replies of a Bybit V5 public WebSocket to client requests.
 
-Pure: text in, text out, and a set of subscribed topics; sockets.py moves the bytes.
+Pure: text in, text out, and a set of subscribed topics.
 To add an operation: add it to Session._OPERATIONS.
-Source: https://bybit-exchange.github.io/docs/v5/ws/connect, and recorded replies. Replies that
-nobody has recorded are marked where they are made.
+Source: https://bybit-exchange.github.io/docs/v5/ws/connect, and recorded replies. Replies
+without a recording are marked by a comment.
 """
 
 import secrets
@@ -20,8 +20,8 @@ _ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 _QUOTED_BYTES: Final = 10
 
 
-class Answer(NamedTuple):
-    """A reply, and the symbols that it added or took away."""
+class Reply(NamedTuple):
+    """A reply, and the symbols that were subscribed or unsubscribed."""
 
     text: bytes
     subscribed: tuple[str, ...] = ()
@@ -37,18 +37,18 @@ class Request(NamedTuple):
 
 
 def connection_id() -> str:
-    """Return a new opaque id in today's form, such as d9avt13c3kkqi46e1u9g-ge1kf."""
+    """Return a new opaque id in the current format, such as d9avt13c3kkqi46e1u9g-ge1kf."""
     letters = "".join(secrets.choice(_ID_ALPHABET) for _ in range(25))
     return f"{letters[:20]}-{letters[20:]}"
 
 
 class Session:
-    """One connection's side of the conversation.
+    """Protocol state of one connection.
 
     Args:
         category: "spot" or "linear".
-        symbols: what exists; case matters.
-        conn_id: told to the client in every reply.
+        symbols: existing symbols, case-sensitive.
+        conn_id: connection id in every reply.
     """
 
     def __init__(self, category: str, symbols: Collection[str], conn_id: str) -> None:
@@ -56,7 +56,7 @@ class Session:
         self._symbol_of = {topic(symbol): symbol for symbol in symbols}
         self._topics: set[str] = set()
 
-    def answer(self, message: str | bytes) -> Answer:
+    def reply(self, message: str | bytes) -> Reply:
         """Return the reply to one message; no message closes the socket."""
         raw = message.encode() if isinstance(message, str) else message
         try:
@@ -77,7 +77,7 @@ class Session:
             return self._reply(request, False, "error:invalid op", always_id=True)
         return handle(self, request)
 
-    def _subscribe(self, request: Request) -> Answer:
+    def _subscribe(self, request: Request) -> Reply:
         topics = _topics(request.args)
         if topics is None:
             return self._params_error(request)
@@ -91,7 +91,7 @@ class Session:
         return self._reply(request, True, text)._replace(subscribed=symbols)
 
     def _refusal(self, topics: list[str]) -> tuple[str, bool] | None:
-        """Return why none of the topics is taken, and whether the reply names req_id in any case."""
+        """Return why the topics are refused, and whether the reply always has req_id."""
         spot = self._category == "spot"
         if spot and len(topics) > SPOT_TOPICS_A_REQUEST:
             return "args size >10", False
@@ -106,26 +106,26 @@ class Session:
                 return f"error:already subscribed,topic:{name}", True
             new.add(name)
         if sum(map(len, self._topics)) + sum(map(len, new)) > TOPIC_CHARACTERS_A_CONNECTION:
-            # The limit is documented, its text is not: this one is ours.
+            # The limit is documented, its text is not: this text is an assumption.
             return f"error:args length >{TOPIC_CHARACTERS_A_CONNECTION}", True
         return None
 
-    def _unsubscribe(self, request: Request) -> Answer:
+    def _unsubscribe(self, request: Request) -> Reply:
         topics = _topics(request.args)
         if topics is None:
             return self._params_error(request)
         for name in topics:
             if name not in self._symbol_of:
                 return self._reply(request, False, f"error:handler not found,topic:{name}", always_id=True)
-        # A topic that was not subscribed to is no error: nobody has recorded the reply.
+        # An unsubscribed topic is no error: no recording of the reply exists.
         symbols = tuple(self._symbol_of[name] for name in topics if name in self._topics)
         self._topics.difference_update(topics)
         return self._reply(request, True, "")._replace(unsubscribed=symbols)
 
-    def _ping(self, request: Request) -> Answer:
+    def _ping(self, request: Request) -> Reply:
         return self._reply(request, True, "pong")
 
-    def _params_error(self, request: Request) -> Answer:
+    def _params_error(self, request: Request) -> Reply:
         fields = {
             "req_id": request.request_id or "",
             "success": False,
@@ -133,17 +133,17 @@ class Session:
             "op": request.operation,
             "conn_id": self.conn_id,
         }
-        return Answer(orjson.dumps(fields))
+        return Reply(orjson.dumps(fields))
 
-    def _reply(self, request: Request, success: bool, text: str, *, always_id: bool = False) -> Answer:
-        """Write a reply; spot leaves `req_id` out when none was sent, linear says it is empty."""
+    def _reply(self, request: Request, success: bool, text: str, *, always_id: bool = False) -> Reply:
+        """Write a reply; spot omits `req_id` if the request has none, linear sends it empty."""
         fields: dict[str, object] = {"success": success, "ret_msg": text, "conn_id": self.conn_id}
         if request.request_id is not None or always_id or self._category != "spot":
             fields["req_id"] = request.request_id or ""
         fields["op"] = request.operation
-        return Answer(orjson.dumps(fields))
+        return Reply(orjson.dumps(fields))
 
-    _OPERATIONS: Final[dict[str, Callable[["Session", Request], Answer]]] = {
+    _OPERATIONS: Final[dict[str, Callable[["Session", Request], Reply]]] = {
         "subscribe": _subscribe,
         "unsubscribe": _unsubscribe,
         "ping": _ping,
@@ -151,14 +151,14 @@ class Session:
 
 
 def _topics(args: Any) -> list[str] | None:
-    """Return the topics of a request, or None where `args` is not a list of texts."""
+    """Return the topics of a request, or None if `args` is not a list of strings."""
     if isinstance(args, list) and args and all(isinstance(name, str) for name in args):
         return args
     return None
 
 
 def _undecodable(raw: bytes) -> str:
-    """Return what Bybit's decoder says; recorded for texts that do not begin an object."""
+    """Return the error text of Bybit's decoder; recorded for texts that do not start an object."""
     shown = raw[:_QUOTED_BYTES].decode(errors="replace")
     found = shown[:1] or "\x00"
     return (

@@ -1,6 +1,6 @@
-"""What Bybit V5's public REST interface answers.
+"""Builds the responses of Bybit V5's public REST API.
 
-Pure: parameters and a view of the exchange in, `(retCode, retMsg, result)` out; routes.py serves it.
+Pure: parameters and a view of the exchange in, `(retCode, retMsg, result)` out.
 To add a path: add it to PATHS.
 Source: https://bybit-exchange.github.io/docs/v5/market/recent-trade and its neighbours.
 """
@@ -10,27 +10,27 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qs, quote, unquote
 
-from tapeline_simulator.bybit.frames import Key, Trade
+from tapeline_simulator.bybit.frames import BybitTrade, Key
 from tapeline_simulator.bybit.instruments import Instrument, plain
 
 PARAMETER_ERROR: Final = 10001
 INVALID_SYMBOL: Final = 10029
 CATEGORIES: Final = ("spot", "linear")
 RECENT_LIMITS: Final = {"spot": (60, 60), "linear": (500, 1000)}
-"""(default, most) trades a category's recent-trade shows."""
+"""(default, maximum) trades of recent-trade by category."""
 INSTRUMENTS_LIMIT: Final = (500, 1000)
 
 Parameters = Mapping[str, str]
 
 
-class View(Protocol):
-    """What REST sees of the exchange."""
+class ExchangeView(Protocol):
+    """The part of the exchange that REST uses."""
 
     @property
     def instruments(self) -> Mapping[Key, Instrument]:
-        """Return what exists."""
+        """Return the instruments by key."""
 
-    def recent(self, key: Key, limit: int) -> list[Trade]:
+    def recent(self, key: Key, limit: int) -> list[BybitTrade]:
         """Return the last trades of a symbol, newest first."""
 
 
@@ -50,8 +50,8 @@ class _Refused(Exception):
         self.code, self.message = code, message
 
 
-def answer(path: str, parameters: Parameters, view: View, now_ns: int) -> Result | None:
-    """Answer one request.
+def respond(path: str, parameters: Parameters, view: ExchangeView, now_ns: int) -> Result | None:
+    """Return the result of one request.
 
     Args:
         path: what follows /v5/market/.
@@ -60,7 +60,7 @@ def answer(path: str, parameters: Parameters, view: View, now_ns: int) -> Result
         now_ns: ns UTC.
 
     Returns:
-        The answer, or None where there is no such path.
+        The result, or None for an unknown path.
     """
     handle = PATHS.get(path)
     if handle is None:
@@ -72,7 +72,7 @@ def answer(path: str, parameters: Parameters, view: View, now_ns: int) -> Result
 
 
 def envelope(result: Result, now_ns: int) -> dict[str, Any]:
-    """Return the body of an answer."""
+    """Return the body of a response."""
     return {
         "retCode": result.code,
         "retMsg": result.message,
@@ -82,24 +82,24 @@ def envelope(result: Result, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _time(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+def _time(parameters: Parameters, view: ExchangeView, now_ns: int) -> dict[str, Any]:
     return {"timeSecond": str(now_ns // 10**9), "timeNano": str(now_ns)}
 
 
-def _instruments_info(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+def _instruments_info(parameters: Parameters, view: ExchangeView, now_ns: int) -> dict[str, Any]:
     category = _category(parameters)
     limit = _limit(parameters, *INSTRUMENTS_LIMIT)
-    listed = _chosen(parameters, view, category)
+    listed = _select(parameters, view, category)
     if parameters.get("status", "Trading") != "Trading":
         listed = []
     if category == "spot":
         return {"category": category, "list": [instrument.describe() for instrument in listed]}
     if base_coin := parameters.get("baseCoin"):
         listed = [instrument for instrument in listed if instrument.base_coin == base_coin]
-    start = _behind_cursor(parameters.get("cursor", ""), listed)
+    start = _after_cursor(parameters.get("cursor", ""), listed)
     page = listed[start : start + limit]
     more = start + limit < len(listed)
-    # Bybit gives the cursor already URL-encoded.
+    # Bybit returns the cursor URL-encoded.
     cursor = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="") if more else ""
     return {
         "category": category,
@@ -108,8 +108,8 @@ def _instruments_info(parameters: Parameters, view: View, now_ns: int) -> dict[s
     }
 
 
-def _behind_cursor(cursor: str, listed: list[Instrument]) -> int:
-    """Return where the next page starts; a client may have encoded the cursor once more."""
+def _after_cursor(cursor: str, listed: list[Instrument]) -> int:
+    """Return the start of the next page; a client may have URL-encoded the cursor again."""
     if not cursor:
         return 0
     last = parse_qs(unquote(cursor)).get("last", [""])[0]
@@ -119,13 +119,13 @@ def _behind_cursor(cursor: str, listed: list[Instrument]) -> int:
     raise _Refused(PARAMETER_ERROR, "params error: cursor invalid")
 
 
-def _tickers(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+def _tickers(parameters: Parameters, view: ExchangeView, now_ns: int) -> dict[str, Any]:
     category = _category(parameters)
-    listed = _chosen(parameters, view, category)
+    listed = _select(parameters, view, category)
     return {"category": category, "list": [_ticker(instrument, view) for instrument in listed]}
 
 
-def _ticker(instrument: Instrument, view: View) -> dict[str, Any]:
+def _ticker(instrument: Instrument, view: ExchangeView) -> dict[str, Any]:
     trades = view.recent((instrument.market_type, instrument.symbol), 1)
     last = trades[0].price if trades else instrument.open_price
     tick, opened = Decimal(instrument.tick_size), Decimal(instrument.open_price)
@@ -150,17 +150,17 @@ def _ticker(instrument: Instrument, view: View) -> dict[str, Any]:
     return {**fields, "indexPrice": last, "markPrice": last, "fundingRate": "0.0001"}
 
 
-def _recent_trade(parameters: Parameters, view: View, now_ns: int) -> dict[str, Any]:
+def _recent_trade(parameters: Parameters, view: ExchangeView, now_ns: int) -> dict[str, Any]:
     category = _category(parameters)
     symbol = parameters.get("symbol", "")
     if not symbol:
         raise _Refused(PARAMETER_ERROR, "params error: symbol is required")
-    _chosen(parameters, view, category)
+    _select(parameters, view, category)
     trades = view.recent((category, symbol), _limit(parameters, *RECENT_LIMITS[category]))
     return {"category": category, "list": [_executed(symbol, trade) for trade in trades]}
 
 
-def _executed(symbol: str, trade: Trade) -> dict[str, Any]:
+def _executed(symbol: str, trade: BybitTrade) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "execId": trade.trade_id,
         "symbol": symbol,
@@ -184,7 +184,7 @@ def _category(parameters: Parameters) -> str:
     return category
 
 
-def _chosen(parameters: Parameters, view: View, category: str) -> list[Instrument]:
+def _select(parameters: Parameters, view: ExchangeView, category: str) -> list[Instrument]:
     listed = [instrument for key, instrument in view.instruments.items() if key[0] == category]
     symbol = parameters.get("symbol", "")
     if not symbol:
@@ -196,14 +196,14 @@ def _chosen(parameters: Parameters, view: View, category: str) -> list[Instrumen
 
 
 def _limit(parameters: Parameters, default: int, most: int) -> int:
-    """Return the limit asked for, cut to what the path gives at most."""
+    """Return the requested limit, capped at the maximum of the path."""
     text = parameters.get("limit", "") or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
         raise _Refused(PARAMETER_ERROR, "params error: limit invalid")
     return min(int(text), most)
 
 
-PATHS: Final[dict[str, Callable[[Parameters, View, int], dict[str, Any]]]] = {
+PATHS: Final[dict[str, Callable[[Parameters, ExchangeView, int], dict[str, Any]]]] = {
     "time": _time,
     "instruments-info": _instruments_info,
     "tickers": _tickers,

@@ -1,1 +1,1 @@
-"""Where trades come from: the synthetic market and replays."""
+"""Sources of trades: the synthetic market and replays."""

@@ -1,4 +1,4 @@
-"""Which source the settings ask for."""
+"""Creates the trade source that the settings name."""
 
 import logging
 from typing import Final
@@ -8,23 +8,23 @@ from tapeline_simulator.bybit.frames import NewerFields
 from tapeline_simulator.errors import CaptureMissing, CaptureRefused
 from tapeline_simulator.settings import Settings
 from tapeline_simulator.sources import normalised
-from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.market import SyntheticMarket
 from tapeline_simulator.sources.replay import Recording, Replay
-from tapeline_simulator.sources.source import Source
+from tapeline_simulator.sources.source import TradeSource
 
 log = logging.getLogger(__name__)
 SUFFIXES: Final = (".jsonl", ".parquet")
 
 
-def make(settings: Settings) -> Source:
-    """Make the source.
+def create_source(settings: Settings) -> TradeSource:
+    """Create the trade source.
 
     Raises:
         CaptureMissing: a replay without a file.
         CaptureRefused: the file is not a recording.
     """
     if settings.source == "market":
-        return Market(settings.seed, settings.rate_per_s, _newer(settings))
+        return SyntheticMarket(settings.seed, settings.rate_per_s, _newer(settings))
     recording = _read(settings)
     log.info("recording read", extra={"frames": len(recording.items), "duplicates": recording.duplicates})
     return Replay(recording, settings.speed, settings.start_grace_s * 1000)

@@ -1,4 +1,4 @@
-"""The symbols of the made market, and how each behaves.
+"""Listing of the synthetic market: symbols and their parameters.
 
 Pure data. To add a symbol: add a row to LISTING; its share is relative to the other rows.
 """
@@ -14,15 +14,15 @@ SECONDS_A_DAY: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One symbol of the made market.
+    """One symbol of the synthetic market.
 
     Attributes:
         market_type: "spot" or "linear".
-        base_coin: what is traded; the quote coin is USDT.
+        base_coin: base coin; the quote coin is USDT.
         tick_size: decimal text, step of the price.
         quantity_step: decimal text, step of the quantity.
-        price: decimal text, where it starts and what it is drawn back to.
-        share: trades it has relative to the others.
+        price: decimal text, opening price and mean-reversion level.
+        share: share of trades, relative to the other rows.
         notional: mean size of a fill, in USDT.
     """
 
@@ -40,7 +40,7 @@ class Listing:
         return f"{self.base_coin}USDT"
 
     def instrument(self, symbol_id: int, rate_per_s: float) -> Instrument:
-        """Return its description; the turnover of a day follows from rate and size.
+        """Return the instrument; the daily turnover follows from rate and size.
 
         Args:
             symbol_id: age of the listing.

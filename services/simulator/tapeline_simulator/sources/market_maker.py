@@ -1,13 +1,13 @@
-"""How one symbol of the made market trades.
+"""Simulates the quotes and taker orders of one symbol of the synthetic market.
 
 Taker orders come in bursts (a Hawkes process: each order makes the next more likely for about a
-second). Large parents are split into many orders of one sign, so that signs persist; orders that
-empty a level move the quotes, and the far side mostly follows, so that persistent signs move the
-price; single orders hit either quote, so that prices bounce. A big order sweeps several levels
-within one millisecond. Far from its opening price a symbol is drawn back.
+second). Parent orders are split into many orders of one sign, so that signs persist; orders that
+deplete a level move the quotes, and the opposite quote mostly follows, so that persistent signs move the
+price; single orders hit either quote, so that prices bounce. A large order sweeps several levels
+within one millisecond. The price reverts to the opening price.
 
-Pure: the caller brings the time; all chance comes from one seeded generator.
-To change how it behaves: the constants below; the symbols are in listing.py.
+Pure: the caller passes the time; one seeded generator draws all random numbers.
+To change the behaviour: the constants below; the symbols are in listing.py.
 Sources: Lillo & Farmer 2004 (persistent signs), Hawkes 1971 (bursts), Roll 1984 (bounce).
 """
 
@@ -20,11 +20,11 @@ from decimal import Decimal
 from typing import Final
 
 from tapeline_simulator.bybit.frames import (
+    BybitTrade,
     Frame,
     FrameIndex,
     NewerFields,
     TickDirection,
-    Trade,
     split,
 )
 from tapeline_simulator.bybit.instruments import decimals
@@ -32,51 +32,54 @@ from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources.listing import Listing
 from tapeline_simulator.sources.source import Row
 
-BRANCHING: Final = 0.5
-"""Share of orders that an earlier order brought about."""
-MEMORY_S: Final = 1.2
-"""How long an order goes on bringing others about."""
-FILLS: Final = ((0.62, 1, 1), (0.84, 2, 3), (0.97, 4, 8), (1.0, 9, 30))
-"""(cumulative chance, fewest, most) fills of one order."""
-MEAN_FILLS: Final = sum(
-    (upto - before) * (low + high) / 2
-    for (upto, low, high), before in zip(FILLS, (0.0, *(row[0] for row in FILLS)), strict=False)
+BRANCHING_RATIO: Final = 0.5
+"""Share of orders that an earlier order triggered."""
+DECAY_S: Final = 1.2
+"""Decay time of the excitation by an order, s."""
+FILL_COUNTS: Final = ((0.62, 1, 1), (0.84, 2, 3), (0.97, 4, 8), (1.0, 9, 30))
+"""(cumulative probability, minimum, maximum) of the number of fills of one order."""
+MEAN_FILL_COUNT: Final = sum(
+    (cumulative - before) * (low + high) / 2
+    for (cumulative, low, high), before in zip(FILL_COUNTS, (0.0, *(row[0] for row in FILL_COUNTS)), strict=False)
 )
-GAP_BP: Final = 0.35
-"""Mean distance of two levels, where the tick is finer than that."""
-PRESSURE: Final = (0.35, 0.55)
-"""Chance that an order of a parent empties the level it stopped at: of one fill, of several."""
-LONE_PRESSURE: Final = (0.08, 0.2)
-"""The same, of an order that belongs to no parent."""
-REACH: Final = 2.0
-"""A price stays within opening price / REACH and opening price * REACH."""
+LEVEL_SPACING_BP: Final = 0.35
+"""Mean distance of two levels, if the tick is finer."""
+PARENT_ORDER_DEPLETION: Final = (0.35, 0.55)
+"""Probability that an order of a parent depletes its last level: with one fill, with several."""
+SINGLE_ORDER_DEPLETION: Final = (0.08, 0.2)
+"""The same for an order without a parent."""
+MAX_PRICE_RATIO: Final = 2.0
+"""A price stays within opening price / MAX_PRICE_RATIO and opening price * MAX_PRICE_RATIO."""
 FIRST_SPOT_ID: Final = 2_290_000_000_000_000_000
 _ID_NAMESPACE: Final = uuid.UUID("6f0c2f6e-4b57-5d43-9f0e-2d3f7c1a9b10")
 
 
 def rpi_of(trade_id: str) -> bool:
-    """Return whether a made trade is a retail price improvement: about one in thirty, by its id."""
+    """Return whether a simulated trade is a retail price improvement: about one in thirty, by its id."""
     return zlib.crc32(trade_id.encode()) % 31 == 0
 
 
-class Book:
-    """One symbol: the two best quotes in ticks, the flow of orders, and the ids given out."""
+class MarketMaker:
+    """State of one symbol: the best quotes in ticks, the order flow, and the trade ids."""
 
     def __init__(self, row: Listing, number: int, rate_per_s: float, seed: int, newer: NewerFields) -> None:
         self._row, self._seed, self._newer = row, seed, newer
         self.key = (row.market_type, row.symbol)
-        self._base_per_ms = rate_per_s / MEAN_FILLS * (1 - BRANCHING) / 1000
+        self._base_per_ms = rate_per_s / MEAN_FILL_COUNT * (1 - BRANCHING_RATIO) / 1000
         self._excess_per_ms = 0.0
         self._price_decimals = decimals(row.tick_size)
         self._quantity_decimals = decimals(row.quantity_step)
         self._tick_units = self._units(row.tick_size)
-        self._home = self._units(row.price) // self._tick_units
-        self._lowest, self._highest = int(self._home / REACH), int(self._home * REACH)
-        self._bid, self._ask = self._home, self._home + 1
+        self._opening_level = self._units(row.price) // self._tick_units
+        self._lowest, self._highest = (
+            int(self._opening_level / MAX_PRICE_RATIO),
+            int(self._opening_level * MAX_PRICE_RATIO),
+        )
+        self._bid, self._ask = self._opening_level, self._opening_level + 1
         self._parent_sign, self._parent_left = 1, 0
         self._mu = math.log(row.notional) - 0.5
         self._next_ms = math.inf
-        self._floor_ms = 0
+        self._earliest_ms = 0
         self._sequence = 115_058_640_184 + number * 1_000_003
         self._spot_id = FIRST_SPOT_ID + number * 50_000_000
         self._uuid = uuid.uuid5(_ID_NAMESPACE, f"{seed}|{row.market_type}|{row.symbol}")
@@ -90,21 +93,21 @@ class Book:
         return int(Decimal(price).scaleb(self._price_decimals))
 
     def open(self, now_ms: int) -> None:
-        """Let the first order come some time after now."""
-        self._next_ms = max(now_ms, self._floor_ms)
-        # As if it had traded before: the mean rate holds from the start.
-        self._excess_per_ms = self._base_per_ms * BRANCHING / (1 - BRANCHING)
+        """Start trading: schedule the first order."""
+        self._next_ms = max(now_ms, self._earliest_ms)
+        # Stationary start: the mean rate holds from the first order.
+        self._excess_per_ms = self._base_per_ms * BRANCHING_RATIO / (1 - BRANCHING_RATIO)
         self._schedule()
 
     def postpone(self, milliseconds: int) -> None:
-        """Put the next order off."""
+        """Postpone the next order."""
         self._next_ms += milliseconds
 
     def resume(self, rows: Sequence[Row]) -> None:
-        """Go on behind rows of the ledger, oldest first, at least one.
+        """Continue after rows of the ledger, oldest first, at least one.
 
         Raises:
-            ForeignLedger: an id is not one that this market gives out.
+            ForeignLedger: a trade id has another format.
         """
         last = rows[-1]
         try:
@@ -113,13 +116,13 @@ class Book:
             else:
                 self._uuid = uuid.UUID(last["trade_id"])
         except ValueError:
-            raise ForeignLedger(f"trade_id {last['trade_id']!r}", "not one the made market gives") from None
+            raise ForeignLedger(f"trade_id {last['trade_id']!r}", "not one of the synthetic market") from None
         for row in rows:
-            self._direction.of(self._units(row["price"]))
+            self._direction.next_direction(self._units(row["price"]))
         ticks = self._units(last["price"]) // self._tick_units
         self._bid, self._ask = (ticks - 1, ticks) if last["side"] == "Buy" else (ticks, ticks + 1)
         self._sequence = max(self._sequence, last["sequence"] or 0)
-        self._floor_ms = last["traded_at"] + 1
+        self._earliest_ms = last["traded_at"] + 1
         self._random = self._seeded(last["trade_id"])
 
     def orders_until(self, now_ms: int) -> list[tuple[int, list[Frame]]]:
@@ -127,63 +130,63 @@ class Book:
         orders = []
         while self._next_ms <= now_ms:
             orders.append((int(self._next_ms), self._order(int(self._next_ms))))
-            self._excess_per_ms += BRANCHING / MEMORY_S / 1000
+            self._excess_per_ms += BRANCHING_RATIO / DECAY_S / 1000
             self._schedule()
         return orders
 
     def _schedule(self) -> None:
         """Draw the time of the next order, by Ogata's thinning."""
-        draw = self._random
+        rng = self._random
         while True:
             ceiling = self._base_per_ms + self._excess_per_ms
-            pause_ms = draw.expovariate(ceiling)
+            pause_ms = rng.expovariate(ceiling)
             self._next_ms += pause_ms
-            self._excess_per_ms *= math.exp(-pause_ms / (MEMORY_S * 1000))
-            if draw.random() * ceiling <= self._base_per_ms + self._excess_per_ms:
+            self._excess_per_ms *= math.exp(-pause_ms / (DECAY_S * 1000))
+            if rng.random() * ceiling <= self._base_per_ms + self._excess_per_ms:
                 return
 
     def _sign(self) -> int:
-        """Return 1 where the next taker buys, else -1."""
-        draw = self._random
-        stretch = math.log((self._bid + self._ask) / (2 * self._home)) / math.log(REACH)
-        if abs(stretch) > 0.9:
-            return -1 if stretch > 0 else 1
-        if self._parent_left == 0 and draw.random() < 0.1:
-            self._parent_sign = 1 if draw.random() < 0.5 - 0.5 * stretch else -1
-            self._parent_left = min(200, 3 + int(3 * draw.paretovariate(1.4)))
-        if self._parent_left > 0 and draw.random() < 0.75:
+        """Return 1 if the next taker buys, else -1."""
+        rng = self._random
+        displacement = math.log((self._bid + self._ask) / (2 * self._opening_level)) / math.log(MAX_PRICE_RATIO)
+        if abs(displacement) > 0.9:
+            return -1 if displacement > 0 else 1
+        if self._parent_left == 0 and rng.random() < 0.1:
+            self._parent_sign = 1 if rng.random() < 0.5 - 0.5 * displacement else -1
+            self._parent_left = min(200, 3 + int(3 * rng.paretovariate(1.4)))
+        if self._parent_left > 0 and rng.random() < 0.75:
             self._parent_left -= 1
             return self._parent_sign
-        return 1 if draw.random() < 0.5 - 0.5 * stretch else -1
+        return 1 if rng.random() < 0.5 - 0.5 * displacement else -1
 
     def _next_level(self, level: int, sign: int) -> int:
-        """Return the level behind one, above it for a buyer; never beyond REACH."""
-        mean = level * GAP_BP / 1e4
-        gap = 1 if mean <= 1 else 1 + int(self._random.expovariate(1 / mean))
-        return min(max(level + sign * gap, self._lowest), self._highest)
+        """Return the next level, above for a buyer; never beyond MAX_PRICE_RATIO."""
+        mean = level * LEVEL_SPACING_BP / 1e4
+        spacing = 1 if mean <= 1 else 1 + int(self._random.expovariate(1 / mean))
+        return min(max(level + sign * spacing, self._lowest), self._highest)
 
     def _order(self, traded_at: int) -> list[Frame]:
-        draw, sign = self._random, self._sign()
+        rng, sign = self._random, self._sign()
         self._close_spread(sign)
-        chance, count = draw.random(), 1
-        for upto, low, high in FILLS:
-            if chance < upto:
-                count = low if low == high else draw.randint(low, high)
+        chance, count = rng.random(), 1
+        for cumulative, low, high in FILL_COUNTS:
+            if chance < cumulative:
+                count = low if low == high else rng.randint(low, high)
                 break
-        self._sequence += 2 + int(draw.expovariate(1 / 40))
-        if draw.random() < 0.3:
-            self._spot_id += int(draw.expovariate(1 / 8))
+        self._sequence += 2 + int(rng.expovariate(1 / 40))
+        if rng.random() < 0.3:
+            self._spot_id += int(rng.expovariate(1 / 8))
         level = self._ask if sign > 0 else self._bid
         trades = []
         for number in range(count):
             trades.append(self._fill(traded_at, level, sign))
-            if number + 1 < count and draw.random() < 0.15:
+            if number + 1 < count and rng.random() < 0.15:
                 level = self._next_level(level, sign)
         self._requote(level, sign, count)
-        return list(split(self.key, trades, draw.randint(1, 3)))
+        return list(split(self.key, trades, rng.randint(1, 3)))
 
     def _close_spread(self, sign: int) -> None:
-        """Let a wide spread close: the side that the flow leaves behind follows it, or the flow is met."""
+        """Close a wide spread: the opposite quote follows, or the quote on the side of the order returns."""
         if self._ask - self._bid > 1 and self._random.random() < 0.6:
             if (sign > 0) == (self._random.random() < 0.7):
                 self._bid = self._ask - 1
@@ -191,34 +194,34 @@ class Book:
                 self._ask = self._bid + 1
 
     def _requote(self, level: int, sign: int, fills: int) -> None:
-        """Move the quotes: the level hit may be empty now, and the far side mostly follows."""
-        draw = self._random
-        # An order of a parent presses on the book; a lone one is mostly filled by the next quote.
-        pressing = self._parent_left > 0 and sign == self._parent_sign
-        emptied = draw.random() < (PRESSURE if pressing else LONE_PRESSURE)[fills > 1]
-        best = self._next_level(level, sign) if emptied else level
-        follows = draw.random() < 0.75
+        """Move the quotes: the last level may be depleted, and the opposite quote mostly follows."""
+        rng = self._random
+        # An order of a parent depletes the level more often than a single order.
+        is_parent_order = self._parent_left > 0 and sign == self._parent_sign
+        is_depleted = rng.random() < (PARENT_ORDER_DEPLETION if is_parent_order else SINGLE_ORDER_DEPLETION)[fills > 1]
+        best = self._next_level(level, sign) if is_depleted else level
+        opposite_follows = rng.random() < 0.75
         if sign > 0:
             self._ask = best
-            self._bid = best - 1 if follows else min(self._bid, best - 1)
+            self._bid = best - 1 if opposite_follows else min(self._bid, best - 1)
         else:
             self._bid = best
-            self._ask = best + 1 if follows else max(self._ask, best + 1)
+            self._ask = best + 1 if opposite_follows else max(self._ask, best + 1)
 
-    def _fill(self, traded_at: int, level: int, sign: int) -> Trade:
+    def _fill(self, traded_at: int, level: int, sign: int) -> BybitTrade:
         market_type = self.key[0]
         sequence = self._sequence if self._newer.sequence else None
         units = level * self._tick_units
         trade_id = self._next_id()
-        return Trade(
+        return BybitTrade(
             trade_id,
             traded_at,
-            _text(units, self._price_decimals),
+            _decimal_text(units, self._price_decimals),
             self._quantity(units),
             "Buy" if sign > 0 else "Sell",
             sequence,
-            self._index.of(traded_at, sequence),
-            self._direction.of(units) if market_type == "linear" else None,
+            self._index.next_index(traded_at, sequence),
+            self._direction.next_direction(units) if market_type == "linear" else None,
             False,
             rpi_of(trade_id) if self._newer.rpi else None,
         )
@@ -227,7 +230,7 @@ class Book:
         if self.key[0] == "spot":
             self._spot_id += 1
             return str(self._spot_id)
-        # A chain: the last id is all that a restart must know, and no id can come twice.
+        # Each id derives from the previous one: a restart needs only the last id, and ids are unique.
         self._uuid = uuid.uuid5(self._uuid, self.key[1])
         return str(self._uuid)
 
@@ -235,12 +238,12 @@ class Book:
         notional = self._random.lognormvariate(self._mu, 1.0)
         price = units / 10**self._price_decimals
         steps = max(1, round(notional / price * 10**self._quantity_decimals))
-        text = _text(steps, self._quantity_decimals)
+        text = _decimal_text(steps, self._quantity_decimals)
         # Spot writes 0.0008 where linear writes 1.30.
         return text.rstrip("0").rstrip(".") if self.key[0] == "spot" and "." in text else text
 
 
-def _text(units: int, places: int) -> str:
+def _decimal_text(units: int, places: int) -> str:
     """Return units of 10**-places as plain decimal text."""
     if places == 0:
         return str(units)

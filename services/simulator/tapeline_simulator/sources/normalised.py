@@ -1,9 +1,8 @@
-"""Recorded trades of any venue in one parquet table, put into Bybit's format.
+"""Reads recorded trades of any venue from a parquet table, as Bybit frames.
 
-Columns: source, market, symbol, ts_ms, price, qty, side, trade_id. Sources may lie years apart:
-each starts at the same moment and keeps its own pace. Where two sources hold the same symbol, its
-trades come in the order of their own times, and a pause of years between them lasts one second.
-Only reads; replay.py sends.
+Columns: source, market, symbol, ts_ms, price, qty, side, trade_id. Sources may be years apart:
+all start at the same time and keep their own pace. If two sources have the same symbol, its trades
+are ordered by time, and a pause of more than MAX_PAUSE_MS between the sources lasts one second.
 """
 
 import uuid
@@ -19,20 +18,20 @@ import pyarrow.parquet as pq
 from tapeline.trade import DECIMAL_PATTERN, EARLIEST_MS, LATEST_MS, SYMBOL_PATTERN, TRADE_ID_PATTERN
 
 from tapeline_simulator.bybit.frames import (
-    MAXIMUM_TRADES,
+    MAX_TRADES_PER_FRAME,
+    BybitTrade,
     FrameIndex,
     Key,
     NewerFields,
     TickDirection,
-    Trade,
 )
 from tapeline_simulator.bybit.instruments import plain
 from tapeline_simulator.errors import CaptureRefused
-from tapeline_simulator.sources.replay import Item, Recording
+from tapeline_simulator.sources.replay import RecordedFrame, Recording
 
 COLUMNS: Final = ("source", "market", "symbol", "ts_ms", "price", "qty", "side", "trade_id")
-LONGEST_PAUSE_MS: Final = 3_600_000
-"""A longer pause between two sources of one symbol is not waited for."""
+MAX_PAUSE_MS: Final = 3_600_000
+"""A longer pause between two sources of one symbol is shortened to SHORT_PAUSE_MS."""
 SHORT_PAUSE_MS: Final = 1_000
 _SIDES: Final = {"buy": "Buy", "sell": "Sell"}
 _ID_NAMESPACE: Final = uuid.UUID("0c7c1c53-77a1-5d0e-8a4e-9a1c52b7f5a1")
@@ -50,15 +49,15 @@ class _Fill(NamedTuple):
 def read(path: Path, newer: NewerFields) -> Recording:
     """Read a table of trades.
 
-    A trade that comes again exactly as before is left out and counted.
+    An exact duplicate is skipped and counted.
 
     Args:
         path: the parquet file.
-        newer: which of the newer fields the trades get.
+        newer: which of the newer fields the trades have.
 
     Raises:
-        CaptureRefused: a column is missing, a value is not one of a trade, or an identity comes again
-            with other values.
+        CaptureRefused: a column is missing, a value is invalid, or a trade id occurs again with
+            other values.
     """
     fills: dict[Key, dict[str, _Fill]] = defaultdict(dict)
     duplicates = 0
@@ -121,8 +120,8 @@ def _matching(name: str, text: str, pattern: str) -> str:
 def decimal_text(value: float | Decimal | str) -> str:
     """Return a number of the file as plain decimal text.
 
-    A float gives the shortest digits that name it; a Decimal or a text keeps its own, trailing zeros
-    too.
+    A float gives its shortest representation; a Decimal or a text keeps its digits, including trailing
+    zeros.
 
     Raises:
         ValueError: it is no number.
@@ -143,7 +142,7 @@ def _starts(fills: dict[Key, dict[str, _Fill]]) -> dict[str, int]:
     return starts
 
 
-def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: NewerFields) -> Iterator[Item]:
+def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: NewerFields) -> Iterator[RecordedFrame]:
     """Yield one symbol's frames: consecutive trades of one millisecond and side are one taker order."""
     fills = sorted(of_key.values(), key=lambda fill: fill.traded_at)
     index, direction = FrameIndex(), TickDirection()
@@ -154,11 +153,11 @@ def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: Ne
         while stop < len(fills) and fills[stop][:2] == first[:2] and fills[stop].side == first.side:
             stop += 1
         number += 1
-        # Neighbours on the exchange are never one apart: nobody may count on it.
+        # Sequences on the exchange are not consecutive: readers must not rely on it.
         sequence = 7 * number if newer.sequence else None
         trades = [_trade(key, fill, sequence, index, direction, newer) for fill in fills[start:stop]]
-        for cut in range(0, len(trades), MAXIMUM_TRADES):
-            yield Item(offset_ms, key, trades[cut : cut + MAXIMUM_TRADES], None, 1 + number % 3)
+        for cut in range(0, len(trades), MAX_TRADES_PER_FRAME):
+            yield RecordedFrame(offset_ms, key, trades[cut : cut + MAX_TRADES_PER_FRAME], None, 1 + number % 3)
         if stop < len(fills):
             offset_ms += _pause_ms(fills[stop - 1], fills[stop])
         start = stop
@@ -166,7 +165,7 @@ def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: Ne
 
 def _pause_ms(before: _Fill, after: _Fill) -> int:
     pause_ms = after.traded_at - before.traded_at
-    if before.source != after.source and pause_ms > LONGEST_PAUSE_MS:
+    if before.source != after.source and pause_ms > MAX_PAUSE_MS:
         return SHORT_PAUSE_MS
     return pause_ms
 
@@ -178,15 +177,15 @@ def _trade(
     index: FrameIndex,
     direction: TickDirection,
     newer: NewerFields,
-) -> Trade:
-    return Trade(
+) -> BybitTrade:
+    return BybitTrade(
         trade_id=fill.trade_id,
         traded_at=fill.traded_at,
         price=fill.price,
         quantity=fill.quantity,
         side=fill.side,
         sequence=sequence,
-        frame_index=index.of(fill.traded_at, sequence),
-        tick_direction=direction.of(Decimal(fill.price)) if key[0] == "linear" else None,
+        frame_index=index.next_index(fill.traded_at, sequence),
+        tick_direction=direction.next_direction(Decimal(fill.price)) if key[0] == "linear" else None,
         is_rpi=False if newer.rpi else None,
     )

@@ -1,6 +1,6 @@
-"""Where trades come from: the protocol that the market and the replays share.
+"""Protocol of trade sources: the synthetic market and replays.
 
-To add a source: implement Source, and choose it in sources.py.
+To add a source: implement TradeSource, and create it in choose.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ RUNNING: Final = "running"
 ENDED: Final = "ended"
 
 Row = dict[str, Any]
-"""One object of the ledger."""
+"""One row of the ledger."""
 
 
-class Source(Protocol):
-    """Makes frames; knows nothing of sockets and takes the time from its caller.
+class TradeSource(Protocol):
+    """Produces frames. Uses no socket; the caller passes the time.
 
-    All times are ms UTC and never go back from call to call.
+    All times are ms UTC and never decrease between calls.
     """
 
     @property
     def name(self) -> str:
-        """Return what the status calls it."""
+        """Return the name in the status."""
 
     @property
     def state(self) -> str:
@@ -33,30 +33,30 @@ class Source(Protocol):
 
     @property
     def instruments(self) -> Mapping[Key, Instrument]:
-        """Return what can be subscribed to, in the order of listing."""
+        """Return the instruments, in the order of listing."""
 
-    def listen(self, key: Key, now_ms: int) -> None:
-        """Take note of a subscription; only a symbol's first one has an effect."""
+    def on_subscribe(self, key: Key, now_ms: int) -> None:
+        """Handle the first subscription of a symbol; later ones have no effect."""
 
     def advance(self, now_ms: int) -> list[Frame]:
-        """Return the frames that became due since the last call, in the order of sending."""
+        """Return the frames due since the last call, in the order of sending."""
 
     def skip(self, milliseconds: int) -> None:
-        """Put everything not yet made off: the clock went on while the market stood still."""
+        """Postpone all future frames, after a pause or stall."""
 
-    def resume(self, last: Row, tails: Mapping[Key, Sequence[Row]]) -> None:
-        """Go on behind a ledger, before anything else is called.
+    def resume(self, last: Row, recent_rows: Mapping[Key, Sequence[Row]]) -> None:
+        """Continue after a ledger; must be the first call.
 
         Args:
             last: the last row of the ledger.
-            tails: the last rows of each symbol, oldest first.
+            recent_rows: the last rows of each symbol, oldest first.
 
         Raises:
-            ForeignLedger: the ledger is not one of this source.
+            ForeignLedger: another source wrote the ledger.
         """
 
     def is_rpi(self, key: Key, trade_id: str) -> bool | None:
-        """Return `RPI` of a trade in the ledger, which does not say."""
+        """Return `RPI` of a trade in the ledger; the ledger does not store it."""
 
     def is_block_trade(self, key: Key, trade_id: str) -> bool:
-        """Return `BT` of a trade in the ledger, which does not say."""
+        """Return `BT` of a trade in the ledger; the ledger does not store it."""

@@ -1,4 +1,4 @@
-"""Recorded frames are read as they are: nothing reordered, nothing rewritten, repeats left out."""
+"""Recorded frames are read unchanged and in order, without duplicates."""
 
 import json
 import os
@@ -29,13 +29,13 @@ def test_frames_keep_values_digits_order_and_pace(tmp_path):
     assert [json.dumps(json.loads(item.payload)) for item in recording.items] == [
         json.dumps(recorded["frame"]) for recorded in lines
     ]
-    # The third came before the second by its clock: the order of the file wins.
+    # The third has an earlier time than the second: the order of the file takes precedence.
     assert [item.offset_ms for item in recording.items] == [0, 250, 250]
     assert [trade.frame_index for trade in recording.items[0].trades] == [0, 1]
     assert recording.items[0].trades[0].is_rpi is None
 
 
-def test_exact_repeat_is_left_out_and_counted(tmp_path):
+def test_an_exact_duplicate_is_skipped_and_counted(tmp_path):
     recording = capture.read(written(tmp_path, line(1, "a", "b"), line(2, "b", "c"), line(3, "a")))
     sent = [json.loads(item.payload)["data"] for item in recording.items]
     assert [[fields["i"] for fields in data] for data in sent] == [["a", "b"], ["c"]]
@@ -52,7 +52,7 @@ def test_exact_repeat_is_left_out_and_counted(tmp_path):
         ([], "empty"),
     ],
 )
-def test_unusable_capture_is_refused_with_place_and_way_out(tmp_path, lines, words):
+def test_an_invalid_capture_is_refused_with_line_and_remedy(tmp_path, lines, words):
     with pytest.raises(CaptureRefused, match=f"{words}.*SIMULATOR_CAPTURE"):
         capture.read(written(tmp_path, *lines))
 

@@ -4,7 +4,7 @@ import json
 
 from tapeline_simulator.bybit.frames import FrameIndex, TickDirection, encode, split
 
-from unit.simulator.made import BTC, T0, trade
+from unit.simulator.factories import BTC, T0, trade
 
 LINEAR = ("linear", "BTCUSDT")
 
@@ -15,8 +15,8 @@ def test_spot_frame_equals_a_recorded_one_to_the_byte():
         '"T":1791365009230,"p":"83805.1","v":"0.001466","S":"Buy","seq":115058640184,"s":"BTCUSDT","BT":false,'
         '"RPI":false}]}'
     )
-    made = trade(trade_id="2290000001225843671", traded_at=1791365009230, sequence=115058640184)
-    assert encode(BTC, [made], 1791365009231).decode() == recorded
+    expected = trade(trade_id="2290000001225843671", traded_at=1791365009230, sequence=115058640184)
+    assert encode(BTC, [expected], 1791365009231).decode() == recorded
 
 
 def test_linear_frame_equals_a_recorded_one_to_the_byte():
@@ -25,7 +25,7 @@ def test_linear_frame_equals_a_recorded_one_to_the_byte():
         '"s":"BTCUSDT","S":"Buy","v":"0.001","p":"83766.30","L":"PlusTick",'
         '"i":"68bc1c35-dcc0-58e8-a4c5-f59a6b790814","BT":false,"RPI":false,"seq":821670598155}]}'
     )
-    made = trade(
+    expected = trade(
         trade_id="68bc1c35-dcc0-58e8-a4c5-f59a6b790814",
         traded_at=1791365008334,
         price="83766.30",
@@ -33,7 +33,7 @@ def test_linear_frame_equals_a_recorded_one_to_the_byte():
         sequence=821670598155,
         tick_direction="PlusTick",
     )
-    assert encode(LINEAR, [made], 1791365008335).decode() == recorded
+    assert encode(LINEAR, [expected], 1791365008335).decode() == recorded
 
 
 def test_fields_added_in_2025_are_left_out_when_unknown():
@@ -53,7 +53,7 @@ def test_order_of_2500_fills_becomes_three_frames_of_one_sequence():
 
 def test_tick_direction_follows_the_last_different_price():
     direction = TickDirection()
-    names = [direction.of(price) for price in (10, 10, 9, 9, 11, 11, 8)]
+    names = [direction.next_direction(price) for price in (10, 10, 9, 9, 11, 11, 8)]
     assert names == [
         "PlusTick",
         "ZeroPlusTick",
@@ -67,4 +67,4 @@ def test_tick_direction_follows_the_last_different_price():
 
 def test_frame_index_counts_within_one_time_and_sequence():
     index = FrameIndex()
-    assert [index.of(*place) for place in ((1, 5), (1, 5), (1, 6), (2, 6), (2, 6))] == [0, 1, 0, 0, 1]
+    assert [index.next_index(*place) for place in ((1, 5), (1, 5), (1, 6), (2, 6), (2, 6))] == [0, 1, 0, 0, 1]

@@ -1,4 +1,4 @@
-"""Symbols are described as the exchange does; recorded ones by what their trades show."""
+"""Instruments have the description of the exchange; recorded ones derive it from their trades."""
 
 from decimal import Decimal
 
@@ -6,14 +6,14 @@ import pytest
 from tapeline_simulator.bybit.frames import NewerFields
 from tapeline_simulator.bybit.instruments import coins, from_trades, plain
 from tapeline_simulator.sources.listing import LISTING
-from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.market import SyntheticMarket
 
 
 def test_recorded_symbol_is_described_by_the_digits_and_the_sum_of_its_trades():
-    made = from_trades("linear", "SOLUSDT", 3, [("77.30", "5.1"), ("77.3", "10"), ("78", "0.25")])
-    assert (made.tick_size, made.quantity_step, made.open_price) == ("0.01", "0.01", "77.30")
-    assert Decimal(made.turnover_24h) == Decimal("77.30") * Decimal("15.1") + Decimal("19.5")
-    assert made.volume_24h == "15.35"
+    described = from_trades("linear", "SOLUSDT", 3, [("77.30", "5.1"), ("77.3", "10"), ("78", "0.25")])
+    assert (described.tick_size, described.quantity_step, described.open_price) == ("0.01", "0.01", "77.30")
+    assert Decimal(described.turnover_24h) == Decimal("77.30") * Decimal("15.1") + Decimal("19.5")
+    assert described.volume_24h == "15.35"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_recorded_symbol_is_described_by_the_digits_and_the_sum_of_its_trades():
         ("BTCPERP", ("BTCPERP", "USDT")),
     ],
 )
-def test_coins_of_a_recorded_symbol_are_told_apart(symbol, parts):
+def test_coins_of_a_recorded_symbol_are_split(symbol, parts):
     assert coins(symbol) == parts
 
 
@@ -35,9 +35,9 @@ def test_plain_number_has_no_exponent_and_no_trailing_zeros(text, shown):
     assert plain(Decimal(text)) == shown
 
 
-def test_turnover_ranks_the_made_market_as_its_trades_will():
-    instruments = Market(1, 60, NewerFields()).instruments
-    turnover = {key: Decimal(made.turnover_24h) for key, made in instruments.items()}
+def test_turnover_ranks_the_synthetic_market_like_its_trades():
+    instruments = SyntheticMarket(1, 60, NewerFields()).instruments
+    turnover = {key: Decimal(described.turnover_24h) for key, described in instruments.items()}
     for category in ("spot", "linear"):
         rows = [row for row in LISTING if row.market_type == category]
         by_size = sorted(rows, key=lambda row: row.share * row.notional, reverse=True)

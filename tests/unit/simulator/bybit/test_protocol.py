@@ -1,4 +1,4 @@
-"""What a socket is told, word for word; expected texts are recorded or documented ones."""
+"""Replies of the socket, byte for byte; expected texts are recorded or documented."""
 
 import json
 import os
@@ -11,10 +11,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", *(f"A{number}USDT" for number in range(20)))
 ID = "d9avt13c3kkqi46e1u9g-ge1kf"
 
 
-def told(category: str, *messages: object) -> list[dict[str, object]]:
+def replies_to(category: str, *messages: object) -> list[dict[str, object]]:
     session = Session(category, SYMBOLS, ID)
     texts = [message if isinstance(message, str) else json.dumps(message) for message in messages]
-    return [json.loads(session.answer(text).text) for text in texts]
+    return [json.loads(session.reply(text).text) for text in texts]
 
 
 def subscribe(*symbols: str, **more: str) -> dict[str, object]:
@@ -82,66 +82,66 @@ def subscribe(*symbols: str, **more: str) -> dict[str, object]:
     ],
 )
 def test_reply_has_the_shape_and_key_order_of_its_category(category, message, expected):
-    (reply,) = told(category, message)
+    (reply,) = replies_to(category, message)
     assert list(reply.items()) == list(expected.items())
 
 
-def test_text_that_is_no_json_is_refused_in_the_decoders_words():
-    (reply,) = told("linear", "hello")
+def test_text_that_is_no_json_gets_the_error_of_the_decoder():
+    (reply,) = replies_to("linear", "hello")
     start = "Failed to decode incoming data:readObjectStart: expect { or n, but found h, "
     assert not reply["success"] and reply["ret_msg"].startswith(start)
 
 
 @pytest.mark.parametrize("message", ["", "[1]", "7", "{", b"\xff\xfe", '{"op":5}', '{"op":"subscribe"}'])
 def test_no_message_at_all_raises(message):
-    assert b'"success":false' in Session("spot", SYMBOLS, ID).answer(message).text
+    assert b'"success":false' in Session("spot", SYMBOLS, ID).reply(message).text
 
 
 def test_topic_already_subscribed_refuses_the_whole_batch():
     session = Session("linear", SYMBOLS, ID)
-    session.answer(json.dumps(subscribe("BTCUSDT")))
-    answer = session.answer(json.dumps(subscribe("ETHUSDT", "BTCUSDT", req_id="2")))
-    assert json.loads(answer.text)["ret_msg"] == "error:already subscribed,topic:publicTrade.BTCUSDT"
-    assert answer.subscribed == ()
-    # ETHUSDT was lost with the batch: it can still be had.
-    assert session.answer(json.dumps(subscribe("ETHUSDT"))).subscribed == ("ETHUSDT",)
+    session.reply(json.dumps(subscribe("BTCUSDT")))
+    reply = session.reply(json.dumps(subscribe("ETHUSDT", "BTCUSDT", req_id="2")))
+    assert json.loads(reply.text)["ret_msg"] == "error:already subscribed,topic:publicTrade.BTCUSDT"
+    assert reply.subscribed == ()
+    # ETHUSDT was refused with the batch, so it can still be subscribed to.
+    assert session.reply(json.dumps(subscribe("ETHUSDT"))).subscribed == ("ETHUSDT",)
 
 
 def test_lower_case_symbol_is_unknown():
-    (reply,) = told("linear", subscribe("btcusdt"))
+    (reply,) = replies_to("linear", subscribe("btcusdt"))
     assert reply["ret_msg"] == "error:handler not found,topic:publicTrade.btcusdt"
 
 
 def test_ten_topics_on_spot_and_more_on_linear_are_taken():
-    assert told("spot", subscribe(*SYMBOLS[:10]))[0]["success"]
-    assert told("linear", subscribe(*SYMBOLS))[0]["success"]
+    assert replies_to("spot", subscribe(*SYMBOLS[:10]))[0]["success"]
+    assert replies_to("linear", subscribe(*SYMBOLS))[0]["success"]
 
 
-def test_topics_of_more_than_21000_characters_are_refused_and_room_comes_back():
+def test_topics_of_more_than_21000_characters_are_refused_and_unsubscribing_frees_room():
     symbols = [f"S{number:029d}" for number in range(600)]  # 42 characters a topic: 500 of them fit
     session = Session("linear", symbols, ID)
-    assert session.answer(json.dumps(subscribe(*symbols[:500]))).subscribed
-    assert b'"success":false' in session.answer(json.dumps(subscribe(symbols[500]))).text
-    session.answer(json.dumps({"op": "unsubscribe", "args": [f"publicTrade.{symbols[0]}"]}))
-    assert session.answer(json.dumps(subscribe(symbols[500]))).subscribed == (symbols[500],)
+    assert session.reply(json.dumps(subscribe(*symbols[:500]))).subscribed
+    assert b'"success":false' in session.reply(json.dumps(subscribe(symbols[500]))).text
+    session.reply(json.dumps({"op": "unsubscribe", "args": [f"publicTrade.{symbols[0]}"]}))
+    assert session.reply(json.dumps(subscribe(symbols[500]))).subscribed == (symbols[500],)
 
 
 def test_unsubscribed_symbol_is_named_and_can_be_subscribed_again():
     session = Session("linear", SYMBOLS, ID)
-    session.answer(json.dumps(subscribe("BTCUSDT", "ETHUSDT")))
-    answer = session.answer('{"op":"unsubscribe","args":["publicTrade.ETHUSDT"],"req_id":"3"}')
-    assert answer.unsubscribed == ("ETHUSDT",)
-    assert json.loads(answer.text) == {
+    session.reply(json.dumps(subscribe("BTCUSDT", "ETHUSDT")))
+    reply = session.reply('{"op":"unsubscribe","args":["publicTrade.ETHUSDT"],"req_id":"3"}')
+    assert reply.unsubscribed == ("ETHUSDT",)
+    assert json.loads(reply.text) == {
         "success": True,
         "ret_msg": "",
         "conn_id": ID,
         "req_id": "3",
         "op": "unsubscribe",
     }
-    assert session.answer(json.dumps(subscribe("ETHUSDT"))).subscribed == ("ETHUSDT",)
+    assert session.reply(json.dumps(subscribe("ETHUSDT"))).subscribed == ("ETHUSDT",)
 
 
-def test_connection_ids_differ_and_look_like_todays():
+def test_connection_ids_differ_and_have_the_current_format():
     first, second = connection_id(), connection_id()
     assert first != second
     assert [len(part) for part in first.split("-")] == [20, 5]
@@ -162,11 +162,11 @@ def test_acknowledgement_has_the_keys_and_texts_of_the_recorded_ones(category):
         if record["t"] == "recv" and category_of[record["conn"]] == category
     ]
     assert recorded
-    made = json.loads(
-        Session(category, SYMBOLS, ID).answer(json.dumps(subscribe("BTCUSDT"))).text, object_pairs_hook=list
+    built = json.loads(
+        Session(category, SYMBOLS, ID).reply(json.dumps(subscribe("BTCUSDT"))).text, object_pairs_hook=list
     )
     for pairs in recorded:
-        assert _but_conn_id(pairs) == _but_conn_id(made)
+        assert _but_conn_id(pairs) == _but_conn_id(built)
 
 
 def _but_conn_id(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:

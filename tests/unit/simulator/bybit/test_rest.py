@@ -1,15 +1,15 @@
-"""REST answers: texts for numbers, newest first, limits cut, pages on linear only."""
+"""REST responses: numbers as strings, latest first, capped limits, pages on linear only."""
 
 import httpx
 import pytest
 from tapeline_simulator.bybit import rest
 
-from unit.simulator.made import BTC, T0, instrument, trade
+from unit.simulator.factories import BTC, T0, instrument, trade
 
 NOW_NS = 1688639403423213947
 
 
-class View:
+class ExchangeView:
     def __init__(self, linear: int = 3, trades: int = 0) -> None:
         keys = [BTC, ("spot", "ETHUSDT"), *(("linear", f"A{n:03d}USDT") for n in range(linear))]
         self.instruments = {key: instrument(*key) for key in keys}
@@ -19,12 +19,12 @@ class View:
         return self._trades[:limit]
 
 
-def ask(path: str, view: View | None = None, **parameters: str):
-    return rest.answer(path, parameters, view or View(), NOW_NS)
+def request(path: str, view: ExchangeView | None = None, **parameters: str):
+    return rest.respond(path, parameters, view or ExchangeView(), NOW_NS)
 
 
-def test_time_is_told_in_texts_inside_the_envelope():
-    assert rest.envelope(ask("time"), NOW_NS) == {
+def test_time_is_in_strings_inside_the_envelope():
+    assert rest.envelope(request("time"), NOW_NS) == {
         "retCode": 0,
         "retMsg": "OK",
         "result": {"timeSecond": "1688639403", "timeNano": "1688639403423213947"},
@@ -34,7 +34,9 @@ def test_time_is_told_in_texts_inside_the_envelope():
 
 
 def test_recent_trades_are_texts_newest_first_with_the_streams_ids():
-    listed = ask("recent-trade", View(trades=3), category="spot", symbol="BTCUSDT", limit="2").result["list"]
+    listed = request("recent-trade", ExchangeView(trades=3), category="spot", symbol="BTCUSDT", limit="2").result[
+        "list"
+    ]
     assert [row["execId"] for row in listed] == [trade(3).trade_id, trade(2).trade_id]
     assert listed[0] == {
         "execId": trade(3).trade_id,
@@ -60,7 +62,7 @@ def test_recent_trades_are_texts_newest_first_with_the_streams_ids():
 )
 def test_limit_is_cut_to_what_the_category_gives(category, symbol, limit, count):
     parameters = {"category": category, "symbol": symbol, "startTime": "1", **({"limit": limit} if limit else {})}
-    assert len(ask("recent-trade", View(trades=2000), **parameters).result["list"]) == count
+    assert len(request("recent-trade", ExchangeView(trades=2000), **parameters).result["list"]) == count
 
 
 @pytest.mark.parametrize(
@@ -78,16 +80,16 @@ def test_limit_is_cut_to_what_the_category_gives(category, symbol, limit, count)
     ],
 )
 def test_wrong_parameters_have_their_code_and_an_empty_result(path, parameters, code):
-    answer = ask(path, **parameters)
-    assert (answer.code, answer.result) == (code, {}) and answer.message
+    result = request(path, **parameters)
+    assert (result.code, result.result) == (code, {}) and result.message
 
 
-def test_unknown_path_has_no_answer():
-    assert ask("orderbook", category="spot") is None
+def test_unknown_path_has_no_result():
+    assert request("orderbook", category="spot") is None
 
 
 def test_instruments_are_pages_on_linear_and_one_list_on_spot():
-    spot = ask("instruments-info", category="spot", limit="1").result
+    spot = request("instruments-info", category="spot", limit="1").result
     assert "nextPageCursor" not in spot and len(spot["list"]) == 2
     symbols, cursor, pages = [], "", 0
     while pages == 0 or cursor:
@@ -95,26 +97,28 @@ def test_instruments_are_pages_on_linear_and_one_list_on_spot():
         # As a client sends it: put into the query as it is, or encoded once more.
         url = httpx.URL("http://host/", params=parameters) if pages % 2 else f"http://host/?cursor={cursor}"
         decoded = dict(httpx.URL(url).params)
-        result = ask("instruments-info", View(linear=250), **{**parameters, **({} if not cursor else decoded)})
+        result = request(
+            "instruments-info", ExchangeView(linear=250), **{**parameters, **({} if not cursor else decoded)}
+        )
         symbols += [item["symbol"] for item in result.result["list"]]
         cursor, pages = result.result["nextPageCursor"], pages + 1
     assert pages == 3 and symbols == [f"A{n:03d}USDT" for n in range(250)]
 
 
 def test_cursor_is_given_url_encoded():
-    result = ask("instruments-info", category="linear", limit="2").result
+    result = request("instruments-info", category="linear", limit="2").result
     assert result["nextPageCursor"] == "first%3DA000USDT%26last%3DA001USDT"
 
 
 def test_instruments_have_no_volume_and_only_trading_ones_exist():
     for category in ("spot", "linear"):
-        items = ask("instruments-info", category=category).result["list"]
+        items = request("instruments-info", category=category).result["list"]
         assert items and not any("volume24h" in item or "turnover24h" in item for item in items)
-        assert ask("instruments-info", category=category, status="Closed").result["list"] == []
+        assert request("instruments-info", category=category, status="Closed").result["list"] == []
 
 
 def test_tickers_are_texts_with_turnover_and_the_last_price():
-    listed = ask("tickers", View(trades=1), category="spot").result["list"]
+    listed = request("tickers", ExchangeView(trades=1), category="spot").result["list"]
     assert [item["symbol"] for item in listed] == ["BTCUSDT", "ETHUSDT"]
     assert all(isinstance(value, str) for value in listed[0].values())
     assert (listed[0]["lastPrice"], listed[0]["turnover24h"], listed[0]["volume24h"]) == ("83805.1", "201", "2")

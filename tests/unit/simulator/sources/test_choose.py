@@ -1,31 +1,31 @@
-"""The settings choose a source, or say what is missing."""
+"""The settings select a source, or an error names the missing setting."""
 
 import pytest
 from tapeline_simulator.errors import CaptureMissing, CaptureRefused
 from tapeline_simulator.settings import Settings
 from tapeline_simulator.sources import choose
-from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.market import SyntheticMarket
 
 
 def test_market_is_made_without_a_capture():
-    assert isinstance(choose.make(Settings(source="market")), Market)
+    assert isinstance(choose.create_source(Settings(source="market")), SyntheticMarket)
 
 
 def test_replay_without_a_capture_says_what_to_set():
     with pytest.raises(CaptureMissing, match="SIMULATOR_CAPTURE was 'None'"):
-        choose.make(Settings(source="replay"))
+        choose.create_source(Settings(source="replay"))
 
 
 def test_capture_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CaptureMissing, match=r"gone\.jsonl"):
-        choose.make(Settings(source="replay", capture=tmp_path / "gone.jsonl"))
+        choose.create_source(Settings(source="replay", capture=tmp_path / "gone.jsonl"))
 
 
 def test_capture_of_an_unknown_kind_is_refused(tmp_path):
     path = tmp_path / "trades.csv"
     path.touch()
     with pytest.raises(CaptureRefused, match=r"trades\.csv"):
-        choose.make(Settings(source="replay", capture=path))
+        choose.create_source(Settings(source="replay", capture=path))
 
 
 def test_environment_variables_have_the_prefix(monkeypatch):

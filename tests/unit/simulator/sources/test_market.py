@@ -1,4 +1,4 @@
-"""The made market: the same seed makes the same trades, and they look like a market's."""
+"""The synthetic market: deterministic by seed, with the statistics of a market."""
 
 import hashlib
 import uuid
@@ -8,26 +8,26 @@ from itertools import pairwise
 
 import pytest
 from tapeline.trade import WireTrade
-from tapeline_simulator.bybit.frames import Key, NewerFields, Trade
+from tapeline_simulator.bybit.frames import BybitTrade, Key, NewerFields
 from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources.listing import LISTING
-from tapeline_simulator.sources.market import Market
+from tapeline_simulator.sources.market import SyntheticMarket
 from tapeline_simulator.sources.source import RUNNING, WAITING
 
-from unit.simulator.made import T0
+from unit.simulator.factories import T0
 
 MINUTE_MS = 60_000
 ALL_FIELDS = NewerFields()
 
 
-def market(seed: int = 1, rate_per_s: float = 60.0, newer: NewerFields = ALL_FIELDS) -> Market:
-    made = Market(seed, rate_per_s, newer)
-    for key in made.instruments:
-        made.listen(key, T0)
-    return made
+def market(seed: int = 1, rate_per_s: float = 60.0, newer: NewerFields = ALL_FIELDS) -> SyntheticMarket:
+    synthetic = SyntheticMarket(seed, rate_per_s, newer)
+    for key in synthetic.instruments:
+        synthetic.on_subscribe(key, T0)
+    return synthetic
 
 
-def by_symbol(frames) -> dict[Key, list[Trade]]:
+def by_symbol(frames) -> dict[Key, list[BybitTrade]]:
     trades = defaultdict(list)
     for frame in frames:
         trades[frame.key].extend(frame.trades)
@@ -35,7 +35,7 @@ def by_symbol(frames) -> dict[Key, list[Trade]]:
 
 
 @pytest.fixture(scope="module")
-def ten_minutes() -> dict[Key, list[Trade]]:
+def ten_minutes() -> dict[Key, list[BybitTrade]]:
     return by_symbol(market().advance(T0 + 10 * MINUTE_MS))
 
 
@@ -49,32 +49,32 @@ def test_market_of_one_seed_is_the_same_to_the_byte_and_of_another_is_not():
 
 
 def test_market_is_the_same_in_one_step_and_in_many():
-    whole, steps = market(), market()
+    single, steps = market(), market()
     stepped = [frame for t in range(0, MINUTE_MS + 1, 40) for frame in steps.advance(T0 + t)]
-    assert digest(whole.advance(T0 + MINUTE_MS)) == digest(stepped)
+    assert digest(single.advance(T0 + MINUTE_MS)) == digest(stepped)
 
 
-def test_nothing_trades_before_it_is_listened_to():
-    made = Market(1, 60, NewerFields())
-    assert made.state == WAITING and made.advance(T0 + MINUTE_MS) == []
-    made.listen(("spot", "BTCUSDT"), T0 + MINUTE_MS)
-    trades = by_symbol(made.advance(T0 + 2 * MINUTE_MS))
-    assert made.state == RUNNING and set(trades) == {("spot", "BTCUSDT")}
+def test_a_symbol_does_not_trade_before_its_first_subscription():
+    synthetic = SyntheticMarket(1, 60, NewerFields())
+    assert synthetic.state == WAITING and synthetic.advance(T0 + MINUTE_MS) == []
+    synthetic.on_subscribe(("spot", "BTCUSDT"), T0 + MINUTE_MS)
+    trades = by_symbol(synthetic.advance(T0 + 2 * MINUTE_MS))
+    assert synthetic.state == RUNNING and set(trades) == {("spot", "BTCUSDT")}
     assert min(trade.traded_at for trade in trades["spot", "BTCUSDT"]) >= T0 + MINUTE_MS
 
 
 def test_symbol_does_not_depend_on_which_others_trade(ten_minutes):
-    alone = Market(1, 60, NewerFields())
-    alone.listen(("linear", "SOLUSDT"), T0)
+    alone = SyntheticMarket(1, 60, NewerFields())
+    alone.on_subscribe(("linear", "SOLUSDT"), T0)
     assert by_symbol(alone.advance(T0 + 10 * MINUTE_MS)) == {("linear", "SOLUSDT"): ten_minutes["linear", "SOLUSDT"]}
 
 
-def test_mean_rate_is_the_one_asked_for():
+def test_mean_rate_equals_the_setting():
     count = sum(len(frame.trades) for frame in market(2, 60).advance(T0 + 15 * MINUTE_MS))
     assert 50 < count / 900 < 70
 
 
-def test_listing_has_both_categories_one_shared_symbol_and_quiet_ones(ten_minutes):
+def test_listing_has_both_market_types_one_shared_symbol_and_quiet_ones(ten_minutes):
     keys = [(row.market_type, row.symbol) for row in LISTING]
     assert len(keys) == len(set(keys)) == 16
     assert {("spot", "BTCUSDT"), ("linear", "BTCUSDT")} <= set(keys)
@@ -98,7 +98,7 @@ def test_every_trade_is_a_legal_record_in_total_order_with_an_identity_of_its_ow
         assert len({trade.trade_id for trade in trades}) == len(trades)
 
 
-def test_prices_are_multiples_of_the_tick_and_stay_near_home(ten_minutes):
+def test_prices_are_multiples_of_the_tick_and_stay_near_the_opening_price(ten_minutes):
     for row in LISTING:
         for trade in ten_minutes[row.market_type, row.symbol]:
             assert Decimal(trade.price) % Decimal(row.tick_size) == 0
@@ -122,21 +122,21 @@ def test_sweeps_pass_several_levels_within_one_millisecond():
             assert len({getattr(trade, name) for trade in frame.trades}) == 1
 
 
-def test_direction_of_the_next_price_can_be_foreseen_from_the_flow_but_not_with_certainty():
-    made = Market(4, 60, NewerFields())
-    made.listen(("spot", "ETHUSDT"), T0)
-    trades = by_symbol(made.advance(T0 + 40 * MINUTE_MS))["spot", "ETHUSDT"]
-    right = asked = 0
+def test_order_flow_predicts_the_next_price_change_but_not_with_certainty():
+    synthetic = SyntheticMarket(4, 60, NewerFields())
+    synthetic.on_subscribe(("spot", "ETHUSDT"), T0)
+    trades = by_symbol(synthetic.advance(T0 + 40 * MINUTE_MS))["spot", "ETHUSDT"]
+    correct = evaluated = 0
     for number in range(20, len(trades)):
         before = trades[number - 1]
         if Decimal(trades[number].price) != Decimal(before.price):
             flow = sum(1 if trade.side == "Buy" else -1 for trade in trades[number - 10 : number])
-            asked += flow != 0
-            right += flow != 0 and (flow > 0) == (Decimal(trades[number].price) > Decimal(before.price))
-    assert asked > 1000 and 0.55 < right / asked < 0.9
+            evaluated += flow != 0
+            correct += flow != 0 and (flow > 0) == (Decimal(trades[number].price) > Decimal(before.price))
+    assert evaluated > 1000 and 0.55 < correct / evaluated < 0.9
 
 
-def test_skipped_time_puts_trades_off_without_changing_them():
+def test_skipped_time_postpones_trades_without_changing_them():
     plain, paused = market(), market()
     paused.skip(7_000)
     moved = paused.advance(T0 + MINUTE_MS + 7_000)
@@ -150,13 +150,13 @@ def test_market_without_the_newer_fields_leaves_them_out():
     assert not any(b'"seq"' in frame.payload or b'"RPI"' in frame.payload for frame in frames)
 
 
-def test_resumed_market_goes_on_with_new_ids_later_sequences_and_near_prices():
+def test_a_resumed_market_continues_with_new_ids_later_sequences_and_near_prices():
     first = by_symbol(market().advance(T0 + MINUTE_MS))
     rows = {key: [trade._asdict() for trade in trades] for key, trades in first.items()}
-    second = Market(1, 60, NewerFields())
+    second = SyntheticMarket(1, 60, NewerFields())
     second.resume(rows["spot", "BTCUSDT"][-1], rows)
     for key in second.instruments:
-        second.listen(key, T0)
+        second.on_subscribe(key, T0)
     later = by_symbol(second.advance(T0 + 2 * MINUTE_MS))
     for key in set(first) & set(later):
         last, new = first[key][-1], later[key][0]
@@ -167,4 +167,4 @@ def test_resumed_market_goes_on_with_new_ids_later_sequences_and_near_prices():
 
 def test_ledger_with_a_symbol_that_is_not_listed_is_refused():
     with pytest.raises(ForeignLedger, match="SIMULATOR_LEDGER"):
-        Market(1, 60, NewerFields()).resume({}, {("spot", "NOPEUSDT"): [{}]})
+        SyntheticMarket(1, 60, NewerFields()).resume({}, {("spot", "NOPEUSDT"): [{}]})

@@ -1,4 +1,4 @@
-"""Trades of any venue become Bybit frames without a digit changed."""
+"""Trades of any venue become Bybit frames with unchanged digits."""
 
 import json
 from decimal import Decimal
@@ -98,12 +98,12 @@ def test_symbol_of_two_sources_keeps_the_order_of_its_own_times(tmp_path):
 
 def test_illegal_trade_id_is_replaced_by_a_stable_one(tmp_path):
     first, second = (read(tmp_path, row("a b"), row("")) for _ in range(2))
-    made = [trade.trade_id for item in first.items for trade in item.trades]
-    assert len(set(made)) == 2 and not {"a b", ""} & set(made)
-    assert made == [trade.trade_id for item in second.items for trade in item.trades]
+    trade_ids = [trade.trade_id for item in first.items for trade in item.trades]
+    assert len(set(trade_ids)) == 2 and not {"a b", ""} & set(trade_ids)
+    assert trade_ids == [trade.trade_id for item in second.items for trade in item.trades]
 
 
-def test_exact_repeat_is_left_out_and_counted(tmp_path):
+def test_an_exact_duplicate_is_skipped_and_counted(tmp_path):
     recording = read(tmp_path, row("1"), row("2"), row("1"))
     assert recording.duplicates == 1 and sum(len(item.trades) for item in recording.items) == 2
 

@@ -1,4 +1,4 @@
-"""The real dashboards, compiled once, and copies that a test may break."""
+"""The real dashboards, compiled once, and copies that a test may modify."""
 
 import copy
 import json
@@ -7,34 +7,34 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from tapeline_dashboards import meaning, objects, reader, rules
+from tapeline_dashboards import objects, reader, rules, semantic_rules
 from tapeline_dashboards.objects import SavedObject
 from tapeline_dashboards.source import Dashboard
 
 
 @lru_cache
 def boards() -> tuple[Dashboard, ...]:
-    return reader.dashboards()
+    return reader.read_dashboards()
 
 
 @lru_cache
 def _compiled() -> str:
-    return objects.ndjson(objects.compiled(boards()))
+    return objects.ndjson(objects.compile_dashboards(boards()))
 
 
 def compiled() -> list[SavedObject]:
-    """Return the saved objects, as they are read back from the file that Kibana gets."""
+    """Return the saved objects, parsed from the NDJSON that Kibana imports."""
     return [json.loads(line) for line in _compiled().splitlines()]
 
 
-def one(made: list[SavedObject], identity: str, kind: str = "dashboard") -> SavedObject:
-    (found,) = [each for each in made if (each["type"], each["id"]) == (kind, identity)]
+def one(saved: list[SavedObject], identity: str, kind: str = "dashboard") -> SavedObject:
+    (found,) = [each for each in saved if (each["type"], each["id"]) == (kind, identity)]
     return found
 
 
 @contextmanager
 def panels(board: SavedObject) -> Iterator[dict[str, dict[str, Any]]]:
-    """Give the panels of a dashboard by id, and put back what the test made of them."""
+    """Yield the panels of a dashboard by id, and write back the changes of the test."""
     found = {panel["panelIndex"]: panel for panel in rules.panels_of(board)}
     yield found
     board["attributes"]["panelsJSON"] = json.dumps(list(found.values()))
@@ -45,13 +45,13 @@ def layer_of(panel: dict[str, Any]) -> dict[str, Any]:
     return dict(layer)
 
 
-def findings(made: list[SavedObject], given: tuple[Dashboard, ...] | None = None) -> list[str]:
-    """Return what the rules say, as a person reads it."""
-    return [str(each) for each in (*rules.check(made), *meaning.check(given or boards(), made))]
+def findings(saved: list[SavedObject], sources: tuple[Dashboard, ...] | None = None) -> list[str]:
+    """Return the findings of all rules as texts."""
+    return [str(each) for each in (*rules.check(saved), *semantic_rules.check(sources or boards(), saved))]
 
 
 def changed(board: str, panel: str, **values: Any) -> tuple[Dashboard, ...]:
-    """Return the dashboards with another word or two in the source of one panel."""
+    """Return the dashboards with changed fields in the source of one panel."""
     result = []
     for each in boards():
         content = copy.deepcopy(each.model_dump(exclude_none=True))

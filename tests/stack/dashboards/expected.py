@@ -1,6 +1,6 @@
-"""What every panel must show, worked out from the documents by plain loops, without a look at the source.
+"""Computes the expected rows of every panel from the documents, by plain loops, independently of the sources.
 
-Written by hand from the panels' titles: who changes a panel changes its line here, and says twice what it shows.
+Written by hand from the panel titles: a change of a panel needs the same change here.
 """
 
 import statistics
@@ -105,16 +105,16 @@ def windows(name: str, *lengths: str) -> Callable[[Documents], list[Row]]:
 def scored(s: list[Document]) -> Row:
     return {
         "Predictions": total(s, "predictions"),
-        "Right": total(s, "hits") / total(s, "predictions"),
-        "Rule right": total(s, "rule_hits") / total(s, "predictions"),
-        "Rises": total(s, "ups") / total(s, "predictions"),
+        "Accuracy": total(s, "hits") / total(s, "predictions"),
+        "Baseline accuracy": total(s, "rule_hits") / total(s, "predictions"),
+        "Base rate": total(s, "ups") / total(s, "predictions"),
         "Brier score": total(s, "brier_sum") / total(s, "predictions"),
         "Brier score of the prior": total(s, "prior_brier_sum") / total(s, "predictions"),
     }
 
 
 def some(**renamed: str) -> Callable[[list[Document]], Row]:
-    """Return some of `scored` under other names."""
+    """Return some values of `scored` under other names."""
     return lambda s: {name.replace("_", " "): scored(s)[old] for name, old in renamed.items()}
 
 
@@ -123,34 +123,37 @@ MARKET: dict[str, Callable[[Documents], list[Row]]] = {
     "trades": lambda d: [{"Trades": len(d["trades"])}],
     "symbols": lambda d: [{"Symbols": len({each["symbol"] for each in d["trades"]})}],
     "predicted": lambda d: [
-        {"With a prediction": len([t for t in d["trades"] if t["probability"] is not None]) / len(d["trades"])}
+        {"With prediction": len([t for t in d["trades"] if t["probability"] is not None]) / len(d["trades"])}
     ],
-    "newest": lambda d: [{"Newest trade": newest(d["trades"])}],
+    "latest": lambda d: [{"Latest trade": newest(d["trades"])}],
     "price": lambda d: over_time_by_market(d["trades"], lambda t: {"Median price": middle(t, "price")}),
     "sides": lambda d: over_time_by_market(
         d["trades"],
         lambda t: {
-            "Median price of buys": middle(of(t, side="Buy"), "price"),
-            "Median price of sells": middle(of(t, side="Sell"), "price"),
+            "Median buy price": middle(of(t, side="Buy"), "price"),
+            "Median sell price": middle(of(t, side="Sell"), "price"),
         },
     ),
     "price-and-prediction": lambda d: over_time_by_market(
         of(d["trades"], prediction_state="ok"),
-        lambda t: {"Median price": middle(t, "price"), "Mean chance of a rise": mean(t, "probability")},
+        lambda t: {"Median price": middle(t, "price"), "Mean rise probability": mean(t, "probability")},
     ),
-    "long-and-short": lambda d: by(d["trades"], "Side", "side", lambda t: {"Trades": len(t)}),
-    "sides-by-market": lambda d: by_market(
+    "trades-by-side": lambda d: by(d["trades"], "Side", "side", lambda t: {"Trades": len(t)}),
+    "volume-by-side": lambda d: by_market(
         d["trades"],
-        lambda t: {"Bought": total(of(t, side="Buy"), "quantity"), "Sold": total(of(t, side="Sell"), "quantity")},
+        lambda t: {
+            "Buy volume": total(of(t, side="Buy"), "quantity"),
+            "Sell volume": total(of(t, side="Sell"), "quantity"),
+        },
     ),
     "most-active": lambda d: by_market(d["trades"], lambda t: {"Trades": len(t)}),
-    "volume-by-prediction": lambda d: by_market(
+    "size-by-prediction": lambda d: by_market(
         of(d["trades"], prediction_state="ok"),
         lambda t: {
             "Trades": len(t),
-            "Mean volume when up": (up := mean(of(t, prediction=1), "quantity")),
-            "Mean volume when down": (down := mean(of(t, prediction=0), "quantity")),
-            "Up against down": share(up or 0, down or 0),
+            "Mean size predicted up": (up := mean(of(t, prediction=1), "quantity")),
+            "Mean size predicted down": (down := mean(of(t, prediction=0), "quantity")),
+            "Up/down size ratio": share(up or 0, down or 0),
         },
     ),
 }
@@ -159,30 +162,31 @@ SYMBOL: dict[str, Callable[[Documents], list[Row]]] = {
     "volatility": windows("volatility_bp", *ALL_WINDOWS[1:]),
     "rate": windows("trades_per_s", *ALL_WINDOWS),
     "imbalance": windows("imbalance", *ALL_WINDOWS),
-    "windows": windows("volume", *ALL_WINDOWS),
-    "bought": lambda d: over_time_by_market(
-        busiest(d["candles"]), lambda c: {"Share of buys": total(c, "buy_volume") / total(c, "volume")}
+    "volume": windows("volume", *ALL_WINDOWS),
+    "buy-share": lambda d: over_time_by_market(
+        busiest(d["candles"]), lambda c: {"Buy share": total(c, "buy_volume") / total(c, "volume")}
     ),
     "trades": lambda d: over_time_by_market(
         busiest(d["candles"]),
         lambda c: {
             "Trades": total(c, "trades"),
-            "Came late": total(c, "late_trades"),
-            "Came too late for their candle": total(c, "missed_trades"),
+            "Late trades": total(c, "late_trades"),
+            "Missed trades": total(c, "missed_trades"),
         },
     ),
 }
 MODEL: dict[str, Callable[[Documents], list[Row]]] = {
     "scored": lambda d: [some(Predictions="Predictions")(d["scores"])],
-    "right": lambda d: [some(Right="Right")(d["scores"])],
+    "accuracy": lambda d: [some(Accuracy="Accuracy")(d["scores"])],
     "brier": lambda d: [some(Brier_score="Brier score")(d["scores"])],
     "prior": lambda d: [{"Brier score of the prior": scored(d["scores"])["Brier score of the prior"]}],
-    "hits": lambda d: [
-        {("Rises (base rate)" if name == "Rises" else name): value for name, value in row.items()}
-        for row in over_time(d["scores"], some(Model="Right", Rule="Rule right", Rises="Rises"))
-    ],
+    "accuracy-over-time": lambda d: over_time(
+        d["scores"], some(Model="Accuracy", Baseline="Baseline accuracy", Base_rate="Base rate")
+    ),
     "brier-over-time": lambda d: over_time(d["scores"], some(Model="Brier score", Prior="Brier score of the prior")),
-    "hours": lambda d: each_of(d["scores"], some(Model="Brier score", Prior="Brier score of the prior"), Time=hour_of),
+    "brier-by-hour": lambda d: each_of(
+        d["scores"], some(Model="Brier score", Prior="Brier score of the prior"), Time=hour_of
+    ),
     "markets": lambda d: by_market(d["scores"], scored),
     "models": lambda d: by(d["scores"], "Model", "model_digest", scored),
     "states": lambda d: each_of(
@@ -194,102 +198,102 @@ MODEL: dict[str, Callable[[Documents], list[Row]]] = {
         Model=lambda t: t["model_digest"],
         Time=minute_of,
     ),
-    "verdicts": lambda d: by(
-        d["verdicts"],
+    "evaluations": lambda d: by(
+        d["evaluations"],
         "Candidate",
         "digest",
         lambda v: {
-            "Judged at": newest(v),
+            "Evaluated at": newest(v),
             "Promoted": len(of(v, promoted=True)),
             "Brier score": mean(v, "brier"),
-            "Less than the prior's by": mean(v, "brier_minus_prior"),
-            "Area under the curve": mean(v, "auc"),
+            "Brier score minus prior": mean(v, "brier_minus_prior"),
+            "AUC": mean(v, "auc"),
             "Accuracy": mean(v, "accuracy"),
-            "Rows learnt from": max(numbers(v, "rows_train")),
+            "Training rows": max(numbers(v, "rows_train")),
         },
     ),
     "rollouts": lambda d: by(
-        d["verdicts"], "Roll-out", "rollout", lambda v: {"Training runs": len(v), "Last": newest(v)}
+        d["evaluations"], "Roll-out", "rollout", lambda v: {"Training runs": len(v), "Latest run": newest(v)}
     ),
     "reasons": lambda d: by(
-        [{**v, "reason": reason} for v in d["verdicts"] for reason in v["reasons"]],
+        [{**v, "reason": reason} for v in d["evaluations"] for reason in v["reasons"]],
         "Reason",
         "reason",
-        lambda v: {"Training runs": len(v), "Last": newest(v)},
+        lambda v: {"Training runs": len(v), "Latest run": newest(v)},
     ),
 }
-COMPLETENESS: dict[str, Callable[[Documents], list[Row]]] = {
-    "balanced": lambda d: [
-        {"Minutes that balance": len(of(d["reconciliation"], state="complete")) / len(d["reconciliation"])}
+RECONCILIATION: dict[str, Callable[[Documents], list[Row]]] = {
+    "reconciled": lambda d: [
+        {"Reconciled minutes": len(of(d["reconciliation"], state="complete")) / len(d["reconciliation"])}
     ],
     "received": lambda d: [{"Received": total(d["reconciliation"], "received")}],
     "indexed": lambda d: [{"Indexed": total(d["reconciliation"], "indexed")}],
-    "delay": lambda d: [{"95th percentile": below(d["trades"], "traded_at", "indexed_at", 95)}],
+    "latency": lambda d: [{"p95": below(d["trades"], "traded_at", "indexed_at", 95)}],
     "states": lambda d: over_time(
         d["reconciliation"],
         lambda c: {
-            "Complete": len(of(c, state="complete")),
-            "Hole in the feed": len(of(c, state="gap")),
-            "Incomplete": len(of(c, state="incomplete")),
-            "Still open": len(of(c, state="open")),
+            "Reconciled": len(of(c, state="complete")),
+            "Gap": len(of(c, state="gap")),
+            "Not reconciled": len(of(c, state="incomplete")),
+            "Open": len(of(c, state="open")),
         },
     ),
-    "ledger": lambda d: over_time(
+    "stage-counts": lambda d: over_time(
         d["reconciliation"],
         lambda c: {
-            "Read from the exchange": total(c, "received"),
-            "Taken by Kafka": total(c, "produced"),
-            "Distinct in the log": total(c, "distinct"),
-            "In Elasticsearch": total(c, "indexed"),
+            "Received": total(c, "received"),
+            "Produced": total(c, "produced"),
+            "Distinct": total(c, "distinct"),
+            "Indexed": total(c, "indexed"),
         },
     ),
-    "lag": lambda d: over_time(
+    "stage-lag": lambda d: over_time(
         d["reconciliation"],
         lambda c: {
-            "Read and not in Kafka": total(c, "received") - total(c, "produced"),
-            "In Kafka and not in Elasticsearch": total(c, "distinct") - total(c, "indexed"),
+            "Received minus produced": total(c, "received") - total(c, "produced"),
+            "Distinct minus indexed": total(c, "distinct") - total(c, "indexed"),
         },
     ),
     "markets": lambda d: by_market(
         d["reconciliation"],
         lambda c: {
-            "Incomplete minutes": len(of(c, state="incomplete")),
-            "Read from the exchange": total(c, "received"),
-            "Taken by Kafka": total(c, "produced"),
-            "In the log": total(c, "logged"),
-            "Distinct in the log": total(c, "distinct"),
-            "In Elasticsearch": total(c, "indexed"),
+            "Minutes not reconciled": len(of(c, state="incomplete")),
+            "Received": total(c, "received"),
+            "Produced": total(c, "produced"),
+            "Logged": total(c, "logged"),
+            "Distinct": total(c, "distinct"),
+            "Indexed": total(c, "indexed"),
             "Rejected": total(c, "rejected"),
-            "Holes": total(c, "gaps"),
+            "Gaps": total(c, "gaps"),
         },
     ),
-    "percentiles": lambda d: over_time(
+    "latency-percentiles": lambda d: over_time(
         d["trades"],
         lambda t: {
-            "Half of them": below(t, "traded_at", "indexed_at", 50),
-            "95 of 100": below(t, "traded_at", "indexed_at", 95),
-            "99 of 100": below(t, "traded_at", "indexed_at", 99),
+            "p50": below(t, "traded_at", "indexed_at", 50),
+            "p95": below(t, "traded_at", "indexed_at", 95),
+            "p99": below(t, "traded_at", "indexed_at", 99),
         },
     ),
-    "shares": lambda d: over_time(
+    "latency-parts": lambda d: over_time(
         d["trades"],
         lambda t: {
-            "Exchange to us": below(t, "traded_at", "received_at", 95),
-            "Our own": below(t, "received_at", "indexed_at", 95),
+            "Feed": below(t, "traded_at", "received_at", 95),
+            "Pipeline": below(t, "received_at", "indexed_at", 95),
         },
     ),
     "sources": lambda d: over_time(
-        d["trades"], lambda t: {"Live": len(of(t, source="stream")), "Filled in": len(of(t, source="backfill"))}
+        d["trades"], lambda t: {"Stream": len(of(t, source="stream")), "Backfill": len(of(t, source="backfill"))}
     ),
     "rejects": lambda d: each_of(
         d["rejects"],
-        lambda r: {"Records": len(r), "Last": newest(r)},
-        **{"Who could not read it": lambda r: r["origin"], "Why": lambda r: r["reason"]},
+        lambda r: {"Records": len(r), "Latest": newest(r)},
+        **{"Origin": lambda r: r["origin"], "Reason": lambda r: r["reason"]},
     ),
 }
-TRUTH = {
+EXPECTED = {
     "tapeline-market": MARKET,
     "tapeline-symbol": SYMBOL,
     "tapeline-model": MODEL,
-    "tapeline-reconciliation": COMPLETENESS,
+    "tapeline-reconciliation": RECONCILIATION,
 }

@@ -1,7 +1,7 @@
-"""The alerts as they lie in Kafka, and how far they are done with.
+"""Reads the alerts topic and commits offsets.
 
-No group is joined: one process reads, and after a kill the next one shall not wait until the dead one is given up.
-The group's name only keeps the place. Blocks: call it in a thread, and in one at a time.
+Assigns partitions itself instead of joining the consumer group: only one process reads, and after a kill the next
+process must not wait for a session timeout. The group only stores offsets. Blocks: call from one thread at a time.
 """
 
 import logging
@@ -17,30 +17,30 @@ from tapeline_notifier.settings import Settings
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.25
-_CALL_S: Final = 5.0
-_AT_ONCE: Final = 500
+_TIMEOUT_S: Final = 5.0
+_MAX_RECORDS: Final = 500
 _CRITICAL: Final = 2
 
 
-class Read(NamedTuple):
-    """One record and where it stood."""
+class ConsumedRecord(NamedTuple):
+    """One record with its partition and offset."""
 
     partition: int
     offset: int
     value: bytes | None
 
 
-class Intake:
-    """Reads every partition of the topic, from where the group's place is."""
+class AlertConsumer:
+    """Reads every partition of the topic, starting at the group's committed offsets."""
 
     def __init__(self, settings: Settings) -> None:
-        """Make the client; it connects by itself.
+        """Create the client; it connects in the background.
 
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
         self._settings = settings
-        self._heard = ""
+        self._last_error = ""
         own: dict[str, Any] = {
             "client.id": "tapeline-notifier",
             "group.id": settings.group,
@@ -51,7 +51,7 @@ class Intake:
             "reconnect.backoff.max.ms": 1000,
             "error_cb": self._on_error,
             "on_commit": self._on_commit,
-            # A broker that is away costs a line at each attempt, and `check` tells of it.
+            # librdkafka logs each attempt to reach a broker; `check` reports an unreachable broker.
             "log_level": _CRITICAL,
         }
         self._consumer = Consumer({**settings.librdkafka(), **own}, logger=logging.getLogger("librdkafka"))
@@ -60,21 +60,21 @@ class Intake:
         self._committed_at = float("-inf")
 
     def check(self) -> None:
-        """See that the topic is there, and begin to read partitions that are new.
+        """Check that the topic exists, and assign new partitions.
 
         Raises:
-            KafkaUnreachable: no broker answered, or none took us for who we say we are.
+            KafkaUnreachable: no broker answered, or authentication failed.
             TopicMissing: the topic does not exist.
-            InvalidConnection: the password cannot be read any more.
+            InvalidConnection: the password file cannot be read.
         """
         topic = self._settings.topic_alerts
         try:
-            found = self._consumer.list_topics(topic, timeout=_CALL_S).topics
+            found = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics
         except KafkaException as error:
             user = self._settings.kafka_user()
             if user is not None:
                 self._consumer.set_sasl_credentials(*user)
-            raise KafkaUnreachable(self._settings.kafka_bootstrap, self._heard or error.args[0].str()) from error
+            raise KafkaUnreachable(self._settings.kafka_bootstrap, self._last_error or error.args[0].str()) from error
         described = found.get(topic)
         if described is None or described.error is not None:
             raise TopicMissing(topic, self._settings.kafka_bootstrap)
@@ -83,53 +83,53 @@ class Intake:
             self._consumer.incremental_assign([TopicPartition(topic, number, OFFSET_STORED) for number in new])
             self._partitions.update(new)
 
-    def read(self) -> list[Read]:
-        """Return the next records, after a moment at most; empty while Kafka is away."""
+    def read(self) -> list[ConsumedRecord]:
+        """Return the next records, after at most _POLL_S; empty while Kafka is unreachable."""
         if not self._partitions:
             return []
         records = []
-        for message in self._consumer.consume(_AT_ONCE, timeout=_POLL_S):
+        for message in self._consumer.consume(_MAX_RECORDS, timeout=_POLL_S):
             error, partition, offset = message.error(), message.partition(), message.offset()
             if error is not None:
                 self._on_error(error)
             elif partition is not None and offset is not None:
-                records.append(Read(partition, offset, message.value()))
+                records.append(ConsumedRecord(partition, offset, message.value()))
         return records
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Note, by partition, the next offset that a later process shall read; repeated until Kafka has it.
+        """Commit, by partition, the next offset to read; repeated until Kafka acknowledges.
 
-        Never waits: while Kafka is away, what was read is sent all the same.
+        Never blocks: alerts are sent even while Kafka is unreachable.
         """
         self._uncommitted.update(offsets)
         now = time.monotonic()
-        if not self._uncommitted or (not offsets and now - self._committed_at < _CALL_S):
+        if not self._uncommitted or (not offsets and now - self._committed_at < _TIMEOUT_S):
             return
         self._committed_at = now
         topic = self._settings.topic_alerts
-        places = [TopicPartition(topic, partition, offset) for partition, offset in self._uncommitted.items()]
+        positions = [TopicPartition(topic, partition, offset) for partition, offset in self._uncommitted.items()]
         try:
-            self._consumer.commit(offsets=places, asynchronous=True)
+            self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
-            log.warning("the place in the topic could not be noted", extra={"reason": error.args[0].str()})
+            log.warning("offset commit failed", extra={"reason": error.args[0].str()})
 
     def close(self) -> None:
-        """Wait a moment for Kafka to have noted the place, and let go of all connections."""
-        deadline = time.monotonic() + _CALL_S
+        """Wait up to _TIMEOUT_S for pending commits, then close all connections."""
+        deadline = time.monotonic() + _TIMEOUT_S
         while self._uncommitted and time.monotonic() < deadline:
-            # Serves the answers; what it may bring is not done with and is read again later.
+            # Serves commit callbacks; a record that arrives here stays uncommitted and is read again later.
             self._consumer.poll(_POLL_S)
         self._consumer.close()
 
-    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
-        for place in places:
-            failed = error or place.error
+    def _on_commit(self, error: KafkaError | None, positions: list[TopicPartition]) -> None:
+        for position in positions:
+            failed = error or position.error
             if failed is not None:
-                log.warning("the place in the topic could not be noted", extra={"reason": failed.str()})
-            elif self._uncommitted.get(place.partition) == place.offset:
-                del self._uncommitted[place.partition]
+                log.warning("offset commit failed", extra={"reason": failed.str()})
+            elif self._uncommitted.get(position.partition) == position.offset:
+                del self._uncommitted[position.partition]
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            # The call that fails says only that it did; the rest of this is how long it took.
-            self._heard = error.str().partition(" (after ")[0]
+            # The failing call gives no cause. The text after "(after" is the duration.
+            self._last_error = error.str().partition(" (after ")[0]

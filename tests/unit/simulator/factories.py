@@ -1,6 +1,6 @@
-"""Trades, items and doubles that the tests of the simulator share."""
+"""Factories and fakes for the tests of the simulator."""
 
-from tapeline_simulator.bybit.frames import Frame, Key, Trade, encode
+from tapeline_simulator.bybit.frames import BybitTrade, Frame, Key, encode
 from tapeline_simulator.bybit.instruments import Instrument, from_trades
 from tapeline_simulator.sources.source import RUNNING
 
@@ -8,7 +8,7 @@ T0 = 1_790_000_000_000
 BTC: Key = ("spot", "BTCUSDT")
 
 
-def trade(number: int = 1, **changes: object) -> Trade:
+def trade(number: int = 1, **changes: object) -> BybitTrade:
     fields = {
         "trade_id": f"{2290000000000000000 + number}",
         "traded_at": T0 + number,
@@ -21,10 +21,10 @@ def trade(number: int = 1, **changes: object) -> Trade:
         "is_block_trade": False,
         "is_rpi": False,
     }
-    return Trade(**{**fields, **changes})
+    return BybitTrade(**{**fields, **changes})
 
 
-def frame(*trades: Trade, key: Key = BTC) -> Frame:
+def frame(*trades: BybitTrade, key: Key = BTC) -> Frame:
     return Frame(key, trades, encode(key, trades, trades[0].traded_at + 1))
 
 
@@ -32,33 +32,33 @@ def instrument(category: str, symbol: str, number: int = 1) -> Instrument:
     return from_trades(category, symbol, number, [("100.5", "2")])
 
 
-class Listener:
-    """A subscriber that keeps what it gets."""
+class RecordingSubscriber:
+    """Fake subscriber that records payloads."""
 
     def __init__(self) -> None:
-        self.got: list[bytes] = []
+        self.payloads: list[bytes] = []
 
     def push(self, payload: bytes) -> None:
-        self.got.append(payload)
+        self.payloads.append(payload)
 
 
-class Notebook:
-    """A ledger in memory; `witness` is asked at the moment of writing."""
+class InMemoryLedger:
+    """Fake ledger in memory; calls `on_append` before it appends."""
 
-    def __init__(self, witness=lambda: None) -> None:
-        self.rows, self.last, self.tails = 0, None, {}
+    def __init__(self, on_append=lambda: None) -> None:
+        self.rows, self.last, self.recent_rows = 0, None, {}
         self.lines: list[bytes] = []
-        self.witnessed: list[object] = []
-        self._witness = witness
+        self.observed: list[object] = []
+        self._on_append = on_append
 
     def append(self, lines) -> None:
-        self.witnessed.append(self._witness())
+        self.observed.append(self._on_append())
         self.lines.extend(lines)
         self.rows += len(lines)
 
 
-class Script:
-    """A source that gives out prepared frames, one list a call."""
+class ScriptedSource:
+    """Fake source that returns prepared frames, one list per call."""
 
     name = "script"
     state = RUNNING
@@ -66,11 +66,11 @@ class Script:
     def __init__(self, *ticks: list[Frame], keys: tuple[Key, ...] = (BTC,)) -> None:
         self._ticks = list(ticks)
         self.instruments = {key: instrument(*key) for key in keys}
-        self.heard: list[tuple[Key, int]] = []
+        self.subscribed: list[tuple[Key, int]] = []
         self.skipped: list[int] = []
 
-    def listen(self, key, now_ms) -> None:
-        self.heard.append((key, now_ms))
+    def on_subscribe(self, key, now_ms) -> None:
+        self.subscribed.append((key, now_ms))
 
     def advance(self, now_ms):
         return self._ticks.pop(0) if self._ticks else []
@@ -78,8 +78,8 @@ class Script:
     def skip(self, milliseconds) -> None:
         self.skipped.append(milliseconds)
 
-    def resume(self, last, tails) -> None:
-        self.resumed = (last, tails)
+    def resume(self, last, recent_rows) -> None:
+        self.resumed = (last, recent_rows)
 
     def is_rpi(self, key, trade_id):
         return True

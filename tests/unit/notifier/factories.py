@@ -1,4 +1,4 @@
-"""Alerts, files and senders for the notifier's tests."""
+"""Factories of alerts, target files and senders for the tests of the notifier."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from typing import Any
 import yaml
 from tapeline.records.alert import Alert
 from tapeline.service.health import Health
-from tapeline_notifier.courier import HttpCourier
 from tapeline_notifier.metrics import Metrics
-from tapeline_notifier.sender import Sender, condition
-from tapeline_notifier.sent import SentLog
+from tapeline_notifier.sender import Sender, health_condition
+from tapeline_notifier.sent_log import SentLog
 from tapeline_notifier.settings import Settings
 from tapeline_notifier.targets import Telegram, Webhook, load
+from tapeline_notifier.transport import HttpTransport
 
 from unit.notifier.botapi import CHAT, TOKEN
 
@@ -27,7 +27,7 @@ def now_ms() -> int:
 
 
 def alert(number: int = 1, **changed: Any) -> Alert:
-    """Return an alert; others numbers are other alerts of other symbols."""
+    """Return an alert; each number has its own alert id and symbol."""
     symbol = f"SYM{number}USDT"
     fields = {
         "alert_id": f"move|spot|{symbol}|{number}",
@@ -48,47 +48,47 @@ def alert(number: int = 1, **changed: Any) -> Alert:
 
 
 def settings(folder: Path, **changed: Any) -> Settings:
-    """Return settings with quick retries."""
+    """Return settings with short retry delays."""
     quick = {"http_timeout_s": 0.5, "retry_least_s": 0.05, "retry_most_s": 0.2, "refused_retry_s": 0.2}
     return Settings(targets=folder / "targets.yaml", state=folder / "state", health_port=0, **quick | changed)
 
 
 def telegram(folder: Path, url: str, **changed: Any) -> dict[str, Any]:
-    """Return a chat as it stands in the file of targets; its token lies beside."""
+    """Return a chat as in the targets file; writes its token file."""
     (folder / "token").write_text(f"{TOKEN}\n")
     plain = {"name": "phone", "kind": "telegram", "token_file": str(folder / "token"), "chat_id": CHAT}
     return plain | {"api_url": url, "pause_s": 0, "group_wait_s": 0, "cool_down_s": 0} | changed
 
 
 def webhook(folder: Path, url: str, **changed: Any) -> dict[str, Any]:
-    """Return an address as it stands in the file of targets."""
+    """Return a webhook as in the targets file; writes its URL file."""
     (folder / "url").write_text(f"{url}/hook")
     plain = {"name": "hook", "kind": "webhook", "url_file": str(folder / "url")}
     return plain | {"pause_s": 0, "group_wait_s": 0, "cool_down_s": 0} | changed
 
 
-def written(folder: Path, *told: dict[str, Any]) -> tuple[Telegram | Webhook, ...]:
-    """Write the file of targets, and read it as the service does."""
+def write_targets(folder: Path, *targets: dict[str, Any]) -> tuple[Telegram | Webhook, ...]:
+    """Write the targets file, and load it as the service does."""
     path = folder / "targets.yaml"
-    path.write_text(yaml.safe_dump({"targets": list(told)}))
+    path.write_text(yaml.safe_dump({"targets": list(targets)}))
     return load(path)
 
 
-class Sending:
-    """One sender at work, as the service runs it."""
+class SenderHarness:
+    """Runs one sender as the service does."""
 
     def __init__(self, folder: Path, target: Telegram | Webhook, **changed: Any) -> None:
         self.sent = SentLog(folder / "state")
-        self.metrics, self.settled = Metrics(), list[str]()
-        self.health = Health((condition(target),), 60.0)
+        self.metrics, self.finalised = Metrics(), list[str]()
+        self.health = Health((health_condition(target),), 60.0)
         self.settings = settings(folder, **changed)
-        self.courier = HttpCourier(self.settings.http_timeout_s)
+        self.transport = HttpTransport(self.settings.http_timeout_s)
         self.sender = Sender(
-            target, self.settings, self.sent, self.courier, self.metrics, self.health, self.settled.append, now_ms
+            target, self.settings, self.sent, self.transport, self.metrics, self.health, self.finalised.append, now_ms
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Sending"]:
+    async def running(self) -> AsyncIterator["SenderHarness"]:
         task = asyncio.create_task(self.sender.run())
         try:
             yield self
@@ -96,7 +96,7 @@ class Sending:
             await task
         finally:
             task.cancel()
-            await self.courier.aclose()
+            await self.transport.aclose()
             self.sent.close()
 
     def total(self, metric: str, **labels: str) -> float:
