@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tapeline_local.stack.options import MOST_PRODUCERS, StackOptions
+from tapeline_local.stack.options import MAX_PRODUCERS, StackOptions
 
 
 class UpSettings(BaseSettings):
@@ -25,7 +25,7 @@ class UpSettings(BaseSettings):
     """Of the made market."""
     rate: float = Field(default=60.0, gt=0)
     """Mean trades a second of the made market, over all symbols."""
-    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
+    producers: int = Field(default=1, ge=1, le=MAX_PRODUCERS)
     """Producers that share the symbols."""
     notifier_targets: Path | None = None
     """File that says whom to tell of alerts, see services/notifier/README.md; none: there is no notifier."""
@@ -47,6 +47,6 @@ class UpSettings(BaseSettings):
         )
 
 
-def inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
     """Return the environment this process was started with."""
     return dict(os.environ)

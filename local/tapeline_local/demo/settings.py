@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tapeline_local.stack.options import MOST_PRODUCERS
+from tapeline_local.stack.options import MAX_PRODUCERS
 
 
 class DemoSettings(BaseSettings):
@@ -15,9 +15,9 @@ class DemoSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     demo_seconds: float = Field(default=0.0, ge=0)
-    """Ends by itself this many seconds after the first trade can flow; 0 runs until it is stopped."""
+    """Seconds until the demo ends, counted from when every part is ready; 0: runs until interrupted."""
     demo_predicted: int = Field(default=0, ge=0)
-    """And not before this many trades carry a prediction: on a slow machine the training takes its time."""
+    """Predicted trades before which the demo does not end by itself; training takes minutes on a slow machine."""
     demo_name: str = Field(default="demo", pattern=r"^[a-z0-9-]{1,32}$")
     """Names the state folder below .tapeline/; the same name goes on where it stopped."""
     capture: Path | None = None
@@ -30,12 +30,12 @@ class DemoSettings(BaseSettings):
     """Mean trades a second of the made market."""
     seed: int = 7
     """Of the made market."""
-    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
+    producers: int = Field(default=1, ge=1, le=MAX_PRODUCERS)
     """Producers that share the symbols."""
     train_after: int = Field(default=3_000, ge=100)
     """Stored trades after which the trainer runs once."""
-    settle_seconds: float = Field(default=90.0, gt=0)
-    """How long the end waits for the last trades to be searchable."""
+    drain_seconds: float = Field(default=90.0, gt=0)
+    """Seconds that the end of the demo waits for the last trades to be searchable."""
 
     @field_validator("capture", mode="before")
     @classmethod
