@@ -1,7 +1,6 @@
 """`python -m tapeline_local {up,down,status,urls,logs PART}`: runs a stack in the background."""
 
 import argparse
-import re
 import sys
 
 from pydantic import ValidationError
@@ -10,17 +9,15 @@ from rich.table import Table
 
 from tapeline_local import paths
 from tapeline_local.errors import LocalError, StackError
-from tapeline_local.settings import UpSettings
+from tapeline_local.settings import StackName, UpSettings, load
 from tapeline_local.stack import supervision
-from tapeline_local.stack.options import PARTS, in_start_order
+from tapeline_local.stack.options import PARTS, in_start_order, is_stack_name
 from tapeline_local.stack.stack import Stack
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tapeline_local", description=__doc__)
-    parser.add_argument("--name", default="demo", help="name of the stack; its state lies in .tapeline/NAME")
+    parser.add_argument("--name", help="name of the stack, its folder in .tapeline; default: NAME, or demo")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start; return when every part is ready")
     up.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
@@ -35,7 +32,7 @@ def _arguments() -> argparse.Namespace:
 
 def _up(console: Console, arguments: argparse.Namespace) -> None:
     state = paths.STATES / arguments.name
-    stack = Stack(state, in_start_order(tuple(arguments.parts.split(","))), UpSettings().options())
+    stack = Stack(state, in_start_order(tuple(arguments.parts.split(","))), load(UpSettings).options())
     if stack.owner() is not None:
         running = Stack.load(state)
         console.print(f"{arguments.name} is already running (process {running.owner()}); `make down` stops it")
@@ -102,7 +99,9 @@ def main() -> int:
     """Run one command; a refusal is one message and exit code 1."""
     arguments, console, problems = _arguments(), Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     try:
-        if not _NAME.fullmatch(arguments.name):
+        if arguments.name is None:
+            arguments.name = load(StackName).name
+        if not is_stack_name(arguments.name):
             raise StackError(
                 f"name was {arguments.name!r}; use up to 41 letters, digits, '.', '_' and '-', a letter or digit first"
             )

@@ -1,6 +1,7 @@
 """Errors of the local stack. Each message names the value, the rule and the way out.
 
 LocalError
+├── SettingsRefused
 ├── SetupError
 │   ├── ArtifactUnavailable
 │   ├── ArtifactDamaged
@@ -18,6 +19,10 @@ from pathlib import Path
 
 class LocalError(Exception):
     """Base class of the errors of this package."""
+
+
+class SettingsRefused(LocalError):
+    """A variable is unknown or its value is invalid."""
 
 
 class SetupError(LocalError):

@@ -33,7 +33,7 @@ def name():
 
 
 def run_demo(name: str, **choices: str) -> dict:
-    env = {**os.environ, "DEMO_NAME": name, **choices}
+    env = {**os.environ, "NAME": name, **choices}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
@@ -89,7 +89,7 @@ def read_capture(path: Path):
 
 
 def test_a_demo_with_an_unreachable_exchange_fails_at_once_and_names_the_way_out(name):
-    env = {**os.environ, "DEMO_NAME": name, "EXCHANGE": "bybit", "PRODUCER_REST_URL": "http://127.0.0.1:9"}
+    env = {**os.environ, "NAME": name, "EXCHANGE": "bybit", "PRODUCER_REST_URL": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

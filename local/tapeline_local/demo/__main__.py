@@ -22,13 +22,14 @@ from tapeline_local.demo.settings import DemoSettings
 from tapeline_local.demo.stats import StatsCollector, StatsSnapshot
 from tapeline_local.demo.terminal import Terminal
 from tapeline_local.demo.trainer_run import TrainerRun
-from tapeline_local.errors import StackError
-from tapeline_local.stack.options import PARTS, StackOptions
+from tapeline_local.errors import SettingsRefused, StackError
+from tapeline_local.settings import load
+from tapeline_local.stack.options import PARTS
 from tapeline_local.stack.stack import Stack
 
 _COLLECT_INTERVAL_S = 1.0
 _LINE_INTERVAL_S = 5.0
-_EXCHANGE_UNREACHABLE = 2
+_EXCHANGE_UNREACHABLE = _SETTINGS_REFUSED = 2
 
 
 class Demo:
@@ -37,27 +38,22 @@ class Demo:
     def __init__(self, settings: DemoSettings, console: Console) -> None:
         """Describe the stack; nothing is started."""
         self._settings, self._console = settings, console
-        options = StackOptions(
-            exchange=settings.exchange,
-            capture=settings.capture.resolve() if settings.capture else None,
-            speed=settings.speed,
-            seed=settings.seed,
-            rate_per_s=settings.rate,
-            producers=settings.producers,
-        )
-        self._stack = Stack(paths.STATES / settings.demo_name, PARTS, options)
+        self._stack = Stack(paths.STATES / settings.name, PARTS, settings.options())
         self._received_file = self._stack.state.root / "received.json"
         source = "Bybit" if settings.exchange == "bybit" else settings.capture or "a synthetic market"
         self._terminal = Terminal(f"Tapeline: {source}")
         self._rss_mib: dict[str, int] = {}
 
     def run(self) -> int:
-        """Start the stack, show it, reconcile, stop the stack; return the exit code."""
+        """Start the stack, show it, reconcile, stop the stack; return the exit code.
+
+        Raises:
+            StackInUse: a stack runs on this state folder; that stack keeps running.
+        """
         started = time.monotonic()
+        self._stack.up(self._console.print)
         try:
-            self._stack.up(self._console.print)
-            ready_s = time.monotonic() - started
-            return self._run_started(ready_s)
+            return self._run_started(time.monotonic() - started)
         finally:
             self._console.print("stopping")
             self._stack.down(self._console.print)
@@ -199,10 +195,14 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    """Run the demo; 0 when reconciled, 1 when not or when a part fails, 2 when Bybit cannot be reached."""
+    """Run the demo; 0 when reconciled, 1 when not or when a part fails, 2 when refused or Bybit is unreachable."""
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
-    settings = DemoSettings()
+    try:
+        settings = load(DemoSettings)
+    except SettingsRefused as error:
+        console.print(f"make demo: {error}", markup=False, highlight=False, soft_wrap=True)
+        return _SETTINGS_REFUSED
     if settings.exchange == "bybit" and not _is_exchange_reachable():
         console.print(
             "Bybit cannot be reached from here. `make demo` shows the same with the simulator; "

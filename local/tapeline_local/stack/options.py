@@ -40,6 +40,7 @@ START_TIMEOUT_S: Final[dict[str, float]] = {
 
 
 MAX_PRODUCERS: Final = 16
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 _REPLICA: Final = re.compile(r"(?P<kind>producer)-(?:[2-9]|1[0-6])")
 
 
@@ -84,6 +85,11 @@ class StackOptions(BaseModel):
         if unknown:
             raise ValueError(f"extra_env named {unknown}; parts are {list(PARTS)}")
         return self
+
+
+def is_stack_name(name: str) -> bool:
+    """Return whether a stack can have that name, which is also the name of a folder."""
+    return _NAME.fullmatch(name) is not None
 
 
 def kind_of(part: str) -> str:

@@ -131,6 +131,8 @@ class Stack:
         try:
             self._start_supervisord(background)
             self._start_parts(saved, progress)
+        except StackInUse:  # another process took the lock since; its stack is not ours to stop
+            raise
         except BaseException:
             self.down()
             raise
@@ -151,6 +153,8 @@ class Stack:
             )
         self._seen_bytes = 0
         for _ in poll.attempts(_SUPERVISORD_START_S):
+            if self._process.poll() == supervision.LOCKED_EXIT_CODE:
+                raise StackInUse(self.state.root, self.owner())
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(NotRunning):

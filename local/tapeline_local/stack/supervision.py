@@ -55,6 +55,8 @@ RESTART_POLICIES: Final[dict[str, RestartPolicy]] = {
     "producer": RestartPolicy(2, 40, True),
 }
 START_RETRIES: Final = 5
+LOCKED_EXIT_CODE: Final = 3
+"""Of our supervisord when another process holds the lock of the state folder."""
 
 
 def restart_policy(part: str) -> RestartPolicy:

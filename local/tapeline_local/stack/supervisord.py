@@ -15,6 +15,7 @@ from pathlib import Path
 from supervisor import supervisord
 
 from tapeline_local.stack.lock import StateLock
+from tapeline_local.stack.supervision import LOCKED_EXIT_CODE
 
 
 def _stop_at_end_of_input() -> None:
@@ -29,7 +30,7 @@ def main() -> int:
     configuration, lock_path, *flags = sys.argv[1:]
     lock = StateLock(Path(lock_path))
     if not lock.acquire():
-        return 3
+        return LOCKED_EXIT_CODE
     if "--tethered" in flags:
         threading.Thread(target=_stop_at_end_of_input, name="tether", daemon=True).start()
     supervisord.main(["-c", configuration])
