@@ -2,15 +2,16 @@
 include versions.env
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-# A stack's name: its state lies in .tapeline/NAME, and two names run side by side.
-NAME ?= demo
+# NAME (demo): a stack's name; its state lies in .tapeline/NAME, and two names run side by side. Python reads and checks
+# it, as all variables of the command line, from the environment: no shell sees it.
+export TAPELINE_VARIABLES = $(MAKEOVERRIDES)
 
 # Processes are started by the dozen here; without byte code each compiles our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 STAMP := .tools/setup.stamp
-LOCAL := $(RUN) -m tapeline_local --name $(NAME)
+LOCAL := $(RUN) -m tapeline_local
 CLUSTER := PYTHONPATH=local $(PYTHON) -m tapeline_local.cluster $(if $(DRY_RUN),--dry-run)
 # `make images BUILD_NETWORK=host EXTRA_CA_FILE=ca.pem` where builds reach PyPI only so; INDEX_URL, MAVEN_URL, NPM_URL for mirrors.
 REGISTRY ?= localhost:5001
@@ -31,6 +32,7 @@ $(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bo
 setup: ## get everything (Python packages, Java, Kafka, Elasticsearch, Spark); again: look and say what is there
 	@$(PYTHON) local/bootstrap.py && touch $(STAMP)
 up: $(STAMP) ## start the whole stack in the background
+	@$(RUN) -m tapeline_local.variables up
 	-@$(RUN) -m tapeline_local.setup.frontend
 	@$(LOCAL) up
 down: ## stop it; its data stays
@@ -40,6 +42,7 @@ status: $(STAMP) ## what runs, since when, with how much memory
 urls: $(STAMP) ## where to look
 	@$(LOCAL) urls
 demo: $(STAMP) ## trades through the whole stack, before your eyes (DEMO_SECONDS, CAPTURE, SPEED, EXCHANGE, PRODUCERS, NOTIFIER_TARGETS)
+	@$(RUN) -m tapeline_local.variables demo
 	-@$(RUN) -m tapeline_local.setup.frontend
 	@$(RUN) -m tapeline_local.demo
 live: ## the same with the real exchange

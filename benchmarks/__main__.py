@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after the other, into build/bench.json.
+"""`make bench`: every benchmark, one after the other; results in build/bench.json.
 
 `python -m benchmarks NAME ...` runs some of them. Every ratio is taken within one run.
 """
@@ -31,9 +31,9 @@ def main() -> int:
         sys.stdout.flush()
         load_before = os.getloadavg()[0]
         started = time.monotonic()
-        figures = BENCHMARKS[name]()
-        about = {"load_before": round(load_before, 2), "took_s": round(time.monotonic() - started, 1)}
-        results[name] = {**figures, **about, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+        measured = BENCHMARKS[name]()
+        run_info = {"load_before": round(load_before, 2), "took_s": round(time.monotonic() - started, 1)}
+        results[name] = {**measured, **run_info, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=2), encoding="utf-8")
         sys.stdout.write(json.dumps(results[name], indent=2) + "\n")

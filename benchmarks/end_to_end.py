@@ -1,7 +1,7 @@
-"""From produce() to Elasticsearch's answer, at several rates, with memory and lag.
+"""Latency from produce() to Elasticsearch's response at several rates, with memory and lag.
 
-Beside it, where SPIKE names a folder that holds the bare spike made ready, the spike's own figures of
-the same machine in the same minutes, so that ratios mean something.
+If SPIKE names the folder of an installed spike, also measures the spike on the same machine at the same time, so that
+the ratios are comparable.
 """
 
 import json
@@ -15,14 +15,14 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from tapeline_local.demo.stats import Gatherer
+from tapeline_local.demo.stats import StatsCollector
 from tapeline_local.stack.stack import Stack
 
-from benchmarks.made_stack import load, running
+from benchmarks.synthetic_stack import load, running
 
 RATES = (500, 5_000, 15_000)
 SECONDS = 40
-# Elasticsearch needs some 150,000 documents until its hot code is compiled; before, one costs five times as much.
+# Elasticsearch's JIT needs some 150,000 documents; before that, a document costs five times as much.
 WARM_UP = (5_000, 40)
 _DELAY = "tapeline_stream_ack_delay_seconds_bucket"
 _SPIKE_LINE = re.compile(r"RATE (\d+): .*?exact (\w+); ack latency p50 (\d+) p90 (\d+) p99 (\d+)")
@@ -43,27 +43,27 @@ def _percentile_ms(before: dict[float, float], after: dict[float, float], share:
     return float("inf")
 
 
-def _drained(gatherer: Gatherer, produced: int, patience_s: float = 120.0) -> tuple[bool, float]:
+def _drained(collector: StatsCollector, produced: int, timeout_s: float = 120.0) -> tuple[bool, float]:
     started = time.monotonic()
-    while time.monotonic() - started < patience_s:
-        if gatherer.look().indexed == produced:
+    while time.monotonic() - started < timeout_s:
+        if collector.collect().indexed == produced:
             return True, time.monotonic() - started
         time.sleep(0.2)
-    return False, patience_s
+    return False, timeout_s
 
 
-def _measure_rate(stack: Stack, gatherer: Gatherer, rate: int) -> dict[str, Any]:
+def _measure_rate(stack: Stack, collector: StatsCollector, rate: int) -> dict[str, Any]:
     before = _buckets(stack)
     loading = load(stack, rate, SECONDS, f"r{rate}")
     lags = []
     while loading.poll() is None:
-        look = gatherer.look()
-        lags.append((look.produced or 0) - (look.indexed or 0))
+        snapshot = collector.collect()
+        lags.append((snapshot.produced or 0) - (snapshot.indexed or 0))
         time.sleep(2)
     assert loading.stdout is not None
     done = json.loads(loading.stdout.read())
     rss_mib = {status.name: status.rss_mib for status in stack.status()}
-    exact, drained_s = _drained(gatherer, gatherer.produced() or 0)
+    exact, drained_s = _drained(collector, collector.produced_total() or 0)
     after = _buckets(stack)
     half = len(lags) // 2
     return {
@@ -96,13 +96,13 @@ def _ratios(ours: dict[str, Any], spike: dict[str, Any]) -> Iterator[tuple[str, 
 
 
 def measure() -> dict[str, Any]:
-    """Return the figures by rate, and the ratios to the spike where SPIKE names one."""
+    """Return the measurements by rate, and the ratios to the spike if SPIKE is set."""
     with running("kafka", "elasticsearch", "inference", "spark") as stack:
-        gatherer = Gatherer(stack.addresses, received_before=0, with_simulator=False)
+        collector = StatsCollector(stack.addresses, received_before=0, with_simulator=False)
         load(stack, *WARM_UP, "warm").wait()
-        _drained(gatherer, gatherer.produced() or 0)
-        ours = {str(rate): _measure_rate(stack, gatherer, rate) for rate in RATES}
-        gatherer.close()
+        _drained(collector, collector.produced_total() or 0)
+        ours = {str(rate): _measure_rate(stack, collector, rate) for rate in RATES}
+        collector.close()
     result: dict[str, Any] = {"tapeline": ours}
     folder = os.environ.get("SPIKE")
     if folder:

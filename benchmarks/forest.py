@@ -1,8 +1,7 @@
 """The compiled forest against scikit-learn on the same rows, in one run.
 
-Both predict with one thread, in turn, so that what else the machine does falls on both alike. Times
-are of this machine and this moment; the ratios are what is compared. Run it from the root of the
-repository: `python -m benchmarks.forest`.
+Both predict with one thread, in turn, so that other load of the machine affects both alike. Only the ratios are
+comparable across machines. Run it from the root of the repository: `python -m benchmarks.forest`.
 """
 
 import functools
@@ -22,7 +21,7 @@ from tapeline_trainer.model.bundle import forest_from_sklearn
 COLUMNS: Final = len(features.FEATURE_NAMES)
 TRAINING_ROWS: Final = 200_000
 BATCHES: Final = {1: 200, 100: 150, 1_000: 60, 10_000: 15}
-"""Rows of a call, and how often it is repeated."""
+"""Repetitions by rows of a call."""
 
 
 def rows(count: int, seed: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -56,7 +55,7 @@ def medians_ms(methods: dict[str, Callable[[], Any]], repeats: int) -> dict[str,
 
 
 def measure() -> dict[str, Any]:
-    """Return times and ratios at each batch size, and how many of all answers were bit-identical."""
+    """Return times and ratios at each batch size, and the number of bit-identical predictions."""
     model = fitted()
     forest = forest_from_sklearn(model)
     compiled = CompiledForest(forest, COLUMNS)

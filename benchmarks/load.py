@@ -1,6 +1,6 @@
-"""`python -m benchmarks.load BOOTSTRAP TOPIC RATE SECONDS RUN`: trades into Kafka at a steady rate.
+"""`python -m benchmarks.load BOOTSTRAP TOPIC RATE SECONDS RUN`: produces trades into Kafka at a constant rate.
 
-The values are made before the clock starts; only the stamps are filled in while it runs.
+The values are built before the clock starts; only the timestamps are filled in while it runs.
 """
 
 import json
@@ -17,15 +17,15 @@ _TICK_S = 0.01
 
 
 def _templates(run: str) -> list[tuple[str, bytes]]:
-    chance = random.Random(3)
+    random_source = random.Random(3)
     price = dict.fromkeys((f"B{number}USDT" for number in range(SYMBOLS)), 10_000)
     templates = []
     for _ in range(_PREPARED):
-        symbol = chance.choice(tuple(price))
-        price[symbol] += chance.choice((-1, 0, 0, 1))
+        symbol = random_source.choice(tuple(price))
+        price[symbol] += random_source.choice((-1, 0, 0, 1))
         head = (
             f'{{"venue":"bybit","market_type":"spot","symbol":"{symbol}","price":"{price[symbol] / 100:.2f}",'
-            f'"quantity":"{chance.randint(1, 999) / 1000:.3f}","side":"{chance.choice(("Buy", "Sell"))}",'
+            f'"quantity":"{random_source.randint(1, 999) / 1000:.3f}","side":"{random_source.choice(("Buy", "Sell"))}",'
             f'"frame_index":0,"is_block_trade":false,"is_rpi":false,"source":"stream","trade_id":"{run}-'
         )
         templates.append((symbol, head.encode()))
@@ -33,7 +33,7 @@ def _templates(run: str) -> list[tuple[str, bytes]]:
 
 
 def main() -> None:
-    """Produce, then print what was acknowledged, as JSON."""
+    """Produce, then print the number of acknowledged trades as JSON."""
     bootstrap, topic, rate_text, seconds_text, run = sys.argv[1:]
     rate, count = float(rate_text), int(float(rate_text) * float(seconds_text))
     producer = Producer(
@@ -59,19 +59,19 @@ def main() -> None:
     number = 0
     while number < count:
         due = min(count, int((time.monotonic() - started) * rate) + 1)
-        stamp = time.time_ns() // 1_000_000
-        for number in range(number, due):  # noqa: B020  the range is made before the name changes
+        timestamp_ms = time.time_ns() // 1_000_000
+        for number in range(number, due):  # noqa: B020  the range is evaluated before the name is rebound
             symbol, head = templates[number % _PREPARED]
             tail = b'%d","sequence":%d,"traded_at":%d,"received_at":%d,"produced_at":%d}'
-            value = head + tail % (number, number, stamp, stamp, stamp)
+            value = head + tail % (number, number, timestamp_ms, timestamp_ms, timestamp_ms)
             producer.produce(topic, key=symbol, value=value, on_delivery=on_delivery)
         number = due
         producer.poll(0)
         time.sleep(_TICK_S)
     left = producer.flush(60)
-    spent = time.monotonic() - started
+    elapsed_s = time.monotonic() - started
     sys.stdout.write(
-        json.dumps({"acked": acked, "left": left, "seconds": round(spent, 2), "rate": round(count / spent)})
+        json.dumps({"acked": acked, "left": left, "seconds": round(elapsed_s, 2), "rate": round(count / elapsed_s)})
     )
 
 

@@ -1,7 +1,7 @@
-"""A full micro-batch against an empty one, in one session: what our work adds to Spark's own floor.
+"""Duration of a full micro-batch relative to an empty one in one session: our cost above Spark's overhead.
 
-Empty: one record, pulled into the driver and dropped. Full: 1,000 trades, carried from bytes to
-Elasticsearch's answer, features and forest included.
+Empty: one record, collected by the driver and dropped. Full: 1,000 trades from bytes to Elasticsearch's response,
+including features and predictions.
 """
 
 import json
@@ -21,7 +21,7 @@ from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import execution
 
-from benchmarks.made_stack import load, running
+from benchmarks.synthetic_stack import load, running
 
 # Elasticsearch needs some 150,000 documents until its hot code is compiled.
 ROWS, BATCHES, WARM_UP = 1_000, 60, 150

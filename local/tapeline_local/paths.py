@@ -1,7 +1,7 @@
-"""Where things of this checkout lie, and where they lie when another user must reach them.
+"""Paths of this checkout, and their replacements where another user must reach them.
 
-Elasticsearch refuses to run as root. When we are root it runs as an unprivileged user, who must be able to
-walk down to its files; a checkout below a closed home is out of reach, and then a folder of /var/tmp is used.
+Elasticsearch refuses to run as root. For root it runs as an unprivileged user, who needs access to its files. Where
+the checkout lies below a closed home directory, a folder of /var/tmp is used.
 Standard library only.
 """
 
@@ -28,13 +28,13 @@ def digest(path: Path) -> str:
 
 
 def is_reachable(folder: Path) -> bool:
-    """Tell whether a user without rights may enter the folder: it and all its parents are o+x."""
+    """Return whether any user may enter the folder: the folder and all its parents are o+x."""
     resolved = folder.resolve()
     return all(part.stat().st_mode & stat.S_IXOTH for part in (resolved, *resolved.parents) if part.exists())
 
 
 def needs_unprivileged_user() -> bool:
-    """Tell whether Elasticsearch has to be run as somebody else."""
+    """Return whether Elasticsearch must run as another user."""
     return os.geteuid() == 0
 
 

@@ -1,4 +1,4 @@
-"""The only place of this package that sleeps."""
+"""Polls at a fixed interval; the only place of this package that sleeps."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 INTERVAL_S = 0.1
 
 
-def turns(timeout_s: float) -> Iterator[float]:
-    """Yield the seconds passed so far, at once and then every INTERVAL_S, until the time is over."""
+def attempts(timeout_s: float) -> Iterator[float]:
+    """Yield the seconds elapsed, at once and then every INTERVAL_S, until the timeout."""
     started = time.monotonic()
-    while (passed := time.monotonic() - started) < timeout_s:
-        yield passed
+    while (elapsed := time.monotonic() - started) < timeout_s:
+        yield elapsed
         time.sleep(INTERVAL_S)
 
 
 def eventually(check: Callable[[], bool], timeout_s: float) -> bool:
-    """Return whether a check came true in time."""
-    return any(check() for _ in turns(timeout_s)) or check()
+    """Return whether a check became true before the timeout."""
+    return any(check() for _ in attempts(timeout_s)) or check()
 
 
 def pause() -> None:
-    """Let INTERVAL_S pass."""
+    """Sleep for INTERVAL_S."""
     time.sleep(INTERVAL_S)

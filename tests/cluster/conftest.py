@@ -1,7 +1,7 @@
-"""The cluster that KUBECONFIG names, kind or any other, and what it lacks for a whole proof.
+"""Fixtures of the cluster that KUBECONFIG names, and a summary of what that cluster could not verify.
 
-A test asks for a fixture of what it needs; where the cluster lacks that, it is skipped and the summary
-at the end says what therefore stays unproven.
+A test requests fixtures for its requirements. Where the cluster lacks one, the test is skipped and the summary at the
+end names what stays unverified.
 """
 
 import os
@@ -36,37 +36,37 @@ def _need(holds: bool, lacks: str) -> None:
 
 @pytest.fixture
 def lacks() -> Callable[[str], None]:
-    """Call with what the cluster lacks: skips the test and says so in the summary."""
+    """Call with what the cluster lacks: skips the test and adds that to the summary."""
     return lambda what: _need(False, what)
 
 
 @pytest.fixture
 def unproven() -> Callable[[str], None]:
-    """Call with what the cluster could not show although the test goes on: the summary says so."""
+    """Call with what the cluster could not verify although the test continues: adds that to the summary."""
     return _lacking.append
 
 
 @pytest.fixture(scope="session")
 def cluster() -> str:
-    """An API server that answers; returns its version."""
-    _need("KUBECONFIG" in os.environ, "KUBECONFIG names no cluster: nothing of tests/cluster is proven")
-    answer = run("kubectl", "version", "-o", "json", timeout_s=30.0)
-    assert answer.code == 0, f"KUBECONFIG={os.environ['KUBECONFIG']} does not answer: {answer.err}"
-    return str(yaml.safe_load(answer.out)["serverVersion"]["gitVersion"])
+    """An API server that responds; returns its version."""
+    _need("KUBECONFIG" in os.environ, "KUBECONFIG names no cluster: nothing of tests/cluster is verified")
+    result = run("kubectl", "version", "-o", "json", timeout_s=30.0)
+    assert result.code == 0, f"KUBECONFIG={os.environ['KUBECONFIG']} does not respond: {result.err}"
+    return str(yaml.safe_load(result.out)["serverVersion"]["gitVersion"])
 
 
 @pytest.fixture(scope="session")
 def operators_crds(cluster: str) -> None:
     """The CRDs of Strimzi, ECK and the Spark Operator."""
     missing = [name for name in ("strimzi", "eck", "spark") if not _has("get", "crd", _CRDS[name])]
-    _need(not missing, f"no CRDs of {', '.join(missing)}: what we ask of these operators is not proven")
+    _need(not missing, f"no CRDs of {', '.join(missing)}: our resources of these operators are not verified")
 
 
 @pytest.fixture(scope="session")
 def node(cluster: str) -> None:
     """A node that runs pods."""
     ready = run("kubectl", "wait", "--for=condition=Ready", "node", "--all", "--timeout=5s")
-    _need(ready.code == 0, "no node is ready: nothing that runs in pods is proven")
+    _need(ready.code == 0, "no node is ready: nothing that runs in pods is verified")
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +78,7 @@ def images(cluster: str) -> None:
 
 @pytest.fixture(scope="session")
 def spark_operator(operators_crds: None) -> None:
-    """A Spark Operator that looks after our namespace: it notes the state of every application."""
+    """A Spark Operator that watches our namespace: it records the state of every application."""
     name = "tapeline-test-probe"
     probe = {
         "apiVersion": "sparkoperator.k8s.io/v1beta2",
@@ -91,24 +91,24 @@ def spark_operator(operators_crds: None) -> None:
     apply(namespace)
     apply([probe])
     try:
-        noted = run("kubectl", "-n", NAMESPACES[0], "wait", f"sparkapplication/{name}", "--timeout=60s", _STATE)
+        recorded = run("kubectl", "-n", NAMESPACES[0], "wait", f"sparkapplication/{name}", "--timeout=60s", _STATE)
     finally:
         run("kubectl", "-n", NAMESPACES[0], "delete", "sparkapplication", name, "--wait=false")
-    _need(noted.code == 0, "no Spark Operator looks after our namespace: the stream in pods is not proven")
+    _need(recorded.code == 0, "no Spark Operator watches our namespace: the stream in pods is not verified")
 
 
 @pytest.fixture(scope="session")
 def namespaces(cluster: str) -> Iterator[tuple[str, str]]:
-    """Our two namespaces as k8s/namespaces.yaml makes them; deleted at the end."""
+    """Our two namespaces of k8s/namespaces.yaml; deleted at the end."""
     documents = list(yaml.safe_load_all((ROOT / "k8s" / "namespaces.yaml").read_text()))
-    answer = apply(documents)
-    assert answer.code == 0, answer.err
+    result = apply(documents)
+    assert result.code == 0, result.err
     yield NAMESPACES
     for name in NAMESPACES:
         kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=true", "--timeout=120s")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the cluster could not show."""
+    """Print what the cluster could not verify."""
     for lacks in dict.fromkeys(_lacking):
-        terminalreporter.write_line(f"unproven here: {lacks}")
+        terminalreporter.write_line(f"unverified here: {lacks}")

@@ -1,4 +1,4 @@
-"""kubectl and helm as tests use them: real programs against the cluster that KUBECONFIG names."""
+"""Runs kubectl and helm against the cluster that KUBECONFIG names."""
 
 import json
 import os
@@ -16,13 +16,13 @@ TOOLS = ROOT / ".tools" / "bin"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a program said.
+class CommandResult:
+    """Result of a program.
 
     Attributes:
         code: exit code.
         out: standard output.
-        err: standard error; kubectl writes the API server's warnings here.
+        err: standard error; kubectl writes the warnings of the API server to it.
     """
 
     code: int
@@ -36,15 +36,15 @@ class Answer:
 
 
 def program(name: str) -> str | None:
-    """Return the path of a program: ours first, then the machine's."""
+    """Return the path of a program: of .tools first, then of the PATH."""
     ours = TOOLS / name
     return str(ours) if ours.exists() else shutil.which(name)
 
 
-def run(name: str, *arguments: str, stdin: str | None = None, timeout_s: float = 300.0) -> Answer:
-    """Run a program and return what it said, whatever its exit code."""
+def run(name: str, *arguments: str, stdin: str | None = None, timeout_s: float = 300.0) -> CommandResult:
+    """Run a program and return its result, whatever its exit code."""
     path = program(name)
-    assert path, f"{name} is not there: run `make setup`"
+    assert path, f"{name} is missing: run `make setup`"
     done = subprocess.run(
         [path, *arguments],
         input=stdin,
@@ -54,24 +54,24 @@ def run(name: str, *arguments: str, stdin: str | None = None, timeout_s: float =
         timeout=timeout_s,
         check=False,
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def kubectl(*arguments: str, stdin: str | None = None, timeout_s: float = 300.0) -> str:
-    """Run kubectl and return its output; its failure fails the test with what it said."""
-    answer = run("kubectl", *arguments, stdin=stdin, timeout_s=timeout_s)
-    assert answer.code == 0, f"kubectl {' '.join(arguments)}: {answer.out[-2000:]}{answer.err[-3000:]}"
-    return answer.out
+    """Run kubectl and return its output; a failure fails the test with its output."""
+    result = run("kubectl", *arguments, stdin=stdin, timeout_s=timeout_s)
+    assert result.code == 0, f"kubectl {' '.join(arguments)}: {result.out[-2000:]}{result.err[-3000:]}"
+    return result.out
 
 
 def helm(*arguments: str, timeout_s: float = 300.0) -> str:
-    """Run helm and return its output; its failure fails the test with what it said."""
-    answer = run("helm", *arguments, timeout_s=timeout_s)
-    assert answer.code == 0, f"helm {' '.join(arguments)}: {answer.out[-2000:]}{answer.err[-3000:]}"
-    return answer.out
+    """Run helm and return its output; a failure fails the test with its output."""
+    result = run("helm", *arguments, timeout_s=timeout_s)
+    assert result.code == 0, f"helm {' '.join(arguments)}: {result.out[-2000:]}{result.err[-3000:]}"
+    return result.out
 
 
-def apply(documents: Iterable[dict[str, Any]], *arguments: str) -> Answer:
+def apply(documents: Iterable[dict[str, Any]], *arguments: str) -> CommandResult:
     """Apply documents on the server, strictly: an unknown field is an error."""
     text = yaml.safe_dump_all(list(documents))
     fixed = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")

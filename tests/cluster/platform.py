@@ -1,7 +1,7 @@
-"""The platform on the cluster under test: brokers and Elasticsearch outside of it, everything of ours inside.
+"""Installs the platform on the cluster under test: Kafka and Elasticsearch outside the cluster, our services inside.
 
-A registry beside kind is the default; CLUSTER_REGISTRY (as nodes name it) and CLUSTER_REGISTRY_PUSH (as pods reach
-it) say otherwise.
+The default registry is the one of `make kind-up`. CLUSTER_REGISTRY (the address for nodes) and CLUSTER_REGISTRY_PUSH
+(the address for pods) override it.
 """
 
 import json
@@ -21,12 +21,12 @@ TRAINER = f"system:serviceaccount:{NAMESPACE}:tapeline-trainer"
 
 
 def model(letter: str) -> str:
-    """Return a reference that is well-formed and leads nowhere."""
+    """Return a well-formed reference to an image that does not exist."""
     return f"{REGISTRY}/tapeline/models@sha256:{letter * 64}"
 
 
 def this_machine() -> str:
-    """Return the address of this machine as the cluster's pods reach it: where packets to the node leave from."""
+    """Return the address of this machine for the cluster's pods: the source address of packets to the node."""
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     (address, *_) = [a["address"] for a in nodes[0]["status"]["addresses"] if a["type"] == "InternalIP"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -35,7 +35,7 @@ def this_machine() -> str:
 
 
 def values(brokers: str, elasticsearch: str, reference: str, **apps: Any) -> dict[str, Any]:
-    """Return values with brokers and Elasticsearch at some addresses, and our services as given."""
+    """Return values with the given Kafka and Elasticsearch addresses, and our services as given."""
     kafka_host, kafka_port = brokers.rsplit(":", 1)
     url = urlsplit(elasticsearch)
     push = REGISTRY_PUSH.rsplit(":", 1)
@@ -44,7 +44,7 @@ def values(brokers: str, elasticsearch: str, reference: str, **apps: Any) -> dic
         "elastic": {"enabled": False},
         "global": {
             "imageRegistry": REGISTRY,
-            # A tag is overwritten by the next build, and the node may hold the image of the one before.
+            # The next build overwrites a tag, and the node may cache the image of the previous build.
             "imagePullPolicy": "Always",
             "kafka": {"bootstrap": brokers, "securityProtocol": "PLAINTEXT", "caSecret": ""},
             "elasticsearch": {"url": elasticsearch, "security": False, "caSecret": ""},
@@ -65,24 +65,24 @@ def values(brokers: str, elasticsearch: str, reference: str, **apps: Any) -> dic
 
 
 def api_port() -> str:
-    """Return the port of the API server itself, which policies see behind its Service."""
+    """Return the port of the API server behind its Service, which network policies match."""
     server = kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
     return str(urlsplit(server).port or 443)
 
 
 def write(folder: Path, chosen: dict[str, Any]) -> Path:
-    """Write values for helm, which reads JSON as YAML."""
+    """Write values as JSON, which helm reads as YAML."""
     path = folder / "values.yaml"
     path.write_text(json.dumps(chosen))
     return path
 
 
 def install(path: Path, *more: str) -> None:
-    """Install the platform, or bring it to these values, without waiting for pods."""
+    """Install or upgrade the platform with these values, without waiting for pods."""
     command = ("upgrade", "--install", "tapeline", str(CHART), "-n", NAMESPACE, "-f", str(path))
     helm(*command, "--wait=hookOnly", *more)
 
 
 def uninstall() -> None:
-    """Take the platform away again."""
+    """Uninstall the platform."""
     helm("uninstall", "tapeline", "-n", NAMESPACE, "--ignore-not-found", "--wait")

@@ -1,4 +1,4 @@
-"""Looks into what runs in pods."""
+"""Helpers for pods, Deployments, the ledger in its pod, and port-forwards."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 from support import eventually
-from tapeline_local.demo.reconcile import Sent
+from tapeline_local.demo.reconcile import LedgerTrade
 
 from cluster import platform
 from cluster.kube import items, kubectl, program, run
 
 HERE = os.environ.get("CLUSTER_REGISTRY_HERE", platform.REGISTRY)
-"""The registry as this machine reaches it."""
+"""Address of the registry on this machine."""
 SERVICES = ("producer", "inference", "trainer", "spark", "simulator", "board", "notifier", "dashboards")
 VERSION = "0.1.0"
 
@@ -24,7 +24,7 @@ VERSION = "0.1.0"
 def restricted_pod(
     name: str, labels: dict[str, str], user: int, container: dict[str, Any], volumes: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Return a pod of a test's own, which runs once as a user and keeps to the restricted profile."""
+    """Return a pod of a test that runs once, as a non-root user, and meets the restricted profile."""
     rules = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
     account: dict[str, Any] = {"runAsNonRoot": True, "runAsUser": user, "seccompProfile": {"type": "RuntimeDefault"}}
     spec = {
@@ -42,17 +42,17 @@ def restricted_pod(
 
 
 def missing_images() -> list[str]:
-    """Return which of our images the registry does not have."""
+    """Return our images that are missing from the registry."""
     accept = {
         "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
     }
     missing = []
     for service in SERVICES:
         try:
-            answer = httpx.get(
+            result = httpx.get(
                 f"http://{HERE}/v2/tapeline/{service}/manifests/{VERSION}", headers=accept, trust_env=False
             )
-            found = answer.status_code == httpx.codes.OK
+            found = result.status_code == httpx.codes.OK
         except httpx.HTTPError:
             found = False
         if not found:
@@ -61,14 +61,14 @@ def missing_images() -> list[str]:
 
 
 def wait_rolled_out(namespace: str, name: str, timeout_s: int = 300) -> None:
-    """Wait until every replica of a Deployment is the newest and ready."""
+    """Wait until every replica of a Deployment is up to date and is_ready."""
     command = ("-n", namespace, "rollout", "status", f"deployment/{name}", f"--timeout={timeout_s}s")
-    answer = run("kubectl", *command, timeout_s=timeout_s + 30)
-    assert answer.code == 0, answer.out + answer.err + why(namespace)
+    result = run("kubectl", *command, timeout_s=timeout_s + 30)
+    assert result.code == 0, result.out + result.err + diagnostics(namespace)
 
 
-def why(namespace: str) -> str:
-    """Return what a person would look at first: pods, and what happened to them."""
+def diagnostics(namespace: str) -> str:
+    """Return the pods and the newest events of a namespace."""
     pods = run("kubectl", "-n", namespace, "get", "pods", "-o", "wide").out
     events = run("kubectl", "-n", namespace, "get", "events", "--sort-by=.lastTimestamp").out.splitlines()
     return "\n".join([pods, *events[-15:]])
@@ -77,30 +77,30 @@ def why(namespace: str) -> str:
 def pods(namespace: str, selector: str) -> list[str]:
     """Return the names of running pods."""
     found = items("pods", namespace, selector)
-    return [p["metadata"]["name"] for p in found if "deletionTimestamp" not in p["metadata"] and ready(p)]
+    return [p["metadata"]["name"] for p in found if "deletionTimestamp" not in p["metadata"] and is_ready(p)]
 
 
-def ready(pod: dict) -> bool:
-    """Tell whether a pod is ready."""
+def is_ready(pod: dict) -> bool:
+    """Return whether a pod is is_ready."""
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
 
 
-def ledger() -> list[Sent]:
-    """Return what the simulator in its pod says it sent."""
+def read_ledger() -> list[LedgerTrade]:
+    """Return the rows of the ledger of the simulator's pod."""
     (pod,) = pods(platform.NAMESPACE, "app.kubernetes.io/name=simulator")
     script = (
         "import os,sys;from tapeline_simulator.settings import Settings;"
         "sys.stdout.write(open(Settings().ledger).read())"
     )
     text = kubectl("-n", platform.NAMESPACE, "exec", pod, "--", "python", "-c", script)
-    return [sent(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [parse_row(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def sent(row: dict) -> Sent:
-    """Return a row of the ledger as the reconciliation wants it."""
+def parse_row(row: dict) -> LedgerTrade:
+    """Return a row of the ledger as an input of the reconciliation."""
     market = f"{row['market_type']}|{row['symbol']}"
     identity = f"bybit|{market}|{row['trade_id']}"
-    return Sent(identity, market, row["traded_at"], row["price"], row["quantity"], row["side"])
+    return LedgerTrade(identity, market, row["traded_at"], row["price"], row["quantity"], row["side"])
 
 
 @contextmanager
@@ -118,13 +118,13 @@ def forwarded(namespace: str, target: str, port: int) -> Iterator[str]:
 
 
 def replicas(namespace: str, name: str) -> int:
-    """Return how many ready replicas a Deployment has."""
-    answer = kubectl("-n", namespace, "get", "deployment", name, "-o", "jsonpath={.status.readyReplicas}")
-    return int(answer or 0)
+    """Return the number of ready replicas of a Deployment."""
+    result = kubectl("-n", namespace, "get", "deployment", name, "-o", "jsonpath={.status.readyReplicas}")
+    return int(result or 0)
 
 
 def wait_replicas(namespace: str, name: str, count: int, timeout_s: float) -> float:
-    """Wait for a number of ready replicas; return how many seconds it took."""
+    """Wait for a number of is_ready replicas; return the seconds it took."""
     started = time.monotonic()
-    eventually(lambda: replicas(namespace, name) == count, f"{name} has {count} ready replicas", timeout_s)
+    eventually(lambda: replicas(namespace, name) == count, f"{name} has {count} is_ready replicas", timeout_s)
     return time.monotonic() - started

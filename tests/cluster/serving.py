@@ -1,4 +1,4 @@
-"""Inference alone on the cluster, with a first model from a real registry; and the trainer's way to it from outside."""
+"""Inference alone on the cluster, with a bootstrap model of a real registry; runs the trainer's roll-out."""
 
 import json
 import subprocess
@@ -11,12 +11,12 @@ from typing import Any
 from cluster import platform, running
 from cluster.kube import get, kubectl
 
-# Addresses of a network that is nowhere: nothing here may need Kafka or Elasticsearch.
-NOWHERE = ("192.0.2.1:9092", "http://192.0.2.1:9200")
+# Unroutable addresses (TEST-NET-1): inference must not need Kafka or Elasticsearch.
+UNROUTABLE = ("192.0.2.1:9092", "http://192.0.2.1:9200")
 
 
 def bootstrap_model(probability: float = 0.5) -> str:
-    """Push a constant model and return its reference as nodes name it."""
+    """Push a constant model and return its reference for nodes."""
     env = {
         "PATH": "/usr/bin:/bin",
         "TRAINER_REGISTRY": running.HERE,
@@ -31,10 +31,10 @@ def bootstrap_model(probability: float = 0.5) -> str:
 
 @contextmanager
 def inference(folder: Path, **settings: Any) -> Iterator[str]:
-    """Install inference and what the trainer needs to change it, and nothing that runs beside; yields the model."""
+    """Install inference and the trainer's access to it, nothing else; yields the reference of the model."""
     first = bootstrap_model()
     off = {"enabled": False}
-    chosen = platform.values(*NOWHERE, first, producer=off, simulator=off, bootstrap=off, trainer={"suspend": True})
+    chosen = platform.values(*UNROUTABLE, first, producer=off, simulator=off, bootstrap=off, trainer={"suspend": True})
     chosen["apps"]["inference"] |= {"autoscaling": {"kind": "none"}, **settings}
     platform.install(platform.write(folder, chosen))
     try:
@@ -45,7 +45,7 @@ def inference(folder: Path, **settings: Any) -> Iterator[str]:
 
 
 def trainers_kubeconfig(path: Path) -> Path:
-    """Write a kubeconfig with the trainer's own account and nobody else's rights; return its path."""
+    """Write a kubeconfig with the trainer's account only; return its path."""
     config = json.loads(kubectl("config", "view", "--minify", "--raw", "--flatten", "-o", "json"))
     token = kubectl("-n", platform.NAMESPACE, "create", "token", "tapeline-trainer", "--duration=1h").strip()
     for user in config["users"]:

@@ -28,16 +28,16 @@ def test_the_charts_are_accepted_strictly_and_without_a_warning(namespaces, oper
     # Kinds of optional operators that this cluster does without; tests/charts checks those against their schemas.
     known = [d for d in documents if (d["apiVersion"], d["kind"]) not in unknown]
     assert {kind for _, kind in unknown} <= {"ServiceMonitor", "PodMonitor", "ScaledObject", "TriggerAuthentication"}
-    answer = apply(known, "--dry-run=server")
-    assert answer.code == 0, answer.err
-    assert not answer.warnings
+    result = apply(known, "--dry-run=server")
+    assert result.code == 0, result.err
+    assert not result.warnings
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_a_manifest_is_accepted_strictly_and_without_a_warning(namespaces, operators_crds, path: Path):
-    answer = apply(yaml.safe_load_all(path.read_text()), "--dry-run=server")
-    assert answer.code == 0, answer.err
-    assert not answer.warnings
+    result = apply(yaml.safe_load_all(path.read_text()), "--dry-run=server")
+    assert result.code == 0, result.err
+    assert not result.warnings
 
 
 @pytest.mark.parametrize("namespace", [platform.NAMESPACE, platform.INFERENCE])
@@ -48,15 +48,15 @@ def test_a_pod_that_is_not_restricted_is_refused(namespaces, namespace):
         "metadata": {"name": "plain", "namespace": namespace},
         "spec": {"containers": [{"name": "plain", "image": f"{platform.REGISTRY}/tapeline/producer:0.1.0"}]},
     }
-    answer = apply([pod], "--dry-run=server")
-    assert answer.code != 0
-    assert 'violates PodSecurity "restricted' in answer.err
+    result = apply([pod], "--dry-run=server")
+    assert result.code != 0
+    assert 'violates PodSecurity "restricted' in result.err
 
 
 def test_a_misspelt_field_is_refused(namespaces, operators_crds):
     (document,) = [dict(d) for d in rendered("default") if d["kind"] == "Kafka"]
     document = {**document, "spec": {**document["spec"], "kafkaa": {}}}
     document["metadata"] = {**document["metadata"], "namespace": platform.NAMESPACE}
-    answer = apply([document], "--dry-run=server")
-    assert answer.code != 0
-    assert "kafkaa" in answer.err
+    result = apply([document], "--dry-run=server")
+    assert result.code != 0
+    assert "kafkaa" in result.err

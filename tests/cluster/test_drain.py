@@ -5,7 +5,7 @@ import json
 import pytest
 from support import eventually
 
-from cluster import platform, pressure, running, serving
+from cluster import load_generator, platform, running, serving
 from cluster.kube import items, kubectl, run
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,19 +27,19 @@ def schedulable() -> list[str]:
 def test_a_drain_never_takes_the_last_replica_and_no_call_fails(two_replicas):
     nodes = schedulable()
     name = items("pods", platform.INFERENCE, SELECTOR)[0]["spec"]["nodeName"]
-    with pressure.pressing("pressing-for-drain", seconds=60, threads=1):
+    with load_generator.under_load("load-for-drain", seconds=60, threads=1):
         try:
             command = ("drain", name, f"--pod-selector={SELECTOR}", "--delete-emptydir-data", "--timeout=25s")
-            answer = run("kubectl", *command)
+            result = run("kubectl", *command)
             there = len(running.pods(platform.INFERENCE, SELECTOR))
         finally:
             kubectl("uncordon", name)
-        counted = pressure.outcome("pressing-for-drain", 120)
+        counted = load_generator.outcome("load-for-drain", 120)
     assert there >= 1
     if nodes == [name]:
         # Nowhere else to go: the first is evicted, and the second only once the first stands again.
-        assert answer.code != 0
-        assert "disruption budget" in answer.out + answer.err, answer.out + answer.err
+        assert result.code != 0
+        assert "disruption budget" in result.out + result.err, result.out + result.err
         assert there == 1
     assert counted["calls"] > 50 and counted["failed"] == 0, counted
     eventually(lambda: running.replicas(platform.INFERENCE, "inference") == 2, "both replicas are back", 180)

@@ -20,10 +20,10 @@ def left_over() -> set[str]:
     found = set()
     for namespace in (platform.NAMESPACE, platform.INFERENCE):
         wanted = ",".join(kind for kind in kinds if kind not in _PASSING)
-        answer = json.loads(
+        result = json.loads(
             kubectl("-n", namespace, "get", wanted, "-o", "json", "--ignore-not-found") or '{"items":[]}'
         )
-        found |= {f"{item['kind']}/{item['metadata']['name']}" for item in answer["items"]}
+        found |= {f"{item['kind']}/{item['metadata']['name']}" for item in result["items"]}
     outside = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
     named = kubectl("get", outside, "-l", "app.kubernetes.io/part-of=tapeline", "-o", "name").split()
     return (found - _OWN) | set(named)

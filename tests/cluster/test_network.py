@@ -120,8 +120,8 @@ def addresses(outside, images, namespaces, tmp_path_factory) -> Iterator[dict[st
         for namespace in (platform.NAMESPACE, platform.INFERENCE):
             # Roles are played by pods of ours: the services themselves would only fail and start again.
             kubectl("-n", namespace, "scale", "deployment", "--all", "--replicas=0")
-        answer = apply([*made, *(pod(role) for role in ROLES)])
-        assert answer.code == 0, answer.err
+        result = apply([*made, *(pod(role) for role in ROLES)])
+        assert result.code == 0, result.err
         for role, (namespace, _) in ROLES.items():
             kubectl("-n", namespace, "wait", f"pod/role-{role}", "--for=condition=Ready", "--timeout=180s")
         found = {name: (here, port) for name, port in outside.items()}
@@ -148,8 +148,8 @@ def reached(role: str, addresses: dict[str, tuple[str, int]]) -> set[tuple[str, 
     ]
     targets += [((name, 0), *address) for name, address in addresses.items() if name not in ROLES]
     namespace, _ = ROLES[role]
-    said = kubectl("-n", namespace, "exec", f"role-{role}", "--", "python", "-c", _TRY, json.dumps(targets))
-    return {(name, port) for name, port in json.loads(said)}
+    output = kubectl("-n", namespace, "exec", f"role-{role}", "--", "python", "-c", _TRY, json.dumps(targets))
+    return {(name, port) for name, port in json.loads(output)}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,4 +1,4 @@
-"""What the operators' controllers make of our resources."""
+"""What the operators' controllers create from our resources."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ from support import eventually
 from tapeline_dashboards import objects, reader
 from tapeline_dashboards.__main__ import compile_checked
 
-from cluster import platform, standin
+from cluster import kibana_stub, platform
 from cluster.kube import helm, items, run
 
 
@@ -30,7 +30,7 @@ def owned_by(kind: str, owner: str) -> list[dict]:
 def needs_eck(lacks):
     seen = run("kubectl", "-n", platform.NAMESPACE, "wait", "elasticsearch/tapeline", "--timeout=60s", PHASE)
     if seen.code != 0:
-        lacks("no ECK operator looks after our namespace: what it makes of Elasticsearch and Kibana is not proven")
+        lacks("no ECK operator watches our namespace: Elasticsearch and Kibana of ECK are not verified")
 
 
 @pytest.mark.timeout(400)
@@ -58,21 +58,21 @@ def job_is_complete() -> bool:
 
 @pytest.mark.timeout(1_000)
 def test_the_job_loads_every_dashboard_past_ecks_certificates_as_a_user_of_ours(elastic, node, images, lacks, unproven):
-    """Into the Kibana that ECK runs, or into what stands in for it."""
+    """Into the Kibana of ECK, or into the stub."""
     needs_eck(lacks)
     kibana = lambda: items("pods", platform.NAMESPACE, "kibana.k8s.elastic.co/name=tapeline")  # noqa: E731
     eventually(lambda: job_is_complete() or any(map(waits_for_an_image, kibana())), "Kibana runs or cannot", 900)
     if job_is_complete():
         return
-    unproven("Kibana's image cannot be had: the Job loaded its dashboards into what stands in for it")
-    standin.start()
+    unproven("Kibana's image cannot be pulled: the Job loaded its dashboards into a stub")
+    kibana_stub.start()
     try:
         eventually(job_is_complete, "the Job is complete", 300)
         made = objects.ndjson(compile_checked(reader.PACKAGE_FOLDER / "sources")).encode()
-        told = {"path": "/api/saved_objects/_import?overwrite=true", "count": made.count(b"\n")}
-        assert standin.taken() == [told | {"sha256": hashlib.sha256(made.rstrip(b"\n")).hexdigest()}]
+        expected = {"path": "/api/saved_objects/_import?overwrite=true", "count": made.count(b"\n")}
+        assert kibana_stub.received_imports() == [expected | {"sha256": hashlib.sha256(made.rstrip(b"\n")).hexdigest()}]
     finally:
-        standin.stop()
+        kibana_stub.stop()
 
 
 PHASE = "--for=jsonpath={.status.phase}"

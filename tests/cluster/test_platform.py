@@ -1,6 +1,6 @@
-"""The platform in pods: trades flow, the ledger balances, replicas come and go, a model is rolled out.
+"""The platform in pods: trades flow, the ledger is reconciled, replicas are replaced, a model is rolled out.
 
-Kafka and Elasticsearch run beside the cluster as plain processes of this machine; all that is ours runs as pods.
+Kafka and Elasticsearch run as plain processes of this machine outside the cluster; our services run as pods.
 """
 
 import json
@@ -19,16 +19,16 @@ from support import eventually
 from tapeline import names
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.demo.reconcile import Books, reconcile
+from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from unit.notifier.botapi import BotApi
 
-from cluster import platform, pressure, running, serving, telling
+from cluster import load_generator, notifier_targets, platform, running, serving
 from cluster.kube import ROOT, apply, get, helm, items, kubectl, run
 
 pytestmark = pytest.mark.timeout(1200)
-STILL_S = 6.0
+IDLE_S = 6.0
 PRODUCERS = 3
 CLAIMS = ("tapeline-spark-checkpoint", "tapeline-notifier-state")
 # Everything at once, three replicas of inference and a surge included, must find room on a node of two cores.
@@ -74,13 +74,13 @@ def outside(node):
 
 
 @pytest.fixture(scope="module")
-def people(node):
+def bot_api(node):
     with BotApi().serving(platform.this_machine()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
+def up(outside, bot_api, images, spark_operator, namespaces, tmp_path_factory):
     """The whole platform, its pods ready and trades flowing."""
     chosen = platform.values(
         *outside.exposed(),
@@ -89,10 +89,10 @@ def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
         trainer={"suspend": True, "rollout": {"timeoutSeconds": 240, "watchSeconds": 20}, **SMALL},
         simulator={"enabled": True, **SMALL},
         board=SMALL,
-        notifier=telling.values(people) | SMALL,
-        spark={"rules": telling.RULES},
+        notifier=notifier_targets.values(bot_api) | SMALL,
+        spark={"rules": notifier_targets.RULES},
     )
-    telling.make_secret(people)
+    notifier_targets.apply_secret(bot_api)
     # What one pod can press out of a busy machine must be far above the requests of a replica.
     chosen["apps"]["inference"] |= {"progressDeadlineSeconds": 120, **SMALL}
     path = platform.write(tmp_path_factory.mktemp("values"), chosen)
@@ -112,10 +112,12 @@ def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
         manifest["spec"] |= {"image": image, "imagePullPolicy": "Always"}
         for part in ("driver", "executor"):
             manifest["spec"][part]["coreRequest"] = "100m"
-        answer = apply([manifest])
-        assert answer.code == 0, answer.err
+        response = apply([manifest])
+        assert response.code == 0, response.err
         elastic = Elasticsearch(outside.addresses.elasticsearch)
-        eventually(lambda: count(elastic) > 100, f"trades are searchable\n{running.why(platform.NAMESPACE)}", 300)
+        eventually(
+            lambda: count(elastic) > 100, f"trades are searchable\n{running.diagnostics(platform.NAMESPACE)}", 300
+        )
         yield elastic
         elastic.close()
     finally:
@@ -127,7 +129,7 @@ def up(outside, people, images, spark_operator, namespaces, tmp_path_factory):
 
 def count(elastic: Elasticsearch) -> int:
     try:
-        return readers.count(elastic, f"{names.INDEX_TRADES_PREFIX}*")
+        return readers.count_documents(elastic, f"{names.INDEX_TRADES_PREFIX}*")
     except ApiError as error:
         # The day's index is being made at this moment.
         assert error.status_code == 503, error
@@ -149,23 +151,23 @@ def exchange_paused() -> Iterator[None]:
             httpx.post(f"{url}/simulator/resume", trust_env=False).raise_for_status()
 
 
-def wait_still(elastic: Elasticsearch) -> None:
+def wait_idle(elastic: Elasticsearch) -> None:
     seen = {"count": -1, "since": time.monotonic()}
 
-    def is_still() -> bool:
+    def is_idle() -> bool:
         now = count(elastic)
         if now != seen["count"]:
             seen.update(count=now, since=time.monotonic())
-        return time.monotonic() - seen["since"] > STILL_S
+        return time.monotonic() - seen["since"] > IDLE_S
 
-    eventually(is_still, "nothing moves any more", 180)
+    eventually(is_idle, "the pipeline is idle", 180)
 
 
-def books(elastic: Elasticsearch) -> Books:
-    """Stop the exchange, let everything through, compare, and let it go on."""
+def reconcile_when_idle(elastic: Elasticsearch) -> ReconciliationReport:
+    """Pause the exchange, wait until the pipeline is idle, reconcile, and resume the exchange."""
     with exchange_paused():
-        wait_still(elastic)
-        return reconcile(running.ledger(), readers.read_trades(elastic), readers.read_gaps(elastic))
+        wait_idle(elastic)
+        return reconcile(running.read_ledger(), readers.read_trades(elastic), readers.read_gaps(elastic))
 
 
 def served(elastic: Elasticsearch) -> set[str]:
@@ -179,11 +181,11 @@ def served(elastic: Elasticsearch) -> set[str]:
     return {hit["_source"]["model_digest"] for hit in newest["hits"]["hits"]}
 
 
-def test_trades_flow_through_pods_with_predictions_and_the_ledger_balances(up):
+def test_trades_flow_through_pods_with_predictions_and_the_ledger_is_reconciled(up):
     flows(up)
     eventually(lambda: served(up), "predictions arrive", 120)
-    found = books(up)
-    assert found.balanced(), found.as_dict()
+    found = reconcile_when_idle(up)
+    assert found.is_reconciled(), found.as_dict()
     assert found.sent > 300
     drivers = items("pods", platform.NAMESPACE, "spark-role=driver")
     executors = items("pods", platform.NAMESPACE, "spark-role=executor")
@@ -195,7 +197,7 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
         page = httpx.get(url, trust_env=False)
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["content-security-policy"]
-        closed = eventually(lambda: balanced(url), "two closed minutes balance", 240)
+        closed = eventually(lambda: reconciled_minutes(url), "two minutes are reconciled", 240)
     for minute in closed:
         stored = up.count(
             index=f"{names.INDEX_TRADES_PREFIX}*",
@@ -207,25 +209,25 @@ def test_the_board_in_its_pod_is_green_over_the_counts_of_elasticsearch(up):
     assert sum(minute["indexed"] for minute in closed) > 300
 
 
-def balanced(url: str) -> list[dict]:
-    """Return the complete minutes of the last 15 once the books are green and there are two."""
-    answer = httpx.get(f"{url}/api/reconciliation", trust_env=False, timeout=20.0).raise_for_status()
-    reconciliation = answer.json()
-    closed = [minute for minute in reconciliation["minutes"] if minute["state"] == "complete"]
-    return closed if reconciliation["is_reconciled"] and len(closed) >= 2 else []
+def reconciled_minutes(url: str) -> list[dict]:
+    """Return the complete minutes of the last 15, once there are two and all are reconciled."""
+    response = httpx.get(f"{url}/api/reconciliation", trust_env=False, timeout=20.0).raise_for_status()
+    body = response.json()
+    closed = [minute for minute in body["minutes"] if minute["state"] == "complete"]
+    return closed if body["is_reconciled"] and len(closed) >= 2 else []
 
 
-def test_alerts_reach_people_once_each_over_a_notifier_that_moves(up, people):
-    eventually(lambda: telling.ids(people), "the first alerts arrive", 240)
+def test_each_alert_reaches_its_targets_once_while_the_notifier_pod_is_replaced(up, bot_api):
+    eventually(lambda: notifier_targets.alert_ids(bot_api), "the first alerts arrive", 240)
     (first,) = running.pods(platform.NAMESPACE, "app.kubernetes.io/name=notifier")
     kubectl("-n", platform.NAMESPACE, "delete", "pod", first)
-    before = len(telling.ids(people))
+    before = len(notifier_targets.alert_ids(bot_api))
     running.wait_rolled_out(platform.NAMESPACE, "tapeline-notifier")
-    eventually(lambda: len(telling.ids(people)) > before + 3, "alerts arrive after that", 240)
+    eventually(lambda: len(notifier_targets.alert_ids(bot_api)) > before + 3, "alerts arrive after that", 240)
     with exchange_paused():
-        wait_still(up)
-        eventually(lambda: telling.ids(people) == alert_ids(up), "the webhook took each alert once", 60)
-        eventually(lambda: telling.counted_in_chat(people) == len(alert_ids(up)), "so did the chat", 60)
+        wait_idle(up)
+        eventually(lambda: notifier_targets.alert_ids(bot_api) == alert_ids(up), "the webhook took each alert once", 60)
+        eventually(lambda: notifier_targets.count_in_chat(bot_api) == len(alert_ids(up)), "so did the chat", 60)
 
 
 def alert_ids(elastic: Elasticsearch) -> list[str]:
@@ -235,8 +237,8 @@ def alert_ids(elastic: Elasticsearch) -> list[str]:
 
 
 def test_helm_test_finds_the_platform_whole(up):
-    said = helm("test", "tapeline", "-n", platform.NAMESPACE, "--logs", "--timeout", "180s")
-    assert "Phase:          Succeeded" in said, said
+    output = helm("test", "tapeline", "-n", platform.NAMESPACE, "--logs", "--timeout", "180s")
+    assert "Phase:          Succeeded" in output, output
 
 
 def test_a_producer_replica_that_is_killed_loses_nothing(up):
@@ -246,15 +248,15 @@ def test_a_producer_replica_that_is_killed_loses_nothing(up):
     flows(up)
     running.wait_rolled_out(platform.NAMESPACE, "tapeline-producer")
     flows(up)
-    found = books(up)
-    assert found.balanced(), found.as_dict()
+    found = reconcile_when_idle(up)
+    assert found.is_reconciled(), found.as_dict()
 
 
 def test_load_scales_inference_out_and_back_without_a_failed_call(up, capsys):
     running.wait_replicas(platform.INFERENCE, "inference", 1, 400)
-    with pressure.pressing("pressing-for-scale", seconds=120, threads=4):
+    with load_generator.under_load("load-for-scale", seconds=120, threads=4):
         out_s = running.wait_replicas(platform.INFERENCE, "inference", 3, 180)
-        counted = pressure.outcome("pressing-for-scale", 240)
+        counted = load_generator.outcome("load-for-scale", 240)
     back_s = running.wait_replicas(platform.INFERENCE, "inference", 1, 600)
     with capsys.disabled():
         sys.stdout.write(f"\n1 to 3 replicas in {out_s:.0f} s, back to 1 in {back_s:.0f} s after the load; {counted}\n")
@@ -266,13 +268,13 @@ def test_a_model_is_trained_and_rolled_out_under_load_without_a_failed_call(up):
     before = get("deployment", "inference", platform.INFERENCE)
     eventually(lambda: count(up) > 6_000, "there are enough trades to train on", 300)
     run("kubectl", "-n", platform.NAMESPACE, "delete", "job", "by-hand", "--ignore-not-found")
-    with pressure.pressing("pressing-for-model", seconds=240, threads=1):
+    with load_generator.under_load("load-for-model", seconds=240, threads=1):
         kubectl("-n", platform.NAMESPACE, "create", "job", "by-hand", "--from=cronjob/tapeline-trainer")
         wait = ("wait", "job/by-hand", "--for=condition=Complete", "--timeout=420s")
-        answer = run("kubectl", "-n", platform.NAMESPACE, *wait, timeout_s=450)
-        counted = pressure.outcome("pressing-for-model", 300)
+        response = run("kubectl", "-n", platform.NAMESPACE, *wait, timeout_s=450)
+        counted = load_generator.outcome("load-for-model", 300)
     log = run("kubectl", "-n", platform.NAMESPACE, "logs", "job/by-hand", "--tail=40").out
-    assert answer.code == 0, log
+    assert response.code == 0, log
     assert counted["failed"] == 0, counted
     after = get("deployment", "inference", platform.INFERENCE)
     assert images_of(before) != images_of(after), log

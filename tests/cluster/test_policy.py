@@ -82,28 +82,28 @@ MODELS = {
 
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_the_trainer_is_refused(installed, what):
-    answer = as_trainer(FORBIDDEN[what])
-    assert answer.code != 0, answer.out
-    assert "tapeline-trainer-model-only" in answer.err, answer.err
+    result = as_trainer(FORBIDDEN[what])
+    assert result.code != 0, result.out
+    assert "tapeline-trainer-model-only" in result.err, result.err
 
 
 @pytest.mark.parametrize("what", MODELS)
 def test_the_trainer_is_refused_a_model_of(installed, what):
-    answer = as_trainer(replace(f"{model_volume()}/image/reference", MODELS[what]))
-    assert answer.code != 0, answer.out
-    assert "tapeline-trainer-model-only" in answer.err, answer.err
+    result = as_trainer(replace(f"{model_volume()}/image/reference", MODELS[what]))
+    assert result.code != 0, result.out
+    assert "tapeline-trainer-model-only" in result.err, result.err
 
 
 def test_the_trainer_is_refused_a_secret_in_place_of_the_model(installed):
-    answer = as_trainer(replace(model_volume(), {"name": "model", "secret": {"secretName": "anything"}}))
-    assert "tapeline-trainer-model-only" in answer.err, answer.err
+    result = as_trainer(replace(model_volume(), {"name": "model", "secret": {"secretName": "anything"}}))
+    assert "tapeline-trainer-model-only" in result.err, result.err
 
 
 def test_the_trainer_may_name_another_model_of_ours_by_its_digest(installed):
     change = replace(f"{model_volume()}/image/reference", OTHER)
     noted = add("/spec/template/metadata/annotations/tapeline~1model-digest", "c" * 64)
-    answer = as_trainer([*change, *noted])
-    assert answer.code == 0, answer.err
+    result = as_trainer([*change, *noted])
+    assert result.code == 0, result.err
 
 
 def test_somebody_else_with_the_right_is_not_held_by_the_trainers_policy(installed):
@@ -139,9 +139,9 @@ SUBRESOURCES = [("update", "deployments", "scale"), ("create", "pods", "exec"), 
 
 def can_trainer(verb: str, what: str, namespace: str, *more: str) -> bool:
     where = ("-n", namespace) if namespace else ()
-    answer = run("kubectl", *where, "auth", "can-i", verb, what, "--as", platform.TRAINER, *more)
-    assert answer.out.strip().splitlines()[-1] in ("yes", "no"), answer.err
-    return answer.out.strip().splitlines()[-1] == "yes"
+    result = run("kubectl", *where, "auth", "can-i", verb, what, "--as", platform.TRAINER, *more)
+    assert result.out.strip().splitlines()[-1] in ("yes", "no"), result.err
+    return result.out.strip().splitlines()[-1] == "yes"
 
 
 @pytest.mark.parametrize(("verb", "what", "namespace"), MAY)

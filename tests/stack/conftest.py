@@ -1,4 +1,4 @@
-"""Real servers for tests: one Kafka and one Elasticsearch a run, started when first asked for.
+"""Real servers for tests: one Kafka and one Elasticsearch a run, started on first use.
 
 Take `kafka_bootstrap` or `elasticsearch_url`, and random names for topics and indices. A test that
 stops or kills servers starts its own stack: `new_state` gives it a folder.

@@ -161,7 +161,7 @@ class Secured:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        processes.sweep(str(self.state.root))
+        processes.kill_marked(str(self.state.root))
         self.state.remove()
 
     def kafka(self, user: str, **changes: Any) -> KafkaConnection:

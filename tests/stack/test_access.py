@@ -22,7 +22,7 @@ from tapeline.records.alert import Alert
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.demo.reconcile import Books, reconcile
+from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
@@ -53,8 +53,8 @@ from unit.spark.made import record
 from unit.trainer import factories
 
 from stack import rights
+from stack.assertions import read_if_available
 from stack.boards import Board
-from stack.closing import unless_made
 from stack.models import promote_prior
 from stack.secured import Authority, Secured
 
@@ -504,17 +504,17 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
 
 
 def indexed(archive: Elasticsearch) -> int:
-    return unless_made(lambda: readers.count(archive, TRADES)) or 0
+    return read_if_available(lambda: readers.count_documents(archive, TRADES)) or 0
 
 
 @dataclass
 class Outcome:
-    """The books as they stand, true once they close."""
+    """Reconciliation at one moment; true once every trade is indexed or inside a gap."""
 
-    books: Books
+    report: ReconciliationReport
 
     def __bool__(self) -> bool:
-        return self.books.balanced() and self.books.indexed + self.books.covered == self.books.sent
+        return self.report.is_reconciled() and self.report.indexed + self.report.covered == self.report.sent
 
 
 @pytest.mark.timeout(900)
@@ -535,8 +535,8 @@ def test_trades_go_the_whole_way_past_every_lock_and_no_password_is_left_on_it(
         trades = (trade for trade in readers.read_trades(archive) if not trade.symbol.endswith(RESUMED))
         return Outcome(reconcile(sent, trades, readers.read_gaps(archive)))
 
-    closed = eventually(lambda: unless_made(outcome), "the books close", 180)
-    assert closed is not None and closed.books.indexed > 800
+    reconciled = eventually(lambda: read_if_available(outcome), "ledger and documents are reconciled", 180)
+    assert reconciled is not None and reconciled.report.indexed > 800
     logs = [*(stack.state.root / "logs").iterdir(), *(secured.state.root / "logs").iterdir()]
     assert {"spark.log", "producer.log", "kafka.log", "elasticsearch.log"} <= {path.name for path in logs}
     for path in logs:

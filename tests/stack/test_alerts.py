@@ -24,7 +24,7 @@ from tapeline_spark.elastic.sink import ElasticSink
 from unit.notifier.botapi import BotApi
 from unit.notifier.factories import telegram
 
-from stack.closing import unless_made
+from stack.assertions import read_if_available
 
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
@@ -124,7 +124,7 @@ def written(stack: Stack) -> dict[str, dict[str, Any]]:
     """Return every alert of Elasticsearch by its id."""
     with Elasticsearch(stack.addresses.elasticsearch, max_retries=0, request_timeout=60) as client:
         client.indices.refresh(index=names.INDEX_ALERTS, ignore_unavailable=True)
-        found = unless_made(lambda: client.search(index=names.INDEX_ALERTS, size=100, ignore_unavailable=True))
+        found = read_if_available(lambda: client.search(index=names.INDEX_ALERTS, size=100, ignore_unavailable=True))
         return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]} if found else {}
 
 

@@ -21,7 +21,7 @@ from tapeline_local.stack.stack import Stack
 from tapeline_spark.candles.listener import Candle
 from unit.spark.candles import oracle
 
-from stack.closing import close_books, flows_again, unless_made
+from stack.assertions import read_if_available, reconcile_when_idle, wait_for_new_trades
 
 START_MS = 1_790_000_040_000
 MINUTES, SPEED = 95, 90.0
@@ -74,7 +74,7 @@ def found(client: Elasticsearch) -> dict[tuple[str, int], dict]:
 
 
 def count(client: Elasticsearch) -> int:
-    return unless_made(lambda: readers.count(client, f"{names.INDEX_CANDLES_PREFIX}*")) or 0
+    return read_if_available(lambda: readers.count_documents(client, f"{names.INDEX_CANDLES_PREFIX}*")) or 0
 
 
 def as_candle(document: dict) -> Candle:
@@ -101,7 +101,7 @@ def ledger(stack: Stack) -> pd.DataFrame:
 @pytest.mark.timeout(900)
 def test_candles_are_those_of_the_exchanges_own_ledger_over_kills_in_the_middle_of_a_minute(stack: Stack) -> None:
     stack.up()
-    flows_again(stack)
+    wait_for_new_trades(stack)
     client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
     # A minute lasts less than a second here: every kill is in the middle of one.
     for minutes, loses_snapshot in ((20, False), (45, True)):
@@ -110,8 +110,8 @@ def test_candles_are_those_of_the_exchanges_own_ledger_over_kills_in_the_middle_
         if loses_snapshot:
             (stack.state.root / SNAPSHOT).unlink()
         stack.wait_ready("spark")
-    books = close_books(stack, ended=True)
-    assert books.balanced(), books.as_dict()
+    report = reconcile_when_idle(stack, ended=True)
+    assert report.is_reconciled(), report.as_dict()
 
     trades = ledger(stack)
     last = int(trades.traded_at.max()) // 60_000 * 60_000

@@ -18,7 +18,7 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
-from stack.closing import flows_again, unless_made
+from stack.assertions import read_if_available, wait_for_new_trades
 from stack.models import promote_forest
 
 PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
@@ -57,7 +57,7 @@ def client(stack: Stack) -> Iterator[Elasticsearch]:
 def documents(client: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
     """Return every document of some indices by its id."""
     client.indices.refresh(index=index, ignore_unavailable=True)
-    answer = unless_made(lambda: client.search(index=index, size=10_000, sort=["_doc"], ignore_unavailable=True))
+    answer = read_if_available(lambda: client.search(index=index, size=10_000, sort=["_doc"], ignore_unavailable=True))
     found = answer["hits"]["hits"] if answer else []
     assert len(found) < 10_000
     return {hit["_id"]: hit["_source"] for hit in found}
@@ -182,13 +182,13 @@ def test_every_closed_minute_is_complete_when_nothing_happened(stack: Stack, cli
 def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, client: Elasticsearch) -> None:
     stack.kill("producer", signal.SIGKILL)
     stack.wait_ready("producer")
-    flows_again(stack)
+    wait_for_new_trades(stack)
     stack.stop("producer")
     stopped, stopped_ms = time.monotonic(), time.time_ns() // 1_000_000
     eventually(lambda: time.monotonic() - stopped > OUTAGE_S, "the outage has lasted", OUTAGE_S + 10)
     stack.start("producer")
     stack.wait_ready("producer")
-    flows_again(stack)
+    wait_for_new_trades(stack)
 
     def are_told() -> bool:
         gaps = list(documents(client, names.INDEX_GAPS).values())
@@ -234,7 +234,7 @@ def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: St
     two_minutes_are_closed(client)
     stack.kill("spark", signal.SIGKILL)
     stack.wait_ready("spark")
-    flows_again(stack)
+    wait_for_new_trades(stack)
     now = int(trades(client)["traded_at"].max())
     until = now - now % MINUTE_MS
     assert expected_scores(client), "the model said nothing"
@@ -242,4 +242,4 @@ def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: St
     stored = documents(client, f"{names.INDEX_SCORES_PREFIX}*")
     assert set(stored) <= set(expected_scores(client)), "scores of predictions that do not exist"
     assert sum(one["predictions"] for one in stored.values()) > 1_000
-    assert readers.count(client, names.INDEX_REJECTS) == 0
+    assert readers.count_documents(client, names.INDEX_REJECTS) == 0

@@ -1,4 +1,4 @@
-"""`make demo` as a person runs it: a process, its exit code, its report."""
+"""`make demo` as a process: its exit code and its report."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
-from stack.closing import close_books
+from stack.assertions import reconcile_when_idle
 
 REPORT = paths.BUILD / "demo-report.json"
 FRAMES = "bybit/bybit_v5_publicTrade_frames.jsonl"
 PROMISED = {
     *("sent", "received", "produced", "indexed", "lost", "doubled", "rejected", "gaps", "predicted"),
-    *("by_state", "delay_ms", "rss_mib", "setup_s", "ready_s"),
+    *("by_state", "delay_ms", "rss_mib", "setup_s", "ready_s", "reconciled", "reconciliation"),
 }
 
 
@@ -33,7 +33,7 @@ def name():
 
 
 def run_demo(name: str, **choices: str) -> dict:
-    env = {**os.environ, "DEMO_NAME": name, **choices}
+    env = {**os.environ, "NAME": name, **choices}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
@@ -41,7 +41,7 @@ def run_demo(name: str, **choices: str) -> dict:
 
 
 @pytest.mark.timeout(1700)
-def test_a_demo_closes_its_books_and_a_second_one_goes_on_where_it_stopped(name):
+def test_a_demo_is_reconciled_and_a_second_one_continues_from_its_state(name):
     first = run_demo(name, DEMO_SECONDS="30", DEMO_PREDICTED="500", RATE="250", TRAIN_AFTER="3000")
     assert set(first) >= PROMISED
     assert first["sent"] == first["received"] == first["produced"] == first["indexed"] > 3000
@@ -53,7 +53,7 @@ def test_a_demo_closes_its_books_and_a_second_one_goes_on_where_it_stopped(name)
 
 
 @pytest.mark.captures
-def test_recorded_frames_arrive_whole_with_their_digits_and_in_their_order():
+def test_recorded_frames_are_indexed_completely_with_their_digits_and_order():
     captures = os.environ.get("CAPTURES")
     if not captures:
         pytest.skip("CAPTURES names no folder of recorded traffic")
@@ -63,7 +63,7 @@ def test_recorded_frames_arrive_whole_with_their_digits_and_in_their_order():
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
     try:
         stack.up()
-        assert close_books(stack, ended=True).balanced()
+        assert reconcile_when_idle(stack, ended=True).is_reconciled()
         client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
         stored = list(readers.read_trades(client))
         client.close()
@@ -88,8 +88,8 @@ def read_capture(path: Path):
             yield market, f"bybit|{market}|{trade['i']}", trade["p"], trade["v"], trade["S"]
 
 
-def test_a_demo_of_an_exchange_out_of_reach_says_so_at_once_and_names_the_way_out(name):
-    env = {**os.environ, "DEMO_NAME": name, "EXCHANGE": "bybit", "PRODUCER_REST_URL": "http://127.0.0.1:9"}
+def test_a_demo_with_an_unreachable_exchange_fails_at_once_and_names_the_way_out(name):
+    env = {**os.environ, "NAME": name, "EXCHANGE": "bybit", "PRODUCER_REST_URL": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

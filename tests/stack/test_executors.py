@@ -15,7 +15,7 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
-from stack.closing import close_books, flows_again, indexed
+from stack.assertions import count_indexed, reconcile_when_idle, wait_for_new_trades
 from stack.models import promote_forest
 
 RATE_PER_S = 200.0
@@ -31,7 +31,7 @@ def stack():
     running.remove()
 
 
-def recomputed(documents: list[readers.Stored], model) -> dict[str, float]:
+def recomputed(documents: list[readers.IndexedTrade], model) -> dict[str, float]:
     """Return what scikit-learn says of each trade that has enough past, by id, from the documents alone."""
     markets = defaultdict(list)
     for document in documents:
@@ -57,17 +57,17 @@ def recomputed(documents: list[readers.Stored], model) -> dict[str, float]:
 def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_learn_predicts(stack):
     model = promote_forest(stack.state.root / "models")
     stack.up()
-    flows_again(stack)
-    before = indexed(stack)
-    eventually(lambda: indexed(stack) > before + 1_500, "tails are long", 120)
+    wait_for_new_trades(stack)
+    before = count_indexed(stack)
+    eventually(lambda: count_indexed(stack) > before + 1_500, "tails are long", 120)
     stack.kill("spark", signal.SIGKILL)
     stack.wait_ready("spark")
-    flows_again(stack)
+    wait_for_new_trades(stack)
 
-    books = close_books(stack)
+    report = reconcile_when_idle(stack)
 
-    assert books.balanced(), books.as_dict()
-    assert books.indexed == books.sent > 2_000
+    assert report.is_reconciled(), report.as_dict()
+    assert report.indexed == report.sent > 2_000
     client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
     documents = list(readers.read_trades(client))
     client.close()

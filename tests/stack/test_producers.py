@@ -26,9 +26,9 @@ from tapeline.records.gap import Gap
 from tapeline.trade import WireTrade
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.demo.reconcile import Books, Hole, Stored, reconcile
+from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, ReconciliationReport, reconcile
 from tapeline_local.stack.options import StackOptions
-from tapeline_local.stack.probes import SHARES
+from tapeline_local.stack.probes import TOPIC_SHARDS_PARTITIONS
 from tapeline_local.stack.stack import Stack
 
 from stack.test_producer import Exchange, KafkaTopics, Process, gaps, wait_stored, wait_subscribed
@@ -80,8 +80,9 @@ class Run:
 
         def shared_out() -> bool:
             owned = [self.owned(part) for part in parts]
-            is_even = min(map(len, owned)) >= SHARES // len(parts)
-            return is_even and sorted(shard for shards in owned for shard in shards) == list(range(SHARES))
+            is_even = min(map(len, owned)) >= TOPIC_SHARDS_PARTITIONS // len(parts)
+            every = list(range(TOPIC_SHARDS_PARTITIONS))
+            return is_even and sorted(shard for shards in owned for shard in shards) == every
 
         eventually(shared_out, f"{parts} own every shard once", 120)
         eventually(self.is_covered_once, "each symbol is read by one replica", 120)
@@ -136,9 +137,9 @@ def test_an_added_replica_gets_its_shards_and_the_others_keep_the_rest(run):
 
 def test_hand_overs_in_order_lose_nothing_and_leave_no_gap(run):
     with paused(run):
-        books, gaps = compare(run)
-    assert books.balanced(), books.as_dict()
-    assert books.covered == 0
+        report, gaps = compare(run)
+    assert report.is_reconciled(), report.as_dict()
+    assert report.covered == 0
     assert since_first_move(run, gaps) == []
 
 
@@ -177,9 +178,9 @@ def test_an_outage_of_kafka_longer_than_a_session_costs_no_trade(run):
 
 def test_after_all_that_every_trade_is_in_kafka_or_inside_an_honest_gap(run):
     with paused(run):
-        books, gaps = compare(run)
-    assert books.balanced(), books.as_dict()
-    assert books.sent > 10_000
+        report, gaps = compare(run)
+    assert report.is_reconciled(), report.as_dict()
+    assert report.sent > 10_000
     killed, later = run.moves[2][0], since_first_move(run, gaps)
     assert all(gap.from_traded_at >= killed - 5_000 for gap in later), "only the killed replica cost anything"
 
@@ -251,21 +252,21 @@ def since_first_move(run: Run, gaps: list[Gap]) -> list[Gap]:
     return [gap for gap in gaps if gap.detected_at >= run.moves[0][0]]
 
 
-def compare(run: Run) -> tuple[Books, list[Gap]]:
+def compare(run: Run) -> tuple[ReconciliationReport, list[Gap]]:
     """Compare the ledger with Kafka's records, of each identity the first one, as the stream does."""
-    stored: dict[str, Stored] = {}
+    stored: dict[str, IndexedTrade] = {}
     for trade in read_trades(run):
         identity = names.identity(trade.venue, trade.market_type, trade.symbol, trade.trade_id)
         order = trade.traded_at, trade.sequence or 0, trade.frame_index
         fields = trade.price, trade.quantity, trade.side, "warming_up", None, None
-        stored.setdefault(identity, Stored(identity, f"{trade.market_type}|{trade.symbol}", order, *fields))
-    holes = []
+        stored.setdefault(identity, IndexedTrade(identity, f"{trade.market_type}|{trade.symbol}", order, *fields))
+    indexed_gaps = []
     gaps = [Gap.model_validate_json(value) for value in read_topic(run, names.TOPIC_GAPS)]
     for gap in gaps:
         market = f"{gap.market_type}|{gap.symbol}"
         ends = [None if i is None else f"{gap.venue}|{market}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
-        holes.append(Hole(market, ends[0], gap.from_traded_at, str(ends[1])))
-    return reconcile(readers.read_ledger(Path(run.ledger)), stored.values(), holes), gaps
+        indexed_gaps.append(IndexedGap(market, ends[0], gap.from_traded_at, str(ends[1])))
+    return reconcile(readers.read_ledger(Path(run.ledger)), stored.values(), indexed_gaps), gaps
 
 
 class Leavable(Exchange):

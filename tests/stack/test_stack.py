@@ -89,10 +89,10 @@ def test_a_part_killed_hard_is_named_and_comes_back_with_its_data(new_stack: New
     stack = new_stack("kafka")
     stack.up()
     send(stack.addresses.kafka, "before")
-    stack.watch()
+    stack.new_events()
     old = stack.kill("kafka", signal.SIGKILL)
     stack.wait_ready("kafka")
-    died, started = [event for event in stack.watch() if event.kind != "settled"][:2]
+    died, started = [event for event in stack.new_events() if event.kind != "settled"][:2]
     assert (died.part, died.kind) == ("kafka", "died")
     assert "SIGKILL" in died.detail
     assert started.pid == stack.pid("kafka") != old

@@ -1,1 +1,1 @@
-"""Images, a kind cluster with its registry, and the operators: what `make images` to `make kind-down` run."""
+"""Images, the kind cluster with its registry, and the operators (`make images` to `make kind-down`)."""

@@ -1,6 +1,6 @@
-"""The first model of a cluster: an image that the trainer can later replace, noted where the chart looks for it.
+"""Pushes the bootstrap model of a cluster and records its reference in the ConfigMap that the chart reads.
 
-The trainer may only put another image in the place of one, so there must be one before it.
+The trainer may only replace the image of a model, so the Deployment needs one before the first training.
 """
 
 import re
@@ -14,32 +14,32 @@ NAMESPACE = "tapeline"
 _REFERENCE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
 
-def is_noted(shell: Shell, context: str) -> bool:
-    """Return whether the cluster has a first model noted."""
-    return shell.ask(*_kubectl(context), "--namespace", NAMESPACE, "get", "configmap", CONFIG_MAP).code == 0
+def is_recorded(shell: Shell, context: str) -> bool:
+    """Return whether the cluster has a recorded bootstrap model."""
+    return shell.capture(*_kubectl(context), "--namespace", NAMESPACE, "get", "configmap", CONFIG_MAP).code == 0
 
 
-def push(shell: Shell, command: tuple[str, ...], more: Mapping[str, str], context: str) -> None:
-    """Make and push a first model, and note it in the cluster.
+def push(shell: Shell, command: tuple[str, ...], env: Mapping[str, str], context: str) -> None:
+    """Push a bootstrap model and record its reference in the cluster.
 
     Args:
-        shell: runs it.
-        command: pushes it and prints its reference.
-        more: settings of the trainer that `command` needs.
+        shell: runs the commands.
+        command: pushes the model and prints its reference.
+        env: settings of the trainer that `command` needs.
         context: of the kubeconfig; empty: the current one.
 
     Raises:
-        CommandFailed: the registry did not take it, or the cluster did not take note.
+        CommandFailed: the push failed, or the ConfigMap could not be written.
     """
-    reference = shell.take(*command, more=more)
+    reference = shell.run_and_capture(*command, env=env)
     if not shell.dry_run and not _REFERENCE.fullmatch(reference):
-        raise CommandFailed(command, 0, f"it said {reference[:300]!r}, which is no image by digest")
+        raise CommandFailed(command, 0, f"output was {reference[:300]!r}, not a reference by digest")
     shell.say(reference)
-    note = (
+    config_map = (
         f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {CONFIG_MAP}\n  namespace: {NAMESPACE}\n"
         f"data:\n  reference: {reference}\n"
     )
-    shell.run(*_kubectl(context), "apply", "--filename", "-", stdin=note)
+    shell.run(*_kubectl(context), "apply", "--filename", "-", stdin=config_map)
 
 
 def _kubectl(context: str) -> tuple[str, ...]:

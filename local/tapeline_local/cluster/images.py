@@ -1,4 +1,4 @@
-"""Builds our images and brings them into a registry.
+"""Builds our images and pushes them to a registry.
 
 To add a plain Python service: a target in services/Dockerfile, and a line in IMAGES.
 """
@@ -12,8 +12,8 @@ from tapeline_local.cluster import checks
 from tapeline_local.cluster.shell import Shell
 
 REPORT = "build/images.json"
-# Docker passes them to a build by name, so that no value stands in a command line or in a log.
-_BY_NAME = (
+# Passed to a build by name, so that no value appears in a command line or a log.
+_PASSED_BY_NAME = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("INDEX_URL", "MAVEN_URL", "NPM_URL"),
 )
@@ -28,10 +28,10 @@ class Image:
     """One image.
 
     Attributes:
-        name: repository, behind `tapeline/`.
+        name: repository, below `tapeline/`.
         member: folder of the workspace member in it.
         dockerfile: path; the shared one has a target with the name of the image.
-        pins: of versions.env that its Dockerfile takes.
+        pins: of versions.env that are build arguments.
     """
 
     name: str
@@ -64,15 +64,15 @@ IMAGES = (
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What differs between machines.
+    """Options of builds and pushes.
 
     Attributes:
-        registry: host:port that the names begin with.
-        base_image: what every image begins with.
-        network: of the build, as Docker names it; empty: its default.
-        extra_ca: PEM file of an authority that a proxy on the way signs with, or None.
+        registry: host:port, prefix of the image names.
+        base_image: base of every image.
+        network: of the build, a Docker network; empty: the default.
+        extra_ca: PEM file of a proxy's certificate authority, or None.
         only: names of the images to build; empty: all.
-        report: JSON file to write about them.
+        report: JSON file with the images' digests and sizes.
     """
 
     registry: str
@@ -84,12 +84,12 @@ class BuildOptions:
 
 
 def reference(image: Image, registry: str, pins: dict[str, str]) -> str:
-    """Return the name that an image is built and pushed under."""
+    """Return the reference that an image is built and pushed under."""
     return f"{registry}/tapeline/{image.name}:{pins['TAPELINE_VERSION']}"
 
 
-def chosen(only: tuple[str, ...]) -> tuple[Image, ...]:
-    """Return the images of those names, all where none is named.
+def select(only: tuple[str, ...]) -> tuple[Image, ...]:
+    """Return the images of those names; all if there is no name.
 
     Raises:
         ValueError: a name is unknown.
@@ -101,45 +101,45 @@ def chosen(only: tuple[str, ...]) -> tuple[Image, ...]:
 
 
 def build(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
-    """Build every chosen image, and write down what they were made of.
+    """Build the selected images and write the report.
 
     Raises:
-        ClusterError: Docker does not answer, or a build failed.
-        OSError: the file of the authority cannot be read.
+        ClusterError: Docker does not respond, or a build failed.
+        OSError: the file of the certificate authority cannot be read.
     """
     _check(shell, pins)
-    more = {} if options.extra_ca is None else {"EXTRA_CA": options.extra_ca.read_text(encoding="ascii")}
-    by_name = [name for name in _BY_NAME if shell.environment.get(name)] + list(more)
+    env = {} if options.extra_ca is None else {"EXTRA_CA": options.extra_ca.read_text(encoding="ascii")}
+    by_name = [name for name in _PASSED_BY_NAME if shell.environment.get(name)] + list(env)
     if (
         not shell.dry_run
         and "DOCKER_BUILDKIT" not in shell.environment
-        and shell.ask("docker", "buildx", "version").code
+        and shell.capture("docker", "buildx", "version").code
     ):
-        # The client then refuses to build at all unless it is told to use the older builder.
+        # Without buildx the client refuses to build unless DOCKER_BUILDKIT=0.
         shell.say("this Docker client has no buildx: building with the older builder")
-        more["DOCKER_BUILDKIT"] = "0"
-    images = chosen(options.only)
+        env["DOCKER_BUILDKIT"] = "0"
+    images = select(options.only)
     for number, image in enumerate(images, start=1):
         shell.say(f"image {number} of {len(images)}: {image.name}")
         command = _build_command(image, pins, options, by_name)
-        shell.run(*command, ".", more=more)
-    _record(shell, pins, options)
+        shell.run(*command, ".", env=env)
+    _write_report(shell, pins, options)
 
 
 def load(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
-    """Push every chosen image, and write down the digests it then has.
+    """Push the selected images and write the report with their digests.
 
     Raises:
-        ClusterError: the registry does not answer, or a push failed.
+        ClusterError: the registry does not respond, or a push failed.
     """
     _check(shell, pins)
     if not shell.dry_run:
-        checks.registry(options.registry)
-    images = chosen(options.only)
+        checks.require_registry(options.registry)
+    images = select(options.only)
     for number, image in enumerate(images, start=1):
         shell.say(f"pushing {number} of {len(images)}: {image.name}")
         shell.run("docker", "push", reference(image, options.registry, pins))
-    _record(shell, pins, options)
+    _write_report(shell, pins, options)
 
 
 def _build_command(image: Image, pins: dict[str, str], options: BuildOptions, by_name: list[str]) -> list[str]:
@@ -155,12 +155,12 @@ def _build_command(image: Image, pins: dict[str, str], options: BuildOptions, by
 
 def _check(shell: Shell, pins: dict[str, str]) -> None:
     if not shell.dry_run:
-        checks.tools(("docker",), shell.environment.get("PATH", ""), pins)
-        checks.engine(shell)
+        checks.require_tools(("docker",), shell.environment.get("PATH", ""), pins)
+        checks.inspect_engine(shell)
 
 
-def _record(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
-    """Write the report: the base as it really was, and each image's id, size and digests."""
+def _write_report(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
+    """Write the report: the base image as resolved, and each image's id, size and digests."""
     if shell.dry_run:
         return
     named = {image.name: reference(image, options.registry, pins) for image in IMAGES}
@@ -171,11 +171,11 @@ def _record(shell: Shell, pins: dict[str, str], options: BuildOptions) -> None:
     options.report.parent.mkdir(exist_ok=True)
     options.report.write_text(json.dumps({"base": base, "images": found}, indent=2) + "\n", encoding="utf-8")
     if "@sha256:" not in options.base_image:
-        digests = ", ".join(base["digests"] or ["it comes from no registry"])
+        digests = ", ".join(base["digests"] or ["none, it comes from no registry"])
         shell.say(f"the base image was given without a digest; Docker says: {digests}")
 
 
 def _inspect(shell: Shell, name: str) -> dict[str, Any] | None:
     form = '{"id":{{json .Id}},"size_bytes":{{json .Size}},"digests":{{json .RepoDigests}}}'
-    answer = shell.ask("docker", "image", "inspect", "--format", form, name)
-    return None if answer.code else {"reference": name, **json.loads(answer.text)}
+    result = shell.capture("docker", "image", "inspect", "--format", form, name)
+    return None if result.code else {"reference": name, **json.loads(result.text)}

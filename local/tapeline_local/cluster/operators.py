@@ -1,7 +1,8 @@
-"""Installs the operators whose resources our charts are made of, each at its pinned version, and waits for them.
+"""Installs the operators of our charts' resources at their pinned versions, and waits for them.
 
-They are releases of their own: a release that holds an operator and its resources cannot be installed, and on the way
-out the resources would outlive who must let them go. To add one: a line in OPERATORS, values below k8s/operators/.
+Each operator is a separate release: a release with an operator and its resources cannot be installed, and on uninstall
+the resources would outlive the operator that must finalise them.
+To add one: a line in OPERATORS, values below k8s/operators/.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from tapeline_local.cluster import checks
 from tapeline_local.cluster.shell import Shell
 
 _VALUES = "k8s/operators"
-_PATIENCE = "10m"
+_TIMEOUT = "10m"
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Operator:
         chart: name in its repository, or an oci:// address.
         repository: address of the repository; empty for oci.
         pin: name of the version in versions.env.
-        namespace: where it lives.
-        crds: of its resources, waited for.
-        own_crds: whether Helm treats them as first-install only, so that they must be brought up to date by hand.
+        namespace: of the release.
+        crds: to wait for.
+        own_crds: whether Helm installs its CRDs only once, so that an upgrade must apply them.
     """
 
     name: str
@@ -82,43 +83,43 @@ KEDA = Operator(
 
 
 def install(shell: Shell, pins: dict[str, str], context: str, *, keda: bool, metrics_server: bool = False) -> None:
-    """Make the namespaces, install or upgrade every operator, and wait until each is ready.
+    """Create the namespaces, install or upgrade every operator, and wait until each is ready.
 
     Args:
-        shell: runs it.
+        shell: runs the commands.
         pins: of versions.env.
         context: of the kubeconfig; empty: the current one.
-        keda: with KEDA, for scaling on what is not CPU.
-        metrics_server: with the source of CPU figures, which a kind cluster does not have.
+        keda: install KEDA, for scaling on metrics other than CPU.
+        metrics_server: install the metrics server, which a kind cluster lacks.
 
     Raises:
-        ClusterError: something is missing, or an operator did not become ready.
+        ClusterError: a tool is missing, or an operator did not become ready.
     """
     if not shell.dry_run:
-        checks.tools(("kubectl", "helm"), shell.environment.get("PATH", ""), pins)
+        checks.require_tools(("kubectl", "helm"), shell.environment.get("PATH", ""), pins)
     kubectl = ("kubectl", "--context", context) if context else ("kubectl",)
-    where = context or shell.ask("kubectl", "config", "current-context").text or "the current context"
-    shell.say(f"into {where}")
+    target = context or shell.capture("kubectl", "config", "current-context").text or "the current context"
+    shell.say(f"into {target}")
     for file in ("k8s/namespaces.yaml", f"{_VALUES}/namespaces.yaml"):
         shell.run(*kubectl, "apply", "--filename", file)
-    wanted = [*([METRICS_SERVER] if metrics_server else []), *OPERATORS, *([KEDA] if keda else [])]
-    for number, operator in enumerate(wanted, start=1):
+    selected = [*([METRICS_SERVER] if metrics_server else []), *OPERATORS, *([KEDA] if keda else [])]
+    for number, operator in enumerate(selected, start=1):
         version = pins[operator.pin]
-        shell.say(f"operator {number} of {len(wanted)}: {operator.name} {version} (its image is pulled: minutes)")
+        shell.say(f"operator {number} of {len(selected)}: {operator.name} {version} (pulls its image, takes minutes)")
         _install(shell, operator, version, context, kubectl)
-    crds = [f"crd/{name}" for operator in wanted for name in operator.crds]
+    crds = [f"crd/{name}" for operator in selected for name in operator.crds]
     shell.run(*kubectl, "wait", "--for=condition=Established", "--timeout=60s", *crds)
 
 
 def _install(shell: Shell, operator: Operator, version: str, context: str, kubectl: tuple[str, ...]) -> None:
     chart = (operator.chart, "--version", version, *(("--repo", operator.repository) if operator.repository else ()))
     if operator.own_crds:
-        # `helm upgrade` never touches what lies in a chart's crds/; too large for a client-side apply.
+        # `helm upgrade` never updates a chart's crds/; the CRDs are too large for a client-side apply.
         apply = (*kubectl, "apply", "--server-side", "--force-conflicts", "--filename", "-")
-        shell.hand_over(("helm", "show", "crds", *chart), *apply)
+        shell.pipe(("helm", "show", "crds", *chart), *apply)
     shell.run(
         *("helm", "upgrade", "--install", operator.name, *chart),
         *("--namespace", operator.namespace, "--values", f"{_VALUES}/{operator.name}.yaml"),
         *(("--kube-context", context) if context else ()),
-        *("--wait", "--timeout", _PATIENCE),
+        *("--wait", "--timeout", _TIMEOUT),
     )

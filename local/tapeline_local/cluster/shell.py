@@ -1,4 +1,4 @@
-"""Runs programs in plain sight, or in a dry run only says which."""
+"""Runs external programs and prints each command; a dry run only prints."""
 
 import shlex
 import subprocess
@@ -11,13 +11,13 @@ _NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a program answered to a question.
+class CommandResult:
+    """Result of a program whose output is captured.
 
     Attributes:
-        code: exit code; 127 where the program is not there.
-        text: standard output without the white space around it.
-        reason: standard error, likewise.
+        code: exit code; 127 if the program does not exist.
+        text: stripped standard output.
+        reason: stripped standard error.
     """
 
     code: int
@@ -26,92 +26,92 @@ class Answer:
 
 
 class Shell:
-    """Programs, run with one environment."""
+    """Runs programs with one environment."""
 
     def __init__(self, environment: Mapping[str, str], say: Callable[[str], None], dry_run: bool = False) -> None:
-        """Prepare; nothing is run yet.
+        """Prepare; no program is run.
 
         Args:
             environment: of every program.
-            say: takes each line for the person at the terminal.
+            say: prints a line of progress.
             dry_run: print commands instead of running them.
         """
         self.environment, self.dry_run, self._say = dict(environment), dry_run, say
 
     def say(self, line: str) -> None:
-        """Tell the person at the terminal."""
+        """Print a line of progress."""
         self._say(line)
 
-    def run(self, *command: str, stdin: str | None = None, more: Mapping[str, str] | None = None) -> None:
-        """Run a program whose output is the person's to read.
+    def run(self, *command: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> None:
+        """Run a program with its output visible.
 
         Args:
             command: program and arguments.
-            stdin: what it reads.
-            more: variables laid over the environment; a dry run names them without their values.
+            stdin: its standard input.
+            env: additional environment variables; printed without their values.
 
         Raises:
-            CommandFailed: it ended with an error.
+            CommandFailed: the program failed.
         """
-        self._show(command, more, " <<'END'" if stdin is not None else "")
+        self._show(command, env, " <<'END'" if stdin is not None else "")
         if stdin is not None and self.dry_run:
             self._say(f"{stdin.rstrip()}\nEND")
         if self.dry_run:
             return
-        environment = self.environment | dict(more or {})
+        environment = self.environment | dict(env or {})
         try:
-            done = subprocess.run(command, input=stdin, text=True, env=environment, check=False)
+            process = subprocess.run(command, input=stdin, text=True, env=environment, check=False)
         except OSError as error:
             raise CommandFailed(command, _NOT_FOUND, str(error)) from error
-        if done.returncode:
-            raise CommandFailed(command, done.returncode)
+        if process.returncode:
+            raise CommandFailed(command, process.returncode)
 
-    def take(self, *command: str, more: Mapping[str, str] | None = None) -> str:
+    def run_and_capture(self, *command: str, env: Mapping[str, str] | None = None) -> str:
         """Run a program and return its last line of output; a dry run returns the word REFERENCE.
 
         Args:
             command: program and arguments.
-            more: variables laid over the environment.
+            env: additional environment variables.
 
         Raises:
-            CommandFailed: it ended with an error.
+            CommandFailed: the program failed.
         """
-        self._show(command, more)
+        self._show(command, env)
         if self.dry_run:
             return "REFERENCE"
-        environment = self.environment | dict(more or {})
+        environment = self.environment | dict(env or {})
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+            process = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
         except OSError as error:
             raise CommandFailed(command, _NOT_FOUND, str(error)) from error
-        if done.returncode:
-            raise CommandFailed(command, done.returncode)
-        return done.stdout.strip().rpartition("\n")[2]
+        if process.returncode:
+            raise CommandFailed(command, process.returncode)
+        return process.stdout.strip().rpartition("\n")[2]
 
-    def _show(self, command: tuple[str, ...], more: Mapping[str, str] | None, behind: str = "") -> None:
-        given = "".join(f"{name}=... " for name in more or {})
-        self._say(f"$ {given}{shlex.join(command)}{behind}")
+    def _show(self, command: tuple[str, ...], env: Mapping[str, str] | None, suffix: str = "") -> None:
+        assignments = "".join(f"{name}=... " for name in env or {})
+        self._say(f"$ {assignments}{shlex.join(command)}{suffix}")
 
-    def hand_over(self, source: tuple[str, ...], *target: str) -> None:
-        """Run one program, give what it writes to another.
+    def pipe(self, source: tuple[str, ...], *target: str) -> None:
+        """Pipe the output of one program into another.
 
         Raises:
-            CommandFailed: one of them ended with an error.
+            CommandFailed: one of the programs failed.
         """
         if self.dry_run:
             self._say(f"$ {shlex.join(source)} | {shlex.join(target)}")
             return
-        answer = self.ask(*source)
-        if answer.code:
-            raise CommandFailed(source, answer.code, answer.reason)
-        self.run(*target, stdin=answer.text + "\n")
+        result = self.capture(*source)
+        if result.code:
+            raise CommandFailed(source, result.code, result.reason)
+        self.run(*target, stdin=result.text + "\n")
 
-    def ask(self, *command: str) -> Answer:
-        """Run a program that only looks. A dry run does not: the answer is then that nothing is there."""
+    def capture(self, *command: str) -> CommandResult:
+        """Run a read-only program and return its result; a dry run returns code 1."""
         if self.dry_run:
-            return Answer(1, "", "dry run")
+            return CommandResult(1, "", "dry run")
         try:
-            done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+            process = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
         except OSError as error:
-            return Answer(_NOT_FOUND, "", str(error))
-        return Answer(done.returncode, done.stdout.strip(), done.stderr.strip())
+            return CommandResult(_NOT_FOUND, "", str(error))
+        return CommandResult(process.returncode, process.stdout.strip(), process.stderr.strip())

@@ -1,1 +1,1 @@
-"""`make demo`: the stack, its picture in the terminal, and the reconciliation at the end."""
+"""`make demo`: the stack, its live statistics in the terminal, and the reconciliation at the end."""

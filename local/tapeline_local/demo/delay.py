@@ -1,7 +1,7 @@
-"""How long a trade takes until it can be searched.
+"""Measures the delay from a trade to its document being searchable.
 
-Every poll asks for documents that were not visible at the poll before; they became visible at most
-one poll ago, so `now - trade` is an upper bound, late by no more than the polling interval.
+Each poll counts the documents that the previous poll did not see. Such a document became visible within the last
+polling interval, so `now - trade` is an upper bound that is too high by at most one interval.
 """
 
 import time
@@ -11,27 +11,27 @@ from typing import Any
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from tapeline import names
 
-_STEP_MS = 25
+_BUCKET_MS = 25
 _REVISITED_MS = 60_000
 
 
 class DelayMeter:
-    """Collects delays as a histogram with steps of 25 ms."""
+    """Histogram of delays with buckets of 25 ms."""
 
     def __init__(self, client: Elasticsearch, basis: str) -> None:
-        """Count nothing yet.
+        """Start with an empty histogram.
 
         Args:
-            client: of the Elasticsearch that is asked.
-            basis: field the delay counts from: `traded_at`, or `received_at` where trades are replayed.
+            client: of the Elasticsearch that holds the trades.
+            basis: field that the delay starts from: `traded_at`, or `received_at` for replayed trades.
         """
         self._client, self._basis = client.options(request_timeout=5), basis
-        self._from_ms = time.time_ns() // 1_000_000 // _STEP_MS * _STEP_MS
+        self._from_ms = time.time_ns() // 1_000_000 // _BUCKET_MS * _BUCKET_MS
         self._seen: Counter[int] = Counter()
         self.delays_ms: Counter[int] = Counter()
 
     def poll(self) -> None:
-        """Add what has become visible since the last poll; an Elasticsearch that is away adds nothing."""
+        """Add the documents that became visible since the last poll; no-op while Elasticsearch is unavailable."""
         try:
             buckets = self._buckets()
         except (ApiError, TransportError):
@@ -43,32 +43,32 @@ class DelayMeter:
             if fresh > 0:
                 self._seen[start] = count
                 delay = max(0, now_ms - start)
-                self.delays_ms[delay // _STEP_MS * _STEP_MS] += fresh
-        # Older ones are only revisited for as long as an outage may have held them back. The bound lies on
-        # a step: a bucket asked for in part would look like a new, smaller one.
-        self._from_ms = max(self._from_ms, (now_ms - _REVISITED_MS) // _STEP_MS * _STEP_MS)
+                self.delays_ms[delay // _BUCKET_MS * _BUCKET_MS] += fresh
+        # Trades older than this are not polled again; an outage may delay them that long. The bound is a bucket's
+        # edge: a bucket cut by the range query would look like a new, smaller one.
+        self._from_ms = max(self._from_ms, (now_ms - _REVISITED_MS) // _BUCKET_MS * _BUCKET_MS)
         for start in [start for start in self._seen if start < self._from_ms]:
             del self._seen[start]
 
     def _buckets(self) -> list[dict[str, Any]]:
-        answer = self._client.search(
+        response = self._client.search(
             index=f"{names.INDEX_TRADES_PREFIX}*",
             size=0,
             query={"range": {self._basis: {"gte": self._from_ms}}},
-            aggs={"when": {"histogram": {"field": self._basis, "interval": _STEP_MS, "min_doc_count": 1}}},
+            aggs={"when": {"histogram": {"field": self._basis, "interval": _BUCKET_MS, "min_doc_count": 1}}},
             ignore_unavailable=True,
             allow_no_indices=True,
         )
-        aggregations = answer.body.get("aggregations")
+        aggregations = response.body.get("aggregations")
         buckets: list[dict[str, Any]] = aggregations["when"]["buckets"] if aggregations else []
         return buckets
 
-    def percentile_ms(self, share: float) -> int | None:
-        """Return the delay in ms that `share` (0..1) of the trades did not exceed; None without any."""
+    def percentile_ms(self, quantile: float) -> int | None:
+        """Return the delay in ms that a `quantile` (0..1) of the trades did not exceed; None without trades."""
         total = self.delays_ms.total()
-        reached = 0
+        cumulative = 0
         for delay in sorted(self.delays_ms):
-            reached += self.delays_ms[delay]
-            if reached >= share * total:
-                return delay + _STEP_MS
+            cumulative += self.delays_ms[delay]
+            if cumulative >= quantile * total:
+                return delay + _BUCKET_MS
         return None

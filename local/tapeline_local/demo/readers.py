@@ -1,4 +1,4 @@
-"""Reads what reconcile.py compares: the exchange's ledger and everything that can be searched."""
+"""Reads the inputs of reconcile.py: the simulator's ledger, and the trade and gap documents."""
 
 import json
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from typing import Any
 from elasticsearch import Elasticsearch, NotFoundError
 from tapeline import names
 
-from tapeline_local.demo.reconcile import Hole, Sent, Stored
+from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, LedgerTrade
 
 _PAGE = 5_000
 _KEEP_ALIVE = "2m"
 
 
-def read_ledger(path: Path) -> Iterator[Sent]:
-    """Yield the ledger's rows in their order.
+def read_ledger(path: Path) -> Iterator[LedgerTrade]:
+    """Yield the rows of the ledger in file order; an incomplete last line is skipped.
 
     Raises:
-        ValueError: a line other than the last, cut one is not JSON.
+        ValueError: a complete line is not JSON.
     """
     with path.open("rb") as file:
         for line in file:
@@ -26,7 +26,7 @@ def read_ledger(path: Path) -> Iterator[Sent]:
                 return
             row = json.loads(line)
             market = f"{row['market_type']}|{row['symbol']}"
-            yield Sent(
+            yield LedgerTrade(
                 names.identity(names.VENUE, row["market_type"], row["symbol"], row["trade_id"]),
                 market,
                 row["traded_at"],
@@ -36,11 +36,11 @@ def read_ledger(path: Path) -> Iterator[Sent]:
             )
 
 
-def read_trades(client: Elasticsearch) -> Iterator[Stored]:
+def read_trades(client: Elasticsearch) -> Iterator[IndexedTrade]:
     """Yield every trade document of every daily index."""
-    for hit in _every(client, f"{names.INDEX_TRADES_PREFIX}*"):
+    for hit in _scan(client, f"{names.INDEX_TRADES_PREFIX}*"):
         source = hit["_source"]
-        yield Stored(
+        yield IndexedTrade(
             hit["_id"],
             f"{source['market_type']}|{source['symbol']}",
             (source["traded_at"], source["sequence"] or 0, source["frame_index"]),
@@ -53,25 +53,29 @@ def read_trades(client: Elasticsearch) -> Iterator[Stored]:
         )
 
 
-def read_gaps(client: Elasticsearch) -> Iterator[Hole]:
+def read_gaps(client: Elasticsearch) -> Iterator[IndexedGap]:
     """Yield every gap document."""
-    for hit in _every(client, names.INDEX_GAPS):
+    for hit in _scan(client, names.INDEX_GAPS):
         source = hit["_source"]
         market = f"{source['market_type']}|{source['symbol']}"
         start, stop = source["from_trade_id"], source["to_trade_id"]
         prefix = f"{source['venue']}|{market}|"
         first = None if start is None else prefix + start
-        yield Hole(market, first, source["from_traded_at"], prefix + stop)
+        yield IndexedGap(market, first, source["from_traded_at"], prefix + stop)
 
 
-def count(client: Elasticsearch, index: str) -> int:
-    """Return the number of documents that can be searched; 0 where there is no such index."""
-    answer = client.count(index=index, ignore_unavailable=True, allow_no_indices=True)
-    return int(answer["count"])
+def count_documents(client: Elasticsearch, index: str) -> int:
+    """Return the number of searchable documents of an index; 0 if the index does not exist."""
+    response = client.count(index=index, ignore_unavailable=True, allow_no_indices=True)
+    return int(response["count"])
 
 
-def _every(client: Elasticsearch, index: str) -> Iterator[dict[str, Any]]:
-    """Yield every hit of an index at one point in time, and check that none was left out."""
+def _scan(client: Elasticsearch, index: str) -> Iterator[dict[str, Any]]:
+    """Yield every hit of an index at one point in time.
+
+    Raises:
+        ValueError: fewer or more documents were read than the index held.
+    """
     client.indices.refresh(index=index, ignore_unavailable=True, allow_no_indices=True)
     try:
         opened = client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)
@@ -81,13 +85,13 @@ def _every(client: Elasticsearch, index: str) -> Iterator[dict[str, Any]]:
     try:
         while True:
             body: dict[str, Any] = {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}, "size": _PAGE}
-            answer = client.search(**body, sort=["_shard_doc"], search_after=after, track_total_hits=total is None)
-            total = answer["hits"]["total"]["value"] if total is None else total
-            hits = answer["hits"]["hits"]
+            response = client.search(**body, sort=["_shard_doc"], search_after=after, track_total_hits=total is None)
+            total = response["hits"]["total"]["value"] if total is None else total
+            hits = response["hits"]["hits"]
             if not hits:
                 break
             yield from hits
-            seen, after, pit = seen + len(hits), hits[-1]["sort"], answer["pit_id"]
+            seen, after, pit = seen + len(hits), hits[-1]["sort"], response["pit_id"]
     finally:
         client.close_point_in_time(id=pit)
     if seen != total:

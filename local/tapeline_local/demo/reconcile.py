@@ -1,8 +1,7 @@
-"""The oracle: what the exchange says it sent, against what can be searched, id by id.
+"""Reconciles the simulator's ledger with the documents in Elasticsearch, trade by trade.
 
-Pure. It takes nothing from our own counters: the ledger is the exchange's, the documents are read
-back from Elasticsearch. A trade is lost when it is in neither the index nor a gap; a gap may not
-claim a trade that is there.
+Pure. Our own counters are not an input: the ledger is the exchange's, the documents are read back from
+Elasticsearch. A trade is lost when it is in neither the index nor a gap. A gap must not cover an indexed trade.
 """
 
 from collections import Counter, defaultdict
@@ -11,11 +10,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 Order = tuple[int, int, int]
-_SHOWN = 20
+_MAX_EXAMPLES = 20
 
 
-class Sent(NamedTuple):
-    """One row of the exchange's ledger."""
+class LedgerTrade(NamedTuple):
+    """One row of the simulator's ledger."""
 
     identity: str
     symbol: str
@@ -25,8 +24,8 @@ class Sent(NamedTuple):
     side: str
 
 
-class Stored(NamedTuple):
-    """One trade as Elasticsearch gives it back."""
+class IndexedTrade(NamedTuple):
+    """One trade document of Elasticsearch."""
 
     identity: str
     symbol: str
@@ -39,8 +38,8 @@ class Stored(NamedTuple):
     model_digest: str | None
 
 
-class Hole(NamedTuple):
-    """One gap document; both ends exclusive, the first end possibly known by its time only."""
+class IndexedGap(NamedTuple):
+    """One gap document. Both ends are exclusive; the first end may be known by its time only."""
 
     symbol: str
     from_identity: str | None
@@ -49,20 +48,20 @@ class Hole(NamedTuple):
 
 
 @dataclass(slots=True)
-class Books:
-    """The outcome. Lists hold at most the first few identities; the counts are whole.
+class ReconciliationReport:
+    """Result of a reconciliation. The counts are complete; `examples` holds the first few identities of each defect.
 
     Attributes:
-        sent: different trades in the ledger.
-        indexed: documents found.
-        covered: trades that are missing and lie inside a gap.
-        lost: trades that are missing and lie inside none.
+        sent: distinct trades in the ledger.
+        indexed: trade documents.
+        covered: missing trades inside a gap.
+        lost: missing trades outside every gap.
         doubled: identities with more than one document.
-        invented: documents of trades that were never sent.
-        altered: documents whose digits or side differ from the ledger.
-        misordered: trades whose place among their symbol's documents differs from the ledger's.
-        overclaimed: trades inside a gap that are there all the same.
-        unfounded: documents with a number but no model, or with neither a number nor a reason.
+        invented: documents of trades that are not in the ledger.
+        altered: documents whose price, quantity or side differs from the ledger.
+        misordered: trades whose position among their symbol's documents differs from the ledger.
+        overclaimed: indexed trades inside a gap.
+        unfounded: documents with a probability but no model, or with neither a probability nor a reason.
         by_state: documents by prediction state.
         by_model: scored documents by model digest.
     """
@@ -81,106 +80,112 @@ class Books:
     by_model: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, defect: str, identity: str) -> None:
-        """Count one defect and keep the first few of its kind by name."""
+    def record_defect(self, defect: str, identity: str) -> None:
+        """Count one defect; keep the first few identities of its kind."""
         setattr(self, defect, getattr(self, defect) + 1)
-        if len(self.examples[defect]) < _SHOWN:
+        if len(self.examples[defect]) < _MAX_EXAMPLES:
             self.examples[defect].append(identity)
 
-    def balanced(self) -> bool:
-        """Say whether nothing is wrong."""
+    def is_reconciled(self) -> bool:
+        """Return whether there is no defect."""
         defects = (self.lost, self.doubled, self.invented, self.altered, self.misordered)
         return not any((*defects, self.overclaimed, self.unfounded))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it for a report."""
+        """Return every field as plain JSON types."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
         mappings = {name: dict(plain[name]) for name in ("by_state", "by_model", "examples")}
         return plain | mappings
 
 
-def reconcile(sent: Iterable[Sent] | None, stored: Iterable[Stored], holes: Iterable[Hole]) -> Books:
+def reconcile(
+    sent: Iterable[LedgerTrade] | None, stored: Iterable[IndexedTrade], gaps: Iterable[IndexedGap]
+) -> ReconciliationReport:
     """Compare the ledger with the documents.
 
     Args:
         sent: the ledger in its order; None where the exchange keeps none (the real one).
         stored: every document of every daily index.
-        holes: every gap document.
+        gaps: every gap document.
     """
-    books = Books()
-    documents: dict[str, Stored] = {}
+    report = ReconciliationReport()
+    documents: dict[str, IndexedTrade] = {}
     for document in stored:
-        books.indexed += 1
+        report.indexed += 1
         if document.identity in documents:
-            books.note("doubled", document.identity)
+            report.record_defect("doubled", document.identity)
         documents[document.identity] = document
-        _judge_prediction(books, document)
+        _check_prediction(report, document)
     if sent is None:
-        return books
-    ledger: dict[str, Sent] = {}
+        return report
+    ledger: dict[str, LedgerTrade] = {}
     for row in sent:
         ledger.setdefault(row.identity, row)
-    books.sent = len(ledger)
+    report.sent = len(ledger)
     for identity in documents.keys() - ledger.keys():
-        books.note("invented", identity)
-    by_symbol: dict[str, list[Sent]] = defaultdict(list)
+        report.record_defect("invented", identity)
+    by_symbol: dict[str, list[LedgerTrade]] = defaultdict(list)
     for row in ledger.values():
         by_symbol[row.symbol].append(row)
-    inside = _inside(by_symbol, holes)
-    _compare(books, ledger, documents, inside)
-    _compare_order(books, by_symbol, documents)
-    return books
+    inside = _identities_inside_gaps(by_symbol, gaps)
+    _compare(report, ledger, documents, inside)
+    _compare_order(report, by_symbol, documents)
+    return report
 
 
-def _judge_prediction(books: Books, document: Stored) -> None:
-    books.by_state[document.state] += 1
+def _check_prediction(report: ReconciliationReport, document: IndexedTrade) -> None:
+    report.by_state[document.state] += 1
     scored = document.state == "ok"
-    founded = document.probability is not None and bool(document.model_digest)
-    silent = document.probability is None and document.model_digest is None
-    if scored and founded:
-        books.by_model[str(document.model_digest)] += 1
-    if (scored and not founded) or (not scored and not silent):
-        books.note("unfounded", document.identity)
+    is_complete = document.probability is not None and bool(document.model_digest)
+    is_absent = document.probability is None and document.model_digest is None
+    if scored and is_complete:
+        report.by_model[str(document.model_digest)] += 1
+    if (scored and not is_complete) or (not scored and not is_absent):
+        report.record_defect("unfounded", document.identity)
 
 
-def _compare(books: Books, ledger: dict[str, Sent], documents: dict[str, Stored], inside: set[str]) -> None:
+def _compare(
+    report: ReconciliationReport, ledger: dict[str, LedgerTrade], documents: dict[str, IndexedTrade], inside: set[str]
+) -> None:
     for identity, row in ledger.items():
         document = documents.get(identity)
         if document is None:
             if identity in inside:
-                books.covered += 1
+                report.covered += 1
             else:
-                books.note("lost", identity)
+                report.record_defect("lost", identity)
             continue
         if identity in inside:
-            books.note("overclaimed", identity)
+            report.record_defect("overclaimed", identity)
         if (document.price, document.quantity, document.side) != (row.price, row.quantity, row.side):
-            books.note("altered", identity)
+            report.record_defect("altered", identity)
 
 
-def _compare_order(books: Books, by_symbol: dict[str, list[Sent]], documents: dict[str, Stored]) -> None:
+def _compare_order(
+    report: ReconciliationReport, by_symbol: dict[str, list[LedgerTrade]], documents: dict[str, IndexedTrade]
+) -> None:
     for rows in by_symbol.values():
-        there = [row.identity for row in rows if row.identity in documents]
-        ordered = sorted(there, key=lambda identity: documents[identity].order)
-        for expected, found in zip(there, ordered, strict=True):
+        present = [row.identity for row in rows if row.identity in documents]
+        ordered = sorted(present, key=lambda identity: documents[identity].order)
+        for expected, found in zip(present, ordered, strict=True):
             if expected != found:
-                books.note("misordered", found)
+                report.record_defect("misordered", found)
 
 
-def _inside(by_symbol: dict[str, list[Sent]], holes: Iterable[Hole]) -> set[str]:
+def _identities_inside_gaps(by_symbol: dict[str, list[LedgerTrade]], gaps: Iterable[IndexedGap]) -> set[str]:
     """Return the ledger's identities that lie strictly inside a gap."""
-    places = {s: {row.identity: n for n, row in enumerate(rows)} for s, rows in by_symbol.items()}
+    positions = {s: {row.identity: n for n, row in enumerate(rows)} for s, rows in by_symbol.items()}
     inside: set[str] = set()
-    for hole in holes:
-        rows, place = by_symbol.get(hole.symbol, []), places.get(hole.symbol, {})
-        stop = place.get(hole.to_identity)
+    for gap in gaps:
+        rows, position = by_symbol.get(gap.symbol, []), positions.get(gap.symbol, {})
+        stop = position.get(gap.to_identity)
         if stop is None:
             continue
-        if hole.from_identity is not None:
-            start = place.get(hole.from_identity)
+        if gap.from_identity is not None:
+            start = position.get(gap.from_identity)
             if start is None:
                 continue
         else:
-            start = sum(row.traded_at < hole.from_traded_at for row in rows) - 1
+            start = sum(row.traded_at < gap.from_traded_at for row in rows) - 1
         inside.update(row.identity for row in rows[start + 1 : stop])
     return inside

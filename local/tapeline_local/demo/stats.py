@@ -1,4 +1,4 @@
-"""What the demo shows, asked of each part over its own interface; a part that is away leaves a blank."""
+"""Collects the demo's statistics from each part over its own interface; an unavailable part gives None."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ RECORDS = "tapeline_stream_records_total"
 
 
 @dataclass(frozen=True)
-class SymbolFigures:
-    """One symbol's newest trade and what was said of it."""
+class SymbolStats:
+    """One symbol's newest trade and its prediction."""
 
     market: str
     trades: int
@@ -31,20 +31,20 @@ class SymbolFigures:
 
 
 @dataclass
-class Figures:
-    """One look at the whole stack; None where a part did not answer.
+class StatsSnapshot:
+    """Statistics of the whole stack at one moment; None where a part did not respond.
 
     Attributes:
-        exchange: the simulator's own status; None with the real exchange.
-        received: trades the producers have read, over their restarts.
+        exchange: status response of the simulator; None with the real exchange.
+        received: trades that the producers received, summed over their restarts.
         produced: records in the topic of trades.
-        repeated: records that Spark has found to be there already, since it was started.
+        repeated: records that Spark found to be indexed already, since its start.
         indexed: documents of trades.
         gaps: gap documents.
         rejected: reject documents.
         by_state: documents by prediction state.
-        symbols: the busiest, first the busiest.
-        model: /model of the inference service.
+        symbols: with the most trades, in descending order.
+        model: response of the inference service to /model.
     """
 
     exchange: dict[str, Any] | None = None
@@ -55,87 +55,89 @@ class Figures:
     gaps: int | None = None
     rejected: int | None = None
     by_state: dict[str, int] = field(default_factory=dict)
-    symbols: list[SymbolFigures] = field(default_factory=list)
+    symbols: list[SymbolStats] = field(default_factory=list)
     model: dict[str, Any] | None = None
 
     @property
     def sent(self) -> int | None:
-        """Return how many trades the exchange says it sent."""
+        """Return the number of trades that the simulator sent."""
         return None if self.exchange is None else int(self.exchange["sent"])
 
 
-class RestartProofCounter:
-    """Adds up a counter that begins again at zero whenever its process is restarted."""
+class ResetTolerantCounter:
+    """Total of a counter that resets to zero when its process restarts."""
 
     def __init__(self, total: int = 0) -> None:
-        """Go on from an earlier total."""
+        """Continue from an earlier total."""
         self.total, self._last = total, 0
 
-    def see(self, value: int) -> int:
-        """Take a reading in; return the total over all restarts."""
+    def record(self, value: int) -> int:
+        """Record a sample; return the total over all restarts."""
         self.total += value - self._last if value >= self._last else value
         self._last = value
         return self.total
 
 
-class Gatherer:
-    """Asks every part, one look a call."""
+class StatsCollector:
+    """Queries every part, one snapshot a call."""
 
     def __init__(self, addresses: Addresses, received_before: int, with_simulator: bool) -> None:
         """Connect on first use.
 
         Args:
             addresses: of the running stack.
-            received_before: trades the producer read in earlier runs on the same state.
+            received_before: trades received in earlier runs on the same state folder.
             with_simulator: False with the real exchange.
         """
         self._addresses, self._with_simulator = addresses, with_simulator
         self._http = httpx.Client(timeout=_TIMEOUT_S, trust_env=False)
         self.elastic = Elasticsearch(addresses.elasticsearch, request_timeout=10, max_retries=0)
-        self._received = {address: RestartProofCounter() for address in addresses.producers}
+        self._received = {address: ResetTolerantCounter() for address in addresses.producers}
         self._received_before = received_before
         self._consumer = Consumer({"bootstrap.servers": addresses.kafka, "group.id": "tapeline-demo", "log_level": 0})
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self._http.close()
         self._consumer.close()
         self.elastic.close()
 
-    def look(self) -> Figures:
-        """Return what every part says now."""
-        figures = Figures(exchange=self.exchange(), received=self.received(), produced=self.produced())
-        figures.repeated = self._repeated()
-        figures.model = self._json(f"{self._addresses.inference}/model")
+    def collect(self) -> StatsSnapshot:
+        """Return the current statistics of every part."""
+        stats = StatsSnapshot(
+            exchange=self.exchange_status(), received=self.received_total(), produced=self.produced_total()
+        )
+        stats.repeated = self._repeated()
+        stats.model = self._get_json(f"{self._addresses.inference}/model")
         try:
-            self._search(figures)
+            self._query_indices(stats)
         except TransportError:
-            figures.indexed = None
+            stats.indexed = None
         except ApiError as error:
-            # While it starts or recovers it answers 503; anything else is a mistake of ours.
+            # 503 while an index starts or recovers; any other status is a defect of ours.
             if error.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 raise
-            figures.indexed = None
-        return figures
+            stats.indexed = None
+        return stats
 
-    def exchange(self) -> dict[str, Any] | None:
-        """Return the simulator's status."""
-        return self._json(f"{self._addresses.simulator}/simulator/status") if self._with_simulator else None
+    def exchange_status(self) -> dict[str, Any] | None:
+        """Return the status response of the simulator."""
+        return self._get_json(f"{self._addresses.simulator}/simulator/status") if self._with_simulator else None
 
     def pause_exchange(self) -> None:
-        """Let the simulator generate no more trades; its sockets stay open.
+        """Pause the simulator; its sockets stay open.
 
         Raises:
-            httpx.HTTPError: it did not answer.
+            httpx.HTTPError: the simulator did not respond.
         """
         self._http.post(f"{self._addresses.simulator}/simulator/pause").raise_for_status()
 
     def resume_exchange(self) -> None:
-        """Let the simulator go on."""
+        """Resume the simulator."""
         self._http.post(f"{self._addresses.simulator}/simulator/resume").raise_for_status()
 
-    def produced(self) -> int | None:
-        """Return how many records the topic of trades was given since it was made."""
+    def produced_total(self) -> int | None:
+        """Return the number of records ever written to the topic of trades."""
         try:
             topic = self._consumer.list_topics(names.TOPIC_TRADES, timeout=_TIMEOUT_S).topics[names.TOPIC_TRADES]
             ends = (
@@ -146,12 +148,12 @@ class Gatherer:
         except (KafkaException, TypeError):
             return None
 
-    def received(self) -> int:
-        """Return how many trades the producers have read, of earlier lives too."""
+    def received_total(self) -> int:
+        """Return the number of trades that the producers received, earlier runs and restarts included."""
         for address, counter in self._received.items():
             total = sum(value for _, value in self._samples(f"{address}/metrics", RECEIVED))
             if total:
-                counter.see(int(total))
+                counter.record(int(total))
         return self._received_before + sum(counter.total for counter in self._received.values())
 
     def _repeated(self) -> int:
@@ -160,24 +162,24 @@ class Gatherer:
         found = self._samples(f"{self._addresses.spark}/metrics", RECORDS)
         return int(sum(value for labels, value in found if labels.get("outcome") in ("duplicate", "conflict")))
 
-    def _samples(self, address: str, wanted: str) -> Iterator[tuple[dict[str, str], float]]:
+    def _samples(self, address: str, name: str) -> Iterator[tuple[dict[str, str], float]]:
         try:
             text = self._http.get(address).text
         except httpx.HTTPError:
             return
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if sample.name == wanted:
+                if sample.name == name:
                     yield sample.labels, sample.value
 
-    def _json(self, address: str) -> dict[str, Any] | None:
+    def _get_json(self, address: str) -> dict[str, Any] | None:
         try:
-            answer = self._http.get(address)
+            response = self._http.get(address)
         except httpx.HTTPError:
             return None
-        return answer.json() if answer.status_code == httpx.codes.OK else None
+        return response.json() if response.status_code == httpx.codes.OK else None
 
-    def _search(self, figures: Figures) -> None:
+    def _query_indices(self, stats: StatsSnapshot) -> None:
         trades = f"{names.INDEX_TRADES_PREFIX}*"
         newest = {"size": 1, "sort": [{"@timestamp": "desc"}, {"sequence": "desc"}, {"frame_index": "desc"}]}
         per_symbol = {
@@ -185,7 +187,7 @@ class Gatherer:
             "aggs": {"newest": {"top_hits": newest}},
         }
         per_market_type = {"terms": {"field": "market_type"}, "aggs": {"symbols": per_symbol}}
-        answer = self.elastic.search(
+        response = self.elastic.search(
             index=trades,
             size=0,
             track_total_hits=True,
@@ -193,19 +195,21 @@ class Gatherer:
             allow_no_indices=True,
             ignore_unavailable=True,
         )
-        figures.indexed = answer["hits"]["total"]["value"]
-        found = answer.body.get("aggregations")
+        stats.indexed = response["hits"]["total"]["value"]
+        found = response.body.get("aggregations")
         if found:
-            figures.by_state = {b["key"]: b["doc_count"] for b in found["states"]["buckets"]}
-            found = [_symbol(c["key"], s) for c in found["market_types"]["buckets"] for s in c["symbols"]["buckets"]]
-            figures.symbols = sorted(found, key=lambda row: -row.trades)[:_SYMBOLS]
-        figures.gaps = readers.count(self.elastic, names.INDEX_GAPS)
-        figures.rejected = readers.count(self.elastic, names.INDEX_REJECTS)
+            stats.by_state = {b["key"]: b["doc_count"] for b in found["states"]["buckets"]}
+            found = [
+                _parse_symbol(c["key"], s) for c in found["market_types"]["buckets"] for s in c["symbols"]["buckets"]
+            ]
+            stats.symbols = sorted(found, key=lambda row: -row.trades)[:_SYMBOLS]
+        stats.gaps = readers.count_documents(self.elastic, names.INDEX_GAPS)
+        stats.rejected = readers.count_documents(self.elastic, names.INDEX_REJECTS)
 
 
-def _symbol(market_type: str, bucket: dict[str, Any]) -> SymbolFigures:
+def _parse_symbol(market_type: str, bucket: dict[str, Any]) -> SymbolStats:
     source = bucket["newest"]["hits"]["hits"][0]["_source"]
-    return SymbolFigures(
+    return SymbolStats(
         f"{market_type} {bucket['key']}",
         bucket["doc_count"],
         source["price"],

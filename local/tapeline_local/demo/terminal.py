@@ -1,4 +1,4 @@
-"""The live picture of the demo in a terminal. Pure: figures in, something rich can draw out."""
+"""Renders the demo's statistics for a terminal. Pure: snapshots in, rich renderables out."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,85 +8,93 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from tapeline_local.demo.stats import Figures
+from tapeline_local.demo.stats import StatsSnapshot
 
-_WINDOW = 10
+_SNAPSHOTS_FOR_RATE = 10
 
 
 @dataclass
-class Screen:
-    """What is drawn, and the few looks back that rates need.
+class Terminal:
+    """State of the terminal view, and the recent snapshots that rates are computed from.
 
     Attributes:
-        title: first line.
-        scores: of the trained model, by name; empty before there is one.
-        events: what happened, newest last.
+        title: of the panel.
+        scores: of the trained model, by name; empty before the first training.
+        events: log lines, newest last.
     """
 
     title: str
     scores: dict[str, float] = field(default_factory=dict)
     events: deque[str] = field(default_factory=lambda: deque(maxlen=6))
-    _looks: deque[tuple[float, Figures]] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _snapshots: deque[tuple[float, StatsSnapshot]] = field(default_factory=lambda: deque(maxlen=_SNAPSHOTS_FOR_RATE))
 
-    def draw(self, now_s: float, figures: Figures, p50_ms: int | None, p99_ms: int | None) -> RenderableType:
-        """Return the picture of one look.
+    def render(self, now_s: float, stats: StatsSnapshot, p50_ms: int | None, p99_ms: int | None) -> RenderableType:
+        """Return the panel of one snapshot.
 
         Args:
-            now_s: a monotonic clock, for the rates.
-            figures: the look.
+            now_s: monotonic clock in seconds, for the rates.
+            stats: the snapshot.
             p50_ms: median delay from trade to searchable.
             p99_ms: its 99th percentile.
         """
-        self._looks.append((now_s, figures))
+        self._snapshots.append((now_s, stats))
         delay = Text(f"delay trade to searchable: p50 {_ms(p50_ms)}, p99 {_ms(p99_ms)}")
-        body: list[RenderableType] = [self._stages(), delay, self._symbols(figures), self._model(figures), self._log()]
+        body: list[RenderableType] = [
+            self._stages(),
+            delay,
+            self._symbols(stats),
+            self._model(stats),
+            self._event_log(),
+        ]
         return Panel(Group(*body), title=self.title)
 
-    def line(self, now_s: float, figures: Figures, p50_ms: int | None, p99_ms: int | None) -> str:
-        """Return the same look as one line, for a terminal that cannot be redrawn."""
-        self._looks.append((now_s, figures))
-        states = ", ".join(f"{name} {number:,}" for name, number in sorted(figures.by_state.items()))
+    def summary_line(self, now_s: float, stats: StatsSnapshot, p50_ms: int | None, p99_ms: int | None) -> str:
+        """Return the snapshot as one line, for an output that is not a terminal."""
+        self._snapshots.append((now_s, stats))
+        states = ", ".join(f"{name} {number:,}" for name, number in sorted(stats.by_state.items()))
         return (
-            f"sent {_count(figures.sent)} received {_count(figures.received)} "
-            f"produced {_count(figures.produced)} indexed {_count(figures.indexed)} "
-            f"({self._rate('indexed'):.0f}/s) gaps {_count(figures.gaps)} rejected {_count(figures.rejected)} "
+            f"sent {_count(stats.sent)} received {_count(stats.received)} "
+            f"produced {_count(stats.produced)} indexed {_count(stats.indexed)} "
+            f"({self._rate('indexed'):.0f}/s) gaps {_count(stats.gaps)} rejected {_count(stats.rejected)} "
             f"delay p50 {_ms(p50_ms)} p99 {_ms(p99_ms)} [{states}]"
         )
 
     def _rate(self, name: str) -> float:
-        readings = [(when, getattr(look, name)) for when, look in self._looks if getattr(look, name) is not None]
-        if len(readings) < 2 or readings[-1][0] == readings[0][0]:
+        samples = [
+            (when, getattr(snapshot, name)) for when, snapshot in self._snapshots if getattr(snapshot, name) is not None
+        ]
+        if len(samples) < 2 or samples[-1][0] == samples[0][0]:
             return 0.0
-        return float((readings[-1][1] - readings[0][1]) / (readings[-1][0] - readings[0][0]))
+        return float((samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]))
 
     def _stages(self) -> Table:
-        figures = self._looks[-1][1]
+        stats = self._snapshots[-1][1]
         table = Table(expand=True, show_edge=False)
         stages = ("sent", "received", "produced", "indexed")
         for name in (*stages, "gaps", "rejected"):
             table.add_column(name, justify="right")
-        holes = [_count(figures.gaps), _count(figures.rejected)]
-        table.add_row(*(_count(getattr(figures, name)) for name in stages), *holes)
+        gaps_and_rejects = [_count(stats.gaps), _count(stats.rejected)]
+        table.add_row(*(_count(getattr(stats, name)) for name in stages), *gaps_and_rejects)
         table.add_row(*(f"{self._rate(name):,.0f}/s" for name in stages), "", "", style="dim")
         return table
 
-    def _symbols(self, figures: Figures) -> Table:
+    def _symbols(self, stats: StatsSnapshot) -> Table:
         table = Table(expand=True, show_edge=False)
         for name in ("symbol", "trades", "price", "next different price higher"):
             table.add_column(name, justify="left" if name == "symbol" else "right")
-        for row in figures.symbols:
-            said = row.state if row.probability is None else f"{row.probability:.1%}"
-            table.add_row(row.market, f"{row.trades:,}", row.price, said)
+        for row in stats.symbols:
+            prediction = row.state if row.probability is None else f"{row.probability:.1%}"
+            table.add_row(row.market, f"{row.trades:,}", row.price, prediction)
         return table
 
-    def _model(self, figures: Figures) -> Text:
-        if figures.model is None:
-            return Text("model: none yet; trades are stored without a number until there is one", style="yellow")
-        digest = str(figures.model.get("digest") or figures.model.get("model_digest"))[:12]
+    def _model(self, stats: StatsSnapshot) -> Text:
+        if stats.model is None:
+            return Text("model: none yet; trades are stored without a prediction", style="yellow")
+        digest = str(stats.model.get("digest") or stats.model.get("model_digest"))[:12]
         scores = "  ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
-        return Text(f"model: {figures.model.get('kind', '')} {digest}  {scores}")
+        return Text(f"model: {stats.model.get('kind', '')} {digest}  {scores}")
 
-    def _log(self) -> Text:
+    def _event_log(self) -> Text:
         return Text("\n".join(self.events), style="dim")
 
 

@@ -1,6 +1,6 @@
-"""The files of artifacts.lock: read the list, fetch what is missing, check every byte.
+"""Reads artifacts.lock, fetches missing files, verifies their digests.
 
-jgo only downloads here; it resolves nothing, the lock already says everything.
+jgo only downloads; the lock is already resolved.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ TRIES = 3
 _TIMEOUT_S = 120
 _PAUSE_S = 1.0
 _DRAFT = ".fetch-"
-_WORTH_A_LINE_BYTES = 5 * 2**20
+_LARGE_FILE_BYTES = 5 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Artifact:
         return f"{self.group}:{self.name}:{self.version}:{self.kind}"
 
     def path(self, jars: Path) -> Path:
-        """Return where the file lies below the folder of all jars."""
+        """Return the path of the file below the folder of all jars."""
         return jars / self.folder / f"{self.name}-{self.version}.{self.kind}"
 
 
@@ -49,7 +49,7 @@ def parse(text: str) -> list[Artifact]:
     """Read the lines of a lock.
 
     Raises:
-        SetupError: a line has another shape.
+        SetupError: a line is malformed.
     """
     artifacts = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -67,7 +67,7 @@ def parse(text: str) -> list[Artifact]:
 
 
 def missing(artifacts: Iterable[Artifact], jars: Path) -> list[Artifact]:
-    """Return those whose file is absent or has another size; bytes are checked when a file arrives."""
+    """Return the artifacts whose file is missing or has another size; digests are verified at download."""
     return [
         artifact
         for artifact in artifacts
@@ -85,27 +85,27 @@ Download = Callable[[Artifact, Path], Path]
 
 
 def download(artifact: Artifact, cache: Path) -> Path:
-    """Fetch one artifact below an empty `cache` folder with jgo; return where it put it."""
-    from jgo.maven import MavenContext  # imports slowly; a set-up that finds everything does not need it
+    """Fetch one artifact with jgo into an empty `cache` folder; return its path."""
+    from jgo.maven import MavenContext  # imports slowly; a setup that fetches nothing does not need it
 
     context = MavenContext(repo_cache=cache, timeout=_TIMEOUT_S)
     component = context.project(artifact.group, artifact.name).at_version(artifact.version)
     return Path(component.artifact("", artifact.kind).resolve())
 
 
-def _place_once(artifact: Artifact, jars: Path, download: Download) -> None:
-    # A cache of its own for every try: jgo takes a half-written file in its cache for a whole one.
+def _fetch_once(artifact: Artifact, jars: Path, download: Download) -> None:
+    # An empty cache for every attempt: jgo accepts a partial file in its cache.
     with tempfile.TemporaryDirectory(dir=jars, prefix=_DRAFT) as cache:
         fetched = download(artifact, Path(cache))
-        was = sha256_of(fetched)
-        if was != artifact.sha256:
-            raise ArtifactDamaged(artifact.coordinates, was, artifact.sha256)
+        actual = sha256_of(fetched)
+        if actual != artifact.sha256:
+            raise ArtifactDamaged(artifact.coordinates, actual, artifact.sha256)
         fetched.chmod(0o644)
         fetched.replace(artifact.path(jars))
 
 
-def place(artifact: Artifact, jars: Path, download: Download = download) -> None:
-    """Fetch one artifact, check it, and move it to its place in one step.
+def fetch_one(artifact: Artifact, jars: Path, download: Download = download) -> None:
+    """Fetch one artifact, verify its digest, and move it atomically to its path.
 
     Raises:
         ArtifactUnavailable: `TRIES` downloads failed.
@@ -120,31 +120,31 @@ def place(artifact: Artifact, jars: Path, download: Download = download) -> None
         reraise=True,
     )
     try:
-        retrying(_place_once, artifact, jars, download)
+        retrying(_fetch_once, artifact, jars, download)
     except (OSError, RuntimeError) as error:
         target = artifact.path(jars)
         raise ArtifactUnavailable(artifact.coordinates, target, TRIES, str(error)) from error
 
 
-def fetch(artifacts: list[Artifact], jars: Path, say: Callable[[str], None]) -> None:
-    """Fetch what is missing, several at a time, and say how it goes.
+def fetch_missing(artifacts: list[Artifact], jars: Path, say: Callable[[str], None]) -> None:
+    """Fetch missing artifacts in parallel and report progress.
 
     Raises:
-        SetupError: at least one file could not be had; the others are kept, so a second run goes on from there.
+        SetupError: at least one file could not be fetched; fetched files are kept, so a second run continues.
     """
-    wanted = missing(artifacts, jars)
-    if not wanted:
+    to_fetch = missing(artifacts, jars)
+    if not to_fetch:
         return
     jars.mkdir(parents=True, exist_ok=True)
     for leftover in jars.glob(f"{_DRAFT}*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    total, done = sum(artifact.size_bytes for artifact in wanted), 0
+    total, done = sum(artifact.size_bytes for artifact in to_fetch), 0
     failures: list[BaseException] = []
-    say(f"fetching {len(wanted)} files, {total / 2**20:.0f} MiB")
-    # Large ones first: the last to finish is then a small one.
-    wanted.sort(key=lambda artifact: -artifact.size_bytes)
+    say(f"fetching {len(to_fetch)} files, {total / 2**20:.0f} MiB")
+    # Large files first: the last to finish is then small.
+    to_fetch.sort(key=lambda artifact: -artifact.size_bytes)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="fetch") as pool:
-        running = {pool.submit(place, artifact, jars): artifact for artifact in wanted}
+        running = {pool.submit(fetch_one, artifact, jars): artifact for artifact in to_fetch}
         for count, future in enumerate(as_completed(running), start=1):
             artifact = running[future]
             failure = future.exception()
@@ -152,8 +152,8 @@ def fetch(artifacts: list[Artifact], jars: Path, say: Callable[[str], None]) -> 
                 failures.append(failure)
                 continue
             done += artifact.size_bytes
-            if count == len(wanted) or count % 10 == 0 or artifact.size_bytes > _WORTH_A_LINE_BYTES:
-                share = f"{done / 2**20:.0f} of {total / 2**20:.0f} MiB"
-                say(f"{count} of {len(wanted)} files, {share} ({artifact.name} {artifact.version})")
+            if count == len(to_fetch) or count % 10 == 0 or artifact.size_bytes > _LARGE_FILE_BYTES:
+                progress = f"{done / 2**20:.0f} of {total / 2**20:.0f} MiB"
+                say(f"{count} of {len(to_fetch)} files, {progress} ({artifact.name} {artifact.version})")
     if failures:
         raise SetupError("\n".join(str(failure) for failure in failures)) from failures[0]

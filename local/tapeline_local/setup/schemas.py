@@ -1,8 +1,8 @@
-"""What resources of the cluster must look like: .tools/schemas.json, of Kubernetes and of the operators' definitions.
+"""Builds .tools/schemas.json, the schemas of Kubernetes and of the operators' custom resources.
 
     {"kubernetes": {definition: schema}, "custom": {"group/version/Kind": schema}}
 
-Strimzi's definitions are made by Strimzi's own generator from its published classes; the others are read as published.
+Strimzi's own generator builds Strimzi's definitions from its published classes; the others are read as published.
 To add an operator: its definitions in packages.lock, into the folder crds.
 """
 
@@ -31,7 +31,7 @@ def custom(definitions: str) -> dict[str, Schema]:
     """Return the schemas of custom resources by group/version/Kind.
 
     Args:
-        definitions: YAML documents; other kinds than CustomResourceDefinition are passed over.
+        definitions: YAML documents; kinds other than CustomResourceDefinition are skipped.
     """
     found = {}
     for document in yaml.load_all(definitions, Loader=yaml.CSafeLoader):
@@ -45,8 +45,8 @@ def custom(definitions: str) -> dict[str, Schema]:
     return found
 
 
-def of_strimzi(java: Jvm, jars: Path) -> str:
-    """Return Strimzi's definitions of the kinds we use.
+def strimzi_definitions(java: Jvm, jars: Path) -> str:
+    """Return Strimzi's definitions of the kinds that the charts use.
 
     Args:
         java: runs the generator.
@@ -61,16 +61,16 @@ def of_strimzi(java: Jvm, jars: Path) -> str:
         command += [":".join(str(jar) for jar in sorted(jars.glob("*.jar"))), _GENERATOR, "--yaml"]
         command += [f"{name}={path}" for name, path in files.items()]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise SetupError(f"the definitions of Strimzi could not be made: {error}") from error
-        if done.returncode:
-            raise SetupError(f"the definitions of Strimzi could not be made: {done.stderr[-2000:]}")
+            raise SetupError(f"the definitions of Strimzi could not be generated: {error}") from error
+        if result.returncode:
+            raise SetupError(f"the definitions of Strimzi could not be generated: {result.stderr[-2000:]}")
         return "\n---\n".join(path.read_text(encoding="utf-8") for path in files.values())
 
 
 def write(java: Jvm, tools: Path, say: Callable[[str], None]) -> None:
-    """Make the file anew where what it is made of has changed.
+    """Rebuild the file if its inputs changed.
 
     Args:
         java: for Strimzi's generator.
@@ -78,17 +78,17 @@ def write(java: Jvm, tools: Path, say: Callable[[str], None]) -> None:
         say: where progress goes.
     """
     sources = sorted([*(tools / "crds").glob("*"), *(tools / "jars" / "strimzi").glob("*.jar")])
-    made_of = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)).hexdigest()
+    digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)).hexdigest()
     target, stamp = tools / "schemas.json", tools / "schemas.stamp"
-    if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of:
+    if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
         return
     if not (tools / "crds" / KUBERNETES).is_file():
-        say("schemas of the cluster's resources: not made, for what was left out")
+        say("schemas of the cluster's resources: not built, because files were skipped")
         return
-    found = custom(of_strimzi(java, tools / "jars" / "strimzi"))
+    found = custom(strimzi_definitions(java, tools / "jars" / "strimzi"))
     for path in (tools / "crds").glob("*.yaml"):
         found |= custom(path.read_text(encoding="utf-8"))
     definitions = json.loads((tools / "crds" / KUBERNETES).read_text(encoding="utf-8"))["$defs"]
     target.write_text(json.dumps({"kubernetes": definitions, "custom": found}), encoding="utf-8")
-    stamp.write_text(made_of, encoding="utf-8")
+    stamp.write_text(digest, encoding="utf-8")
     say(f"schemas of the cluster's resources: Kubernetes and {len(found)} kinds of operators")

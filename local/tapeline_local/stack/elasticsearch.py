@@ -1,6 +1,6 @@
-"""How the one Elasticsearch node is configured. Pure: text and environment.
+"""Configuration of the single Elasticsearch node. Pure: text and environment.
 
-The server of the integration-test archive: the real one, with few modules and no security here.
+The server comes from the integration-test archive: the real one, with few modules; security is off here.
 """
 
 import json
@@ -38,7 +38,7 @@ node.processors: 1
 
 
 def jvm_options(shipped: str, missing_modules: tuple[str, ...]) -> str:
-    """Return jvm.options: the shipped one without what `heap_options` chooses, files nobody reads, absent modules.
+    """Return the shipped jvm.options without collector, GC log, heap dumps and absent modules; see `heap_options`.
 
     Args:
         shipped: text of config/jvm.options of the archive.
@@ -55,19 +55,19 @@ def jvm_options(shipped: str, missing_modules: tuple[str, ...]) -> str:
 
 
 def heap_options(heap_mib: int, fast_jit: bool) -> str:
-    """Return the file of jvm.options.d that sizes the heap and chooses collector and compiler."""
+    """Return the file of jvm.options.d that sets heap size, collector and compiler."""
     speed = FAST_JIT if fast_jit else ("-XX:+UseG1GC",)
     flags = (f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-XX:-AlwaysPreTouch", *speed)
     return "\n".join(flags) + "\n"
 
 
 def environment(folder: Path, java_home: str) -> dict[str, str]:
-    """Return what bin/elasticsearch reads from its environment."""
+    """Return the environment of bin/elasticsearch."""
     return {
         "ES_JAVA_HOME": java_home,
         "ES_PATH_CONF": str(folder / "config"),
         "ES_TMPDIR": str(folder / "tmp"),
-        # Of the small launcher that stays beside the server.
+        # For the launcher process that stays beside the server.
         "CLI_JAVA_OPTS": "-Xmx32m -XX:TieredStopAtLevel=1",
         "HOME": str(folder),
     }

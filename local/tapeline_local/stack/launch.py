@@ -1,9 +1,9 @@
-"""`python -m tapeline_local.stack.launch FILE`: becomes one part of a stack.
+"""`python -m tapeline_local.stack.launch FILE`: execs one part of a stack.
 
-supervisord runs this; it lays the part's environment over its own, ends what an earlier life of the part left
-behind (a server without its launcher keeps ports and locks), does the part's first-time work, gives up root
-where the part must not have it, and then is the part: same process, same group.
-Imports little, for every start of every part waits for it.
+supervisord runs this module. It sets the part's environment, kills leftover processes of an earlier run of the part
+(a server without its launcher keeps ports and locks), runs the part's initialisation, drops root where the part
+must not have it, and execs the part: same process, same group.
+Imports little, because each start of a part waits for the imports.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Final
 
 from tapeline_local.stack import processes
 
-# Set for other programs on this machine, these would change how a part runs.
+# Variables of other programs on this machine that would change how a part runs.
 NOT_INHERITED: Final = (
     "CLASSPATH",
     "ES_",
@@ -39,19 +39,19 @@ class Launch:
 
     Attributes:
         argv: the program and its arguments.
-        env: laid over the inherited environment.
+        env: overrides the inherited environment.
         cwd: working folder.
-        user_id: who runs it; None: whoever runs the stack.
-        first: a program to run to its end before, unless `first_made` exists.
-        first_made: what `first` makes.
+        user_id: of the process; None: the user who runs the stack.
+        init_argv: a program to run before the part, unless `init_creates` exists.
+        init_creates: file that `init_argv` creates.
     """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str
     user_id: int | None = None
-    first: tuple[str, ...] = ()
-    first_made: str = ""
+    init_argv: tuple[str, ...] = ()
+    init_creates: str = ""
 
 
 def write(path: Path, launch: Launch, state: Path, part: str) -> None:
@@ -63,25 +63,25 @@ def write(path: Path, launch: Launch, state: Path, part: str) -> None:
 
 
 def read(path: Path) -> Launch:
-    """Read it back."""
+    """Read a file of `write`."""
     fields = json.loads(path.read_text(encoding="utf-8"))
-    return Launch(**{**fields, "argv": tuple(fields["argv"]), "first": tuple(fields["first"])})
+    return Launch(**{**fields, "argv": tuple(fields["argv"]), "init_argv": tuple(fields["init_argv"])})
 
 
 def full_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a part: the inherited one without what would steer it astray, then its own."""
+    """Return the environment of a part: the inherited one without NOT_INHERITED, overridden by the part's own."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(NOT_INHERITED)}
     return kept | launch.env
 
 
 def main() -> None:
-    """Become the part that the file named on the command line describes."""
+    """Exec the part that the file on the command line describes."""
     launch = read(Path(sys.argv[1]))
     environment = full_environment(launch, processes.own_environment())
-    processes.sweep(environment[processes.STACK_VARIABLE], environment[processes.PART_VARIABLE])
+    processes.kill_marked(environment[processes.STACK_VARIABLE], environment[processes.PART_VARIABLE])
     os.chdir(launch.cwd)
-    if launch.first and not Path(launch.first_made).exists():
-        subprocess.run(launch.first, env=environment, check=True)
+    if launch.init_argv and not Path(launch.init_creates).exists():
+        subprocess.run(launch.init_argv, env=environment, check=True)
     if launch.user_id is not None:
         os.setgroups([])
         os.setgid(launch.user_id)

@@ -1,4 +1,4 @@
-"""One state folder serves one stack: a file lock that ends with the process that holds it."""
+"""File lock of a state folder; the lock ends with the process that holds it."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tapeline_local import poll
 
-_PATIENCE_S = 0.5
+_TIMEOUT_S = 0.5
 
 
 class StateLock:
@@ -17,19 +17,19 @@ class StateLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock for the rest of this process; return False if another has it."""
+        """Acquire the lock for the rest of this process; return False if another process holds the lock."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
 
-        def taken() -> bool:
+        def try_lock() -> bool:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
             return True
 
-        # Somebody who only asks (`holder`) has it for an instant.
-        if not poll.eventually(taken, _PATIENCE_S):
+        # `holder` of another process takes the lock for an instant.
+        if not poll.eventually(try_lock, _TIMEOUT_S):
             os.close(descriptor)
             return False
         os.ftruncate(descriptor, 0)
@@ -38,13 +38,13 @@ class StateLock:
         return True
 
     def release(self) -> None:
-        """Give it up."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def holder(self) -> int | None:
-        """Return the process id of whoever holds the lock now, None if nobody does."""
+        """Return the process id of the lock's holder, None if the lock is free."""
         if not self._path.exists():
             return None
         with self._path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""What a local stack consists of and what can be chosen about it. Pure.
+"""Parts of a local stack, their dependencies, and the options of a stack. Pure.
 
-To add a part: its name in `PARTS`, what it needs in `NEEDS`, its commands in parts.py, its probe in probes.py.
+To add a part: its name in `PARTS`, its needs in `DEPENDENCIES`, its commands in parts.py, its probe in probes.py.
 The producer may run several times: its replicas are the parts producer, producer-2, producer-3 and so on.
 """
 
@@ -10,12 +10,12 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# In the order of starting; stopping goes the other way, so that nobody writes to what is gone already.
+# In start order. Parts stop in reverse order, so that no part writes to a stopped one.
 PARTS: Final = ("kafka", "elasticsearch", "inference", "board", "notifier", "spark", "simulator", "producer")
 
-# A part is started when these are ready. Spark waits for everybody by itself, because its JVM takes longest;
-# the producer waits for Spark, so that the first trades do not lie in the log until it has started.
-NEEDS: Final[dict[str, tuple[str, ...]]] = {
+# A part starts when these are ready. Spark has none, because its JVM takes longest and Spark waits for the others by
+# itself. The producer waits for Spark, so that the first trades are processed at once.
+DEPENDENCIES: Final[dict[str, tuple[str, ...]]] = {
     "kafka": (),
     "elasticsearch": (),
     "inference": (),
@@ -26,7 +26,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "producer": ("kafka", "simulator", "spark"),
 }
 
-# How long a start may take on a busy machine with two cores; a laptop needs a tenth.
+# Start timeouts for a busy machine with two cores; a laptop needs a tenth.
 START_TIMEOUT_S: Final[dict[str, float]] = {
     "kafka": 120.0,
     "elasticsearch": 240.0,
@@ -39,42 +39,43 @@ START_TIMEOUT_S: Final[dict[str, float]] = {
 }
 
 
-MOST_PRODUCERS: Final = 16
+MAX_PRODUCERS: Final = 16
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 _REPLICA: Final = re.compile(r"(?P<kind>producer)-(?:[2-9]|1[0-6])")
 
 
 class StackOptions(BaseModel):
-    """Choices for one stack; the defaults are those of `make demo`."""
+    """Options of one stack."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exchange: Literal["simulator", "bybit"] = "simulator"
-    """Where trades come from; "bybit" needs no simulator and goes to the public feed."""
+    """Source of trades; "bybit" is the public feed and needs no simulator."""
     capture: Path | None = None
-    """Recorded trades for the simulator to replay; None: it makes a market."""
+    """Recorded trades that the simulator replays; None: it generates a synthetic market."""
     speed: float = Field(default=1.0, gt=0)
     """Multiple of the recorded pace."""
     seed: int = 1
-    """Of the made market."""
+    """Seed of the synthetic market."""
     rate_per_s: float = Field(default=50.0, gt=0)
-    """Mean trades a second of the made market, over all symbols."""
+    """Mean trades a second of the synthetic market, over all symbols."""
     symbols: tuple[str, ...] = ()
     """Symbols to follow; empty: the producer selects by turnover."""
     partitions: int = Field(default=2, ge=1)
-    """Of the topic of trades, when it is created."""
-    producers: int = Field(default=1, ge=1, le=MOST_PRODUCERS)
-    """Producers that share the symbols; one alone joins no group."""
+    """Partitions of the topic of trades, when it is created."""
+    producers: int = Field(default=1, ge=1, le=MAX_PRODUCERS)
+    """Producer replicas; a single one joins no group."""
     notifier_targets: Path | None = None
-    """File that says whom to tell of alerts; None: nobody is told, and there is no notifier."""
+    """File with the targets of alerts; None: no notifier."""
     expose: str | None = None
-    """Address of this machine at which Kafka and Elasticsearch listen too, for pods for instance; unprotected."""
+    """Second listen address of Kafka and Elasticsearch, for example for pods; without authentication."""
     kafka_heap_mib: int = Field(default=256, ge=128)
     elasticsearch_heap_mib: int = Field(default=512, ge=256)
     spark_heap_mib: int = Field(default=768, ge=512)
     fast_jit: bool = False
     """First compiler tier only: starts sooner, and is several times slower under load. For tests."""
     extra_env: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Environment variables by part; they win over what the stack sets itself.
+    """Environment variables by part; they override the variables that the stack sets.
 
     Those of "producer" go to all its replicas, those of "producer-2" to that one."""
 
@@ -86,19 +87,24 @@ class StackOptions(BaseModel):
         return self
 
 
+def is_stack_name(name: str) -> bool:
+    """Return whether a stack can have that name, which is also the name of a folder."""
+    return _NAME.fullmatch(name) is not None
+
+
 def kind_of(part: str) -> str:
-    """Return what a part is a replica of: itself, or "producer" for "producer-2"."""
+    """Return the part that a part is a replica of: itself, or "producer" for "producer-2"."""
     match = _REPLICA.fullmatch(part)
     return match["kind"] if match else part
 
 
 def start_timeout_s(part: str) -> float:
-    """Return how long the start of a part may take."""
+    """Return the start timeout of a part in seconds."""
     return START_TIMEOUT_S[kind_of(part)]
 
 
 def in_start_order(parts: tuple[str, ...], producers: int = 1) -> tuple[str, ...]:
-    """Return the chosen parts in starting order, with all replicas of the producer where one of them is chosen.
+    """Return the chosen parts in start order, with all replicas of the producer if one of them is chosen.
 
     Raises:
         ValueError: a part is unknown.
@@ -112,12 +118,12 @@ def in_start_order(parts: tuple[str, ...], producers: int = 1) -> tuple[str, ...
     return tuple(name for part in chosen for name in (part, *(replicas if part == "producer" else ())))
 
 
-def needed_first(part: str, among: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of the chosen parts must be ready before `part` starts."""
-    return tuple(needed for needed in NEEDS[kind_of(part)] if needed in among)
+def dependencies_of(part: str, chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the chosen parts that must be ready before `part` starts."""
+    return tuple(needed for needed in DEPENDENCIES[kind_of(part)] if needed in chosen)
 
 
-def wanted(parts: tuple[str, ...], options: StackOptions) -> tuple[str, ...]:
-    """Return the parts that the options have work for: no simulator beside the real exchange, and so on."""
-    idle = {"simulator": options.exchange != "simulator", "notifier": options.notifier_targets is None}
-    return tuple(part for part in parts if not idle.get(part, False))
+def enabled_parts(parts: tuple[str, ...], options: StackOptions) -> tuple[str, ...]:
+    """Return the parts that the options enable: no simulator with the real exchange, no notifier without targets."""
+    disabled = {"simulator": options.exchange != "simulator", "notifier": options.notifier_targets is None}
+    return tuple(part for part in parts if not disabled.get(part, False))

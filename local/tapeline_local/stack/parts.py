@@ -1,6 +1,6 @@
-"""What is run for each part: command, environment, user. Pure, except that it asks for paths.
+"""Command, environment and user of each part. Pure, except for path look-ups.
 
-The environment given here is laid over the inherited one by launch.py.
+launch.py merges this environment over the inherited one.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tapeline_local.stack import kafka
 from tapeline_local.stack.launch import Launch
 from tapeline_local.stack.options import StackOptions, kind_of
 
-# One thread for each library: the parts share the cores, and pools of every core's size only fight.
+# One thread for each library: the parts share the cores, and a thread pool per core in each part oversubscribes them.
 _PYTHON_ENV = {
     "PYTHONUNBUFFERED": "1",
     "OMP_NUM_THREADS": "1",
@@ -29,18 +29,18 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """All that the command of a part can depend on.
+class LaunchContext:
+    """Inputs of the command of a part.
 
     Attributes:
         state: folder of this stack.
-        elasticsearch: folder of the Elasticsearch instance; outside `state` where its user cannot enter that.
+        elasticsearch: folder of the Elasticsearch instance; outside `state` where its user cannot enter `state`.
         elasticsearch_home: the unpacked server.
         jars: folder of the fetched jars.
         jvm: the chosen Java.
         ports: by use.
-        options: the choices.
-        cluster_id: of a Kafka log folder that is laid out anew.
+        options: of the stack.
+        cluster_id: for a Kafka log folder that is formatted.
     """
 
     state: Path
@@ -59,131 +59,131 @@ def bootstrap(ports: dict[str, int]) -> str:
 
 
 def health_use(part: str) -> str:
-    """Return under which use the port of a part's health server is known."""
+    """Return the port use of a part's health server."""
     return f"{part}_health"
 
 
 def url(ports: dict[str, int], use: str) -> str:
-    """Return http://host:port of a use."""
+    """Return http://host:port of a port use."""
     return f"http://{HOST}:{ports[use]}"
 
 
-def _kafka(around: Surroundings) -> Launch:
-    folder = around.state / "kafka"
+def _kafka(context: LaunchContext) -> Launch:
+    folder = context.state / "kafka"
     properties = folder / "server.properties"
 
     def command(*arguments: str) -> tuple[str, ...]:
-        java = Path(around.jvm.java_home) / "bin" / "java"
-        heap_mib = around.options.kafka_heap_mib
-        return kafka.java_command(java, around.jars / "kafka", folder, heap_mib, *arguments)
+        java = Path(context.jvm.java_home) / "bin" / "java"
+        heap_mib = context.options.kafka_heap_mib
+        return kafka.java_command(java, context.jars / "kafka", folder, heap_mib, *arguments)
 
     return Launch(
         argv=command(*kafka.server_arguments(properties)),
         env={},
         cwd=str(folder),
-        first=command(*kafka.format_arguments(around.cluster_id, properties)),
-        first_made=str(folder / "data" / "meta.properties"),
+        init_argv=command(*kafka.format_arguments(context.cluster_id, properties)),
+        init_creates=str(folder / "data" / "meta.properties"),
     )
 
 
-def _elasticsearch(around: Surroundings) -> Launch:
+def _elasticsearch(context: LaunchContext) -> Launch:
     return Launch(
-        argv=(str(around.elasticsearch_home / "bin" / "elasticsearch"),),
-        env=elastic.environment(around.elasticsearch, around.jvm.java_home),
-        cwd=str(around.elasticsearch),
+        argv=(str(context.elasticsearch_home / "bin" / "elasticsearch"),),
+        env=elastic.environment(context.elasticsearch, context.jvm.java_home),
+        cwd=str(context.elasticsearch),
         user_id=paths.UNPRIVILEGED_ID if paths.needs_unprivileged_user() else None,
     )
 
 
-def _python(around: Surroundings, module: str, env: dict[str, str]) -> Launch:
-    return Launch(argv=(sys.executable, "-m", module), env=_PYTHON_ENV | env, cwd=str(around.state))
+def _python(context: LaunchContext, module: str, env: dict[str, str]) -> Launch:
+    return Launch(argv=(sys.executable, "-m", module), env=_PYTHON_ENV | env, cwd=str(context.state))
 
 
-def _inference(around: Surroundings) -> Launch:
+def _inference(context: LaunchContext) -> Launch:
     env = {
         "INFERENCE_HOST": HOST,
-        "INFERENCE_PORT": str(around.ports["inference"]),
-        "INFERENCE_MODELS": str(around.state / "models"),
+        "INFERENCE_PORT": str(context.ports["inference"]),
+        "INFERENCE_MODELS": str(context.state / "models"),
     }
-    return _python(around, "tapeline_inference", env)
+    return _python(context, "tapeline_inference", env)
 
 
-def _spark(around: Surroundings) -> Launch:
+def _spark(context: LaunchContext) -> Launch:
     env = {
-        "STREAM_KAFKA_BOOTSTRAP": bootstrap(around.ports),
-        "STREAM_ELASTICSEARCH_URL": url(around.ports, "elasticsearch"),
-        "STREAM_INFERENCE_URL": url(around.ports, "inference"),
-        "STREAM_CHECKPOINT": str(around.state / "checkpoint"),
-        "STREAM_HEALTH_PORT": str(around.ports["spark_health"]),
-        "STREAM_JARS": str(around.jars / "spark"),
-        "STREAM_DRIVER_MEMORY": f"{around.options.spark_heap_mib}m",
-        "JAVA_HOME": around.jvm.launch_home,
+        "STREAM_KAFKA_BOOTSTRAP": bootstrap(context.ports),
+        "STREAM_ELASTICSEARCH_URL": url(context.ports, "elasticsearch"),
+        "STREAM_INFERENCE_URL": url(context.ports, "inference"),
+        "STREAM_CHECKPOINT": str(context.state / "checkpoint"),
+        "STREAM_HEALTH_PORT": str(context.ports["spark_health"]),
+        "STREAM_JARS": str(context.jars / "spark"),
+        "STREAM_DRIVER_MEMORY": f"{context.options.spark_heap_mib}m",
+        "JAVA_HOME": context.jvm.launch_home,
         "SPARK_LOCAL_IP": HOST,
-        "SPARK_LOCAL_DIRS": str(around.state / "run" / "spark"),
+        "SPARK_LOCAL_DIRS": str(context.state / "run" / "spark"),
         "PYSPARK_PYTHON": sys.executable,
     }
-    if around.options.fast_jit:
+    if context.options.fast_jit:
         env["JDK_JAVA_OPTIONS"] = " ".join(kafka.FAST_JIT)
-    return _python(around, "tapeline_spark", env)
+    return _python(context, "tapeline_spark", env)
 
 
-def _board(around: Surroundings) -> Launch:
+def _board(context: LaunchContext) -> Launch:
     env = {
         "BOARD_HOST": HOST,
-        "BOARD_PORT": str(around.ports["board"]),
-        "BOARD_ELASTICSEARCH_URL": url(around.ports, "elasticsearch"),
-        "BOARD_INFERENCE_URL": url(around.ports, "inference"),
+        "BOARD_PORT": str(context.ports["board"]),
+        "BOARD_ELASTICSEARCH_URL": url(context.ports, "elasticsearch"),
+        "BOARD_INFERENCE_URL": url(context.ports, "inference"),
     }
-    return _python(around, "tapeline_board", env)
+    return _python(context, "tapeline_board", env)
 
 
-def _notifier(around: Surroundings) -> Launch:
-    targets = around.options.notifier_targets
+def _notifier(context: LaunchContext) -> Launch:
+    targets = context.options.notifier_targets
     if targets is None:
-        raise ValueError("notifier_targets was None; a notifier needs a file that says whom to tell")
+        raise ValueError("notifier_targets was None; a notifier needs a file of targets")
     env = {
-        "NOTIFIER_KAFKA_BOOTSTRAP": bootstrap(around.ports),
+        "NOTIFIER_KAFKA_BOOTSTRAP": bootstrap(context.ports),
         "NOTIFIER_TARGETS": str(targets.resolve()),
-        "NOTIFIER_STATE": str(around.state / "notifier"),
-        "NOTIFIER_HEALTH_PORT": str(around.ports["notifier_health"]),
+        "NOTIFIER_STATE": str(context.state / "notifier"),
+        "NOTIFIER_HEALTH_PORT": str(context.ports["notifier_health"]),
     }
-    return _python(around, "tapeline_notifier", env)
+    return _python(context, "tapeline_notifier", env)
 
 
-def _simulator(around: Surroundings) -> Launch:
-    options = around.options
+def _simulator(context: LaunchContext) -> Launch:
+    options = context.options
     env = {
         "SIMULATOR_HOST": HOST,
-        "SIMULATOR_PORT": str(around.ports["simulator"]),
+        "SIMULATOR_PORT": str(context.ports["simulator"]),
         "SIMULATOR_SOURCE": "replay" if options.capture else "market",
         "SIMULATOR_SPEED": str(options.speed),
         "SIMULATOR_SEED": str(options.seed),
         "SIMULATOR_RATE_PER_S": str(options.rate_per_s),
-        "SIMULATOR_LEDGER": str(around.state / "ledger.jsonl"),
+        "SIMULATOR_LEDGER": str(context.state / "ledger.jsonl"),
     }
     if options.capture:
         env["SIMULATOR_CAPTURE"] = str(options.capture.resolve())
-    return _python(around, "tapeline_simulator", env)
+    return _python(context, "tapeline_simulator", env)
 
 
-def _producer(around: Surroundings, part: str) -> Launch:
-    options = around.options
+def _producer(context: LaunchContext, part: str) -> Launch:
+    options = context.options
     env = {
         "PRODUCER_EXCHANGE": options.exchange,
-        "PRODUCER_KAFKA_BOOTSTRAP": bootstrap(around.ports),
-        "PRODUCER_HEALTH_PORT": str(around.ports[health_use(part)]),
+        "PRODUCER_KAFKA_BOOTSTRAP": bootstrap(context.ports),
+        "PRODUCER_HEALTH_PORT": str(context.ports[health_use(part)]),
     }
     if options.producers > 1:
         env["PRODUCER_GROUP"] = names.GROUP_PRODUCER
     if options.symbols:
         env["PRODUCER_SYMBOLS"] = ",".join(options.symbols)
     if options.exchange == "simulator":
-        env["PRODUCER_WEBSOCKET_URL"] = f"ws://{HOST}:{around.ports['simulator']}"
-        env["PRODUCER_REST_URL"] = url(around.ports, "simulator")
-    return _python(around, "tapeline_producer", env)
+        env["PRODUCER_WEBSOCKET_URL"] = f"ws://{HOST}:{context.ports['simulator']}"
+        env["PRODUCER_REST_URL"] = url(context.ports, "simulator")
+    return _python(context, "tapeline_producer", env)
 
 
-_LAUNCHES: dict[str, Callable[[Surroundings], Launch]] = {
+_LAUNCHES: dict[str, Callable[[LaunchContext], Launch]] = {
     "kafka": _kafka,
     "elasticsearch": _elasticsearch,
     "inference": _inference,
@@ -194,9 +194,9 @@ _LAUNCHES: dict[str, Callable[[Surroundings], Launch]] = {
 }
 
 
-def launch(part: str, around: Surroundings) -> Launch:
-    """Return how a part is run, with the environment that the options add."""
+def launch(part: str, context: LaunchContext) -> Launch:
+    """Return how a part is run, with the extra environment of the options."""
     kind = kind_of(part)
-    plain = _producer(around, part) if kind == "producer" else _LAUNCHES[part](around)
-    extra = around.options.extra_env.get(kind, {}) | around.options.extra_env.get(part, {})
-    return Launch(plain.argv, plain.env | extra, plain.cwd, plain.user_id, plain.first, plain.first_made)
+    plain = _producer(context, part) if kind == "producer" else _LAUNCHES[part](context)
+    extra = context.options.extra_env.get(kind, {}) | context.options.extra_env.get(part, {})
+    return Launch(plain.argv, plain.env | extra, plain.cwd, plain.user_id, plain.init_argv, plain.init_creates)

@@ -1,7 +1,7 @@
-"""Which TCP ports a stack uses: chosen once, written down, kept as long as they stay free.
+"""Chooses the TCP ports of a stack; a saved port is kept while it is free.
 
-Ports lie below the range from which the system gives out the local ends of connections (32768 and up on
-Linux): one from that range can be taken by any outgoing connection while its server restarts.
+Ports lie below the ephemeral range (32768 and up on Linux): an outgoing connection can take a port of that range while
+its server restarts.
 """
 
 import json
@@ -28,7 +28,7 @@ _TRIES = 200
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on a port of the loopback address now."""
+    """Return whether a server can listen on a port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do: a port in TIME_WAIT after a restart counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,28 +54,28 @@ def free_port(taken: set[int]) -> int:
 
 
 def uses(producers: int = 1) -> tuple[str, ...]:
-    """Return what ports are needed for, with so many producers."""
+    """Return the port uses of a stack with that number of producers."""
     return (*USES, *(f"producer-{number}_health" for number in range(2, producers + 1)))
 
 
-def choose(remembered: dict[str, int], producers: int = 1) -> dict[str, int]:
-    """Return a port for every use: the remembered one where it is free, else a new one."""
+def choose(saved: dict[str, int], producers: int = 1) -> dict[str, int]:
+    """Return a port for every use: the saved one if it is free, else a new one."""
     chosen: dict[str, int] = {}
     for use in uses(producers):
-        port = remembered.get(use)
+        port = saved.get(use)
         usable = port is not None and port not in chosen.values() and is_free(port)
-        taken = {*chosen.values(), *remembered.values()}
+        taken = {*chosen.values(), *saved.values()}
         chosen[use] = port if usable and port is not None else free_port(taken)
     return chosen
 
 
 def load(path: Path) -> dict[str, int]:
-    """Return the ports written down, empty if there are none."""
+    """Return the saved ports, empty if there is no file."""
     if not path.exists():
         return {}
     return {use: int(port) for use, port in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
 def save(path: Path, ports: dict[str, int]) -> None:
-    """Write the ports down."""
+    """Save the ports."""
     path.write_text(json.dumps(ports, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Whether a part does its work: asked from outside, over the network, as its users would.
+"""Readiness probes of the parts, over the network; creates the topics.
 
-A probe answers None when the part is ready, else what is missing, in words.
+A probe returns None when the part is ready, else the reason why it is not.
 """
 
 import socket
@@ -18,30 +18,30 @@ from tapeline_local.stack.options import kind_of
 from tapeline_local.stack.parts import HOST, bootstrap, health_use, url
 
 _TIMEOUT_S = 2.0
-# Of the symbols, dealt out among the producers: many more than producers, so that each gets about as many.
-SHARES: Final = 64
+# One partition a shard; many more shards than producers, so that each owns about as many.
+TOPIC_SHARDS_PARTITIONS: Final = 64
 RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 _TOPIC_TIMEOUT_S = 30.0
 
 
 @cache
 def _client() -> httpx.Client:
-    # Made once: each one reads all certificate authorities, which at ten looks a second would slow what is waited for.
+    # Created once: each client reads all certificate authorities, too slow for ten probes a second.
     return httpx.Client(timeout=_TIMEOUT_S, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def _http(address: str) -> tuple[int, str]:
-    """Return status and the first words of the body; status 0 if there was no answer."""
+    """Return status and the start of the body; status 0 if there was no response."""
     try:
-        answer = _client().get(address)
+        response = _client().get(address)
     except httpx.HTTPError as error:
         return 0, f"{type(error).__name__}: {error}"
-    return answer.status_code, answer.text[:200]
+    return response.status_code, response.text[:200]
 
 
 def _health(address: str) -> str | None:
     status, text = _http(address)
-    return None if status == httpx.codes.OK else f"{address} answered {status} {text}".strip()
+    return None if status == httpx.codes.OK else f"{address} responded {status} {text}".strip()
 
 
 def _elasticsearch(ports: dict[str, int]) -> str | None:
@@ -49,7 +49,7 @@ def _elasticsearch(ports: dict[str, int]) -> str | None:
     status, text = _http(address)
     if status == httpx.codes.OK and '"status":"red"' not in text:
         return None
-    return f"{address} answered {status} {text}".strip()
+    return f"{address} responded {status} {text}".strip()
 
 
 def _quiet_admin(ports: dict[str, int]) -> AdminClient:
@@ -57,7 +57,7 @@ def _quiet_admin(ports: dict[str, int]) -> AdminClient:
 
 
 def _kafka(ports: dict[str, int]) -> str | None:
-    # A client of a broker that is not there waits for its time-out; a plain connection tells at once.
+    # A Kafka client without a broker waits for its timeout; a plain connection fails at once.
     try:
         socket.create_connection((HOST, ports["kafka"]), _TIMEOUT_S).close()
         brokers = _quiet_admin(ports).list_topics(timeout=_TIMEOUT_S).brokers
@@ -69,25 +69,25 @@ def _kafka(ports: dict[str, int]) -> str | None:
 _PROBES: Final[dict[str, Callable[[dict[str, int]], str | None]]] = {
     "kafka": _kafka,
     "elasticsearch": _elasticsearch,
-    # Not ready without a model, by design: alive is what a stack can promise.
+    # Without a model it is not ready, by design; the probe requires liveness only.
     "inference": lambda ports: _health(f"{url(ports, 'inference')}/health/live"),
     "board": lambda ports: _health(f"{url(ports, 'board')}/health/ready"),
-    # A target that is away is no reason to call the stack down.
+    # Liveness only: an unreachable target must not fail the stack.
     "notifier": lambda ports: _health(f"{url(ports, 'notifier_health')}/health/live"),
     "spark": lambda ports: _health(f"{url(ports, 'spark_health')}/health/ready"),
     "simulator": lambda ports: _health(f"{url(ports, 'simulator')}/health/ready"),
 }
 
 
-def waiting_for(part: str, ports: dict[str, int]) -> str | None:
-    """Return None if the part is ready, else what it still lacks."""
+def not_ready_reason(part: str, ports: dict[str, int]) -> str | None:
+    """Return None if the part is ready, else the reason why it is not."""
     if kind_of(part) == "producer":
         return _health(f"{url(ports, health_use(part))}/health/ready")
     return _PROBES[part](ports)
 
 
 def create_topics(ports: dict[str, int], partitions: int) -> list[str]:
-    """Create the topics that are missing; return their names.
+    """Create the missing topics; return their names.
 
     Raises:
         KafkaException: the broker refused.
@@ -99,13 +99,13 @@ def create_topics(ports: dict[str, int], partitions: int) -> list[str]:
         names.TOPIC_REJECTS: 1,
         names.TOPIC_COUNTS: 1,
         names.TOPIC_ALERTS: 1,
-        names.TOPIC_SHARDS: SHARES,
+        names.TOPIC_SHARDS: TOPIC_SHARDS_PARTITIONS,
     }
     present = admin.list_topics(timeout=_TOPIC_TIMEOUT_S).topics
-    absent = [topic for topic in wanted if topic not in present]
+    missing = [topic for topic in wanted if topic not in present]
     config = {"retention.ms": str(RETENTION_MS)}
-    new = [NewTopic(topic, wanted[topic], 1, config=config) for topic in absent]
+    new = [NewTopic(topic, wanted[topic], 1, config=config) for topic in missing]
     futures = admin.create_topics(new, operation_timeout=_TOPIC_TIMEOUT_S) if new else {}
     for future in futures.values():
         future.result(_TOPIC_TIMEOUT_S)
-    return absent
+    return missing

@@ -1,7 +1,7 @@
-"""Finds and ends what a stack left behind.
+"""Finds and kills leftover processes of a stack.
 
-Every process of a stack carries `TAPELINE_STACK=<state folder>` in its environment, and so do all its
-children; no other process is ever touched.
+Every process of a stack and its children carry `TAPELINE_STACK=<state folder>` in their environment; no other
+process is touched.
 """
 
 import contextlib
@@ -14,31 +14,31 @@ PART_VARIABLE = "TAPELINE_PART"
 _WAIT_S = 10.0
 
 
-def marked(stack: str, part: str | None = None) -> list[psutil.Process]:
+def find_marked(stack: str, part: str | None = None) -> list[psutil.Process]:
     """Return the running processes of a stack, or of one part of it, without the caller and its ancestors."""
     me = psutil.Process()
     own = {me.pid, *(parent.pid for parent in me.parents())}
-    found = []
+    processes = []
     for process in psutil.process_iter():
         if process.pid in own:
             continue
-        # It may have ended meanwhile, or belong to another user, or be a zombie.
+        # A process may have ended, belong to another user, or be a zombie.
         with contextlib.suppress(psutil.Error, OSError):
             environment = process.environ()
             is_part = part is None or environment.get(PART_VARIABLE) == part
             if environment.get(STACK_VARIABLE) == stack and is_part:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
-def sweep(stack: str, part: str | None = None) -> list[str]:
-    """Kill the marked processes and wait until they are gone.
+def kill_marked(stack: str, part: str | None = None) -> list[str]:
+    """Kill the processes of `find_marked` and wait until they are gone.
 
     Returns:
         "name (pid)" of each that was killed.
     """
     killed = []
-    processes = marked(stack, part)
+    processes = find_marked(stack, part)
     for process in processes:
         with contextlib.suppress(psutil.Error):
             label = f"{process.name()} ({process.pid})"
@@ -54,7 +54,7 @@ def own_environment() -> dict[str, str]:
 
 
 def tree_rss_mib(pid: int) -> int:
-    """Return the resident memory of a process and all below it, MiB; 0 if it is gone."""
+    """Return the resident memory of a process and all below it, MiB; 0 if the process is gone."""
     total = 0
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
@@ -68,6 +68,6 @@ def signal_group(pid: int, signal_number: int) -> None:
     """Send a signal to a part's whole process group.
 
     Raises:
-        ProcessLookupError: it is gone.
+        ProcessLookupError: the process is gone.
     """
     os.killpg(os.getpgid(pid), signal_number)

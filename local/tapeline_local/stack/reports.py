@@ -1,4 +1,4 @@
-"""What a stack says about itself: where its parts listen and how they are. Pure."""
+"""Addresses and status of the parts of a stack. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from tapeline_local.errors import StackError
 from tapeline_local.stack import parts, processes, supervision
 from tapeline_local.stack.options import kind_of
-from tapeline_local.stack.state import Saved
+from tapeline_local.stack.state import SavedStack
 
 # Parts whose port is that of their health server.
 _WITH_HEALTH_PORT = ("spark", "producer", "notifier")
@@ -15,7 +15,7 @@ _WITH_HEALTH_PORT = ("spark", "producer", "notifier")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts listen; each URL is a base, without a slash at its end."""
+    """Addresses of the parts; each URL is a base URL without a trailing slash."""
 
     kafka: str
     elasticsearch: str
@@ -29,11 +29,11 @@ class Addresses:
 
     @property
     def producer(self) -> str:
-        """The first one's."""
+        """URL of the first replica."""
         return self.producers[0]
 
     @staticmethod
-    def of(ports: dict[str, int]) -> "Addresses":
+    def from_ports(ports: dict[str, int]) -> "Addresses":
         """Return the addresses of a set of ports."""
         return Addresses(
             kafka=parts.bootstrap(ports),
@@ -52,29 +52,29 @@ def is_producer(use: str) -> bool:
     return use.endswith("_health") and kind_of(use.removesuffix("_health")) == "producer"
 
 
-def exposed(saved: Saved) -> tuple[str, str]:
-    """Return Kafka's bootstrap and Elasticsearch's URL as other machines reach them.
+def exposed(saved: SavedStack) -> tuple[str, str]:
+    """Return Kafka's bootstrap and Elasticsearch's URL at the exposed address.
 
     Raises:
         StackError: nothing is exposed.
     """
     host = saved.options.expose
     if host is None:
-        raise StackError("expose was None; give StackOptions the address at which others reach this machine")
+        raise StackError("expose was None; give StackOptions the address at which other machines reach this one")
     return f"{host}:{saved.ports['kafka_exposed']}", f"http://{host}:{saved.ports['elasticsearch']}"
 
 
 @dataclass(frozen=True)
 class PartStatus:
-    """How a part is, as supervisord and the system see it.
+    """Status of a part, from supervisord and the operating system.
 
     Attributes:
         name: of the part.
-        state: supervisord's word, such as RUNNING, BACKOFF, FATAL, STOPPED.
-        pid: of its first process; None when it does not run.
+        state: supervisord's state name, such as RUNNING, BACKOFF, FATAL, STOPPED.
+        pid: of its first process; None when the part does not run.
         uptime_s: since its last start.
-        port: where its users reach it.
-        restarts: how often it ended unasked since the stack was started.
+        port: that its users connect to.
+        restarts: unexpected exits since the start of the stack.
         rss_mib: resident memory of all its processes.
     """
 
@@ -87,15 +87,15 @@ class PartStatus:
     rss_mib: int
 
 
-def status_of(
+def part_status(
     part: str, info: Mapping[str, Any], events: Iterable[supervision.Event], ports: dict[str, int]
 ) -> PartStatus:
-    """Return how a part is.
+    """Return the status of a part.
 
     Args:
         part: its name.
         info: supervisord's getProcessInfo.
-        events: all since the stack was started.
+        events: all since the start of the stack.
         ports: by use.
     """
     pid = int(info["pid"]) or None

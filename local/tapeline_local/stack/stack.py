@@ -1,10 +1,10 @@
-"""A whole stack, or any parts of it, on one machine: up, down, and what a test wants to do to it.
+"""Starts, stops and controls a whole stack, or any parts of it, on one machine.
 
     with Stack(state, ("kafka", "elasticsearch"), StackOptions(fast_jit=True)) as stack:
         stack.addresses.kafka
 
-The processes belong to a supervisord of their own; this class configures it, asks it, and checks what it says
-against what the parts answer. For parts and their settings see options.py and parts.py.
+Each stack has its own supervisord. This class configures supervisord, queries it, and probes the parts.
+For parts and their settings see options.py and parts.py.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ from tapeline_local.stack.lock import StateLock
 from tapeline_local.stack.options import (
     PARTS,
     StackOptions,
+    dependencies_of,
+    enabled_parts,
     in_start_order,
-    needed_first,
     start_timeout_s,
-    wanted,
 )
-from tapeline_local.stack.reports import Addresses, PartStatus, status_of
-from tapeline_local.stack.state import Saved, StateFolder
+from tapeline_local.stack.reports import Addresses, PartStatus, part_status
+from tapeline_local.stack.state import SavedStack, StateFolder
 
 __all__ = ["Addresses", "PartStatus", "Stack"]
 
 Progress = Callable[[str], None]
 _TAIL_LINES = 15
 _SUPERVISORD_START_S = 20.0
-# Signals after which a process is another one when it answers again.
+# Signals after which supervisord starts a new process.
 _DEADLY_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGABRT, signal.SIGSEGV)
 
 
@@ -54,13 +54,13 @@ class Stack:
         """Describe a stack; nothing is started or written.
 
         Args:
-            state: folder of everything the stack keeps; made when it does not exist.
-            parts: which parts; those that the options leave without work are left out.
-            options: choices, the defaults of the demo otherwise.
+            state: state folder; created if it does not exist.
+            parts: to run; parts that the options disable are left out.
+            options: of the stack; None: the defaults.
         """
         self.options = options or StackOptions()
         chosen = in_start_order(parts, self.options.producers)
-        self.parts = wanted(chosen, self.options)
+        self.parts = enabled_parts(chosen, self.options)
         self.state = StateFolder(state)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed: dict[str, int] = {}
@@ -68,10 +68,10 @@ class Stack:
 
     @classmethod
     def load(cls, state: Path) -> "Stack":
-        """Return the stack that runs on a folder, started by whomever.
+        """Return the stack that runs on a folder, whichever process started it.
 
         Raises:
-            NotRunning: none does.
+            NotRunning: no stack runs on the folder.
         """
         folder = StateFolder(state)
         saved = folder.saved()
@@ -90,12 +90,12 @@ class Stack:
 
     @property
     def addresses(self) -> Addresses:
-        """Return where the parts listen.
+        """Return the addresses of the parts.
 
         Raises:
             NotRunning: the stack has not been started.
         """
-        return Addresses.of(self._saved().ports)
+        return Addresses.from_ports(self._saved().ports)
 
     def exposed(self) -> tuple[str, str]:
         """Return Kafka's bootstrap and Elasticsearch's URL at the exposed address, see `reports.exposed`."""
@@ -109,20 +109,20 @@ class Stack:
         """Start everything and return when every part is ready.
 
         Args:
-            progress: gets one line for each thing that happened.
-            background: keep running when this process ends; otherwise everything stops with it, however it ends.
+            progress: takes one line an event.
+            background: keep running when this process ends; else all parts stop with this process, however it ends.
 
         Raises:
             StackInUse: a stack runs on this folder already.
             NotSetUp: `make setup` is needed.
             PartDied: a part ended while starting.
-            NotReady: a part runs but does not answer in time.
+            NotReady: a part runs but is not ready before its timeout.
         """
         holder = self.owner()
         if holder is not None:
             raise StackInUse(self.state.root, holder or None)
-        for leftover in processes.sweep(str(self.state.root)):
-            progress(f"ended a leftover of an earlier run: {leftover}")
+        for leftover in processes.kill_marked(str(self.state.root)):
+            progress(f"killed a leftover process of an earlier run: {leftover}")
         saved = self.state.prepare(self.parts, self.options)
         if not self.state.elasticsearch.is_relative_to(self.state.root):
             progress(
@@ -131,6 +131,8 @@ class Stack:
         try:
             self._start_supervisord(background)
             self._start_parts(saved, progress)
+        except StackInUse:  # another process took the lock since; its stack is not ours to stop
+            raise
         except BaseException:
             self.down()
             raise
@@ -143,43 +145,45 @@ class Stack:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.state.root,
-                env={**settings.inherited(), processes.STACK_VARIABLE: str(self.state.root)},
+                env={**settings.inherited_environment(), processes.STACK_VARIABLE: str(self.state.root)},
                 stdin=subprocess.DEVNULL if background else subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self._seen_bytes = 0
-        for _ in poll.turns(_SUPERVISORD_START_S):
+        for _ in poll.attempts(_SUPERVISORD_START_S):
+            if self._process.poll() == supervision.LOCKED_EXIT_CODE:
+                raise StackInUse(self.state.root, self.owner())
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(NotRunning):
                 self._call("getState")
                 return
         tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise StackError(f"supervisord did not start (exit code {self._process.poll()}); it said: {tail or 'nothing'}")
+        raise StackError(f"supervisord did not start (exit code {self._process.poll()}); its output: {tail or 'none'}")
 
-    def _start_parts(self, saved: Saved, progress: Progress) -> None:
+    def _start_parts(self, saved: SavedStack, progress: Progress) -> None:
         started: dict[str, float] = {}
         ready: set[str] = set()
         offset = 0
         while len(ready) < len(self.parts):
             for part in self.parts:
-                if part not in started and ready.issuperset(needed_first(part, self.parts)):
+                if part not in started and ready.issuperset(dependencies_of(part, self.parts)):
                     self._call("startProcess", part, False)
                     started[part] = time.monotonic()
             events, offset = supervision.read_events(self.state.events, offset)
             self._raise_if_died(events)
             for part in [name for name in started if name not in ready]:
-                passed = time.monotonic() - started[part]
-                lacks = probes.waiting_for(part, saved.ports)
-                if lacks is None:
+                elapsed = time.monotonic() - started[part]
+                reason = probes.not_ready_reason(part, saved.ports)
+                if reason is None:
                     if part == "kafka":
                         probes.create_topics(saved.ports, self.options.partitions)
                     ready.add(part)
-                    progress(f"{part} ready after {passed:.1f} s")
-                elif passed > start_timeout_s(part):
-                    raise NotReady(part, passed, lacks, self.log_tail(part))
+                    progress(f"{part} ready after {elapsed:.1f} s")
+                elif elapsed > start_timeout_s(part):
+                    raise NotReady(part, elapsed, reason, self.log_tail(part))
             poll.pause()
 
     def _raise_if_died(self, events: list[supervision.Event]) -> None:
@@ -188,14 +192,14 @@ class Stack:
                 raise PartDied(event.part, event.detail, self.log_tail(event.part))
 
     def down(self, progress: Progress = _ignore) -> None:
-        """Stop everything in order, then end whatever is left; does nothing if nothing runs."""
+        """Stop all parts in order, then kill leftover processes; does nothing if the stack is down."""
         holder = self.owner()
         if holder:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder, signal.SIGTERM)
-            patience_s = sum(supervision.care_of(part).stop_s for part in self.parts) + 10.0
-            if not poll.eventually(lambda: self.owner() is None, patience_s):
-                progress(f"supervisord ({holder}) did not stop within {patience_s:.0f} s and is killed")
+            timeout_s = sum(supervision.restart_policy(part).stop_s for part in self.parts) + 10.0
+            if not poll.eventually(lambda: self.owner() is None, timeout_s):
+                progress(f"supervisord ({holder}) did not stop within {timeout_s:.0f} s and is killed")
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(holder, signal.SIGKILL)
         if self._process is not None:
@@ -203,17 +207,17 @@ class Stack:
                 self._process.stdin.close()
             self._process.wait()
             self._process = None
-        for leftover in processes.sweep(str(self.state.root)):
-            progress(f"ended a leftover: {leftover}")
-        self.state.forget_run()
+        for leftover in processes.kill_marked(str(self.state.root)):
+            progress(f"killed a leftover process: {leftover}")
+        self.state.clear_run_files()
 
     def remove(self) -> None:
-        """Stop everything and delete all data of the stack."""
+        """Stop the stack and delete all its data."""
         self.down()
         self.state.remove()
 
     def status(self) -> list[PartStatus]:
-        """Return how each part is.
+        """Return the status of each part.
 
         Raises:
             NotRunning: the stack is down.
@@ -221,7 +225,7 @@ class Stack:
         saved = self._saved()
         events, _ = supervision.read_events(self.state.events, 0)
         infos = {info["name"]: info for info in self._call("getAllProcessInfo")}
-        return [status_of(part, infos[part], events, saved.ports) for part in saved.parts]
+        return [part_status(part, infos[part], events, saved.ports) for part in saved.parts]
 
     def pid(self, part: str) -> int:
         """Return the process id of a part.
@@ -236,9 +240,9 @@ class Stack:
         return int(info["pid"])
 
     def kill(self, part: str, signal_number: int = signal.SIGKILL) -> int:
-        """Send a signal to all processes of a part, behind supervisord's back; return the first one's id.
+        """Send a signal to all processes of a part, bypassing supervisord; return the id of the first process.
 
-        After a deadly signal supervisord starts the part again, and `wait_ready` waits for that new one.
+        After a deadly signal supervisord restarts the part, and `wait_ready` waits for the new process.
         """
         pid = self.pid(part)
         processes.signal_group(pid, signal_number)
@@ -247,51 +251,51 @@ class Stack:
         return pid
 
     def stop(self, part: str) -> None:
-        """Stop a part in order and leave it stopped."""
-        with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+        """Stop a part and leave it stopped."""
+        with contextlib.suppress(xmlrpc.client.Fault):  # the part does not run
             self._call("stopProcess", part)
 
     def start(self, part: str, env: dict[str, str] | None = None) -> None:
         """Start a stopped part without waiting for it.
 
         Args:
-            part: which.
-            env: environment variables for this start and those after it, on top of the stack's.
+            part: its name.
+            env: environment variables for this and later starts, in addition to the stack's.
         """
         if env is not None:
             self.state.relaunch(part, self._saved(), env)
         self._call("startProcess", part, False)
 
     def wait_ready(self, part: str, timeout_s: float | None = None) -> float:
-        """Wait until a part is ready, over restarts; return how many seconds it took.
+        """Wait until a part is ready, across restarts; return the seconds it took.
 
         Raises:
-            PartDied: supervisord has given it up, or it is stopped.
-            NotReady: it was not ready in time.
+            PartDied: supervisord gave up, or the part is stopped.
+            NotReady: the part was not ready before the timeout.
         """
         limit_s = start_timeout_s(part) if timeout_s is None else timeout_s
-        numbers, lacks = self._saved().ports, "nothing yet"
-        for passed in poll.turns(limit_s):
+        numbers, reason = self._saved().ports, "no probe yet"
+        for elapsed in poll.attempts(limit_s):
             info = self._call("getProcessInfo", part)
             if info["statename"] not in (*supervision.ALIVE, "EXITED"):
                 raise PartDied(part, info["statename"], self.log_tail(part))
             if info["pid"] and info["pid"] != self._killed.get(part):
-                answer = probes.waiting_for(part, numbers)
-                if answer is None:
-                    return passed
-                lacks = answer
-        raise NotReady(part, limit_s, lacks, self.log_tail(part))
+                current = probes.not_ready_reason(part, numbers)
+                if current is None:
+                    return elapsed
+                reason = current
+        raise NotReady(part, limit_s, reason, self.log_tail(part))
 
     def log_tail(self, part: str, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of a part's log."""
         return self.state.log_tail(part, lines)
 
-    def watch(self) -> list[supervision.Event]:
-        """Return what happened to the parts since the last call, oldest first; after `up`, since the start."""
+    def new_events(self) -> list[supervision.Event]:
+        """Return the events since the last call, oldest first; the first call returns those since `up`."""
         events, self._seen_bytes = supervision.read_events(self.state.events, self._seen_bytes)
         return events
 
-    def _saved(self) -> Saved:
+    def _saved(self) -> SavedStack:
         saved = self.state.saved()
         if saved is None:
             raise NotRunning(self.state.root)

@@ -1,7 +1,7 @@
-"""The state folder of a stack: where everything lies in it, and the files that are written before a start.
+"""State folder of a stack: its paths, and the files that are written before a start.
 
 ports.json  ledger.jsonl  kafka/  elasticsearch/  checkpoint/  models/  logs/PART.log
-run/        lock, socket, configuration of supervisord, one file a part for launch.py; nothing worth keeping
+run/        lock, socket, configuration of supervisord, one file a part for launch.py; removed when the stack stops
 """
 
 import base64
@@ -32,8 +32,8 @@ from tapeline_local.stack.options import StackOptions
 _FOLDERS = ("kafka", "checkpoint", "models", "logs", "run", "run/spark")
 
 
-class Saved(BaseModel):
-    """What another process must know to speak to a running stack."""
+class SavedStack(BaseModel):
+    """Data that another process needs to control a running stack."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ class Saved(BaseModel):
 
 
 class StateFolder:
-    """One folder, its paths, and what is written to it."""
+    """Paths and files of one state folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -56,7 +56,7 @@ class StateFolder:
 
     @property
     def elasticsearch(self) -> Path:
-        """Return the folder of the Elasticsearch instance, outside where its user cannot enter the state."""
+        """Return the folder of the Elasticsearch instance, outside the state folder where its user cannot enter it."""
         return paths.open_folder(self.root / "elasticsearch")
 
     def log(self, part: str) -> Path:
@@ -72,11 +72,11 @@ class StateFolder:
             file.seek(max(0, path.stat().st_size - 400 * lines))
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
-    def saved(self) -> Saved | None:
-        """Return what the last start wrote, None if there was none."""
-        return Saved.model_validate_json(self._saved.read_bytes()) if self._saved.exists() else None
+    def saved(self) -> SavedStack | None:
+        """Return the data of the last start, None if there was none."""
+        return SavedStack.model_validate_json(self._saved.read_bytes()) if self._saved.exists() else None
 
-    def prepare(self, chosen: tuple[str, ...], options: StackOptions) -> Saved:
+    def prepare(self, chosen: tuple[str, ...], options: StackOptions) -> SavedStack:
         """Choose ports and write every configuration.
 
         Raises:
@@ -84,41 +84,41 @@ class StateFolder:
         """
         for name in _FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        book = self.root / "ports.json"
-        numbers = ports.choose(ports.load(book), options.producers)
-        ports.save(book, numbers)
-        around = self._surroundings(numbers, options)
+        ports_file = self.root / "ports.json"
+        numbers = ports.choose(ports.load(ports_file), options.producers)
+        ports.save(ports_file, numbers)
+        context = self._launch_context(numbers, options)
         if "kafka" in chosen:
-            self._write_kafka(around)
+            self._write_kafka(context)
         if "elasticsearch" in chosen:
-            self._write_elasticsearch(around)
+            self._write_elasticsearch(context)
         for part in chosen:
-            self.write_launch(part, around)
+            self.write_launch(part, context)
         socket = self._socket_path()
         text = supervision.configuration(chosen, socket, os.geteuid() == 0)
         self.configuration.write_text(text, encoding="utf-8")
         if self.events.exists():
             self.events.replace(self.events.with_suffix(".log.1"))
-        saved = Saved(parts=chosen, options=options, ports=numbers, socket=socket)
+        saved = SavedStack(parts=chosen, options=options, ports=numbers, socket=socket)
         self._saved.write_text(saved.model_dump_json(indent=2), encoding="utf-8")
         return saved
 
-    def write_launch(self, part: str, around: parts.Surroundings) -> None:
+    def write_launch(self, part: str, context: parts.LaunchContext) -> None:
         """Write the file that launch.py reads when the part starts."""
-        launch.write(self.run / f"{part}.json", parts.launch(part, around), self.root, part)
+        launch.write(self.run / f"{part}.json", parts.launch(part, context), self.root, part)
 
-    def relaunch(self, part: str, saved: Saved, env: dict[str, str]) -> None:
-        """Write a part's file anew, with more environment variables."""
+    def relaunch(self, part: str, saved: SavedStack, env: dict[str, str]) -> None:
+        """Rewrite a part's launch file with additional environment variables."""
         extra = saved.options.extra_env
         more = {**extra, part: {**extra.get(part, {}), **env}}
         options = saved.options.model_copy(update={"extra_env": more})
-        self.write_launch(part, self._surroundings(saved.ports, options))
+        self.write_launch(part, self._launch_context(saved.ports, options))
 
-    def _surroundings(self, numbers: dict[str, int], options: StackOptions) -> parts.Surroundings:
+    def _launch_context(self, numbers: dict[str, int], options: StackOptions) -> parts.LaunchContext:
         if not paths.JVM_FILE.exists():
             raise NotSetUp(paths.JVM_FILE)
         home = paths.elasticsearch_home(pins.read(paths.CHECKOUT)["ELASTICSEARCH_VERSION"])
-        return parts.Surroundings(
+        return parts.LaunchContext(
             state=self.root,
             elasticsearch=self.elasticsearch,
             elasticsearch_home=home,
@@ -129,36 +129,36 @@ class StateFolder:
             cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
         )
 
-    def _write_kafka(self, around: parts.Surroundings) -> None:
-        if not (around.jars / "kafka").is_dir():
-            raise NotSetUp(around.jars / "kafka")
-        folder, numbers = self.root / "kafka", around.ports
-        expose = around.options.expose
+    def _write_kafka(self, context: parts.LaunchContext) -> None:
+        if not (context.jars / "kafka").is_dir():
+            raise NotSetUp(context.jars / "kafka")
+        folder, numbers = self.root / "kafka", context.ports
+        expose = context.options.expose
         text = kafka.server_properties(
             folder / "data",
             numbers["kafka"],
             numbers["kafka_controller"],
-            around.options.partitions,
+            context.options.partitions,
             f"{expose}:{numbers['kafka_exposed']}" if expose else None,
         )
         (folder / "server.properties").write_text(text, encoding="utf-8")
         (folder / "log4j2.properties").write_text(kafka.LOG4J, encoding="utf-8")
 
-    def _write_elasticsearch(self, around: parts.Surroundings) -> None:
-        if not around.elasticsearch_home.is_dir():
-            raise NotSetUp(around.elasticsearch_home)
-        folder, options = around.elasticsearch, around.options
+    def _write_elasticsearch(self, context: parts.LaunchContext) -> None:
+        if not context.elasticsearch_home.is_dir():
+            raise NotSetUp(context.elasticsearch_home)
+        folder, options = context.elasticsearch, context.options
         config = folder / "config"
         for name in ("config/jvm.options.d", "data", "logs", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        shipped = (around.elasticsearch_home / "config" / "jvm.options").read_text(encoding="utf-8")
+        shipped = (context.elasticsearch_home / "config" / "jvm.options").read_text(encoding="utf-8")
         heap = elastic.heap_options(options.elasticsearch_heap_mib, options.fast_jit)
-        numbers = around.ports
+        numbers = context.ports
         yml = elastic.elasticsearch_yml(
             folder, numbers["elasticsearch"], numbers["elasticsearch_transport"], options.expose
         )
         files = {
-            "jvm.options": elastic.jvm_options(shipped, around.jvm.missing_modules),
+            "jvm.options": elastic.jvm_options(shipped, context.jvm.missing_modules),
             "jvm.options.d/heap.options": heap,
             "elasticsearch.yml": yml,
             "log4j2.properties": elastic.LOG4J,
@@ -171,18 +171,18 @@ class StateFolder:
 
     def _socket_path(self) -> Path:
         socket = self.run / "supervisor.sock"
-        if supervision.is_plain(socket):
+        if supervision.is_valid_socket_path(socket):
             return socket
         return Path(tempfile.mkdtemp(prefix="tapeline-")) / "supervisor.sock"
 
-    def forget_run(self) -> None:
-        """Remove what only a running stack needs."""
+    def clear_run_files(self) -> None:
+        """Remove the files that only a running stack needs."""
         saved = self.saved()
         if saved and saved.socket.parent != self.run:
             shutil.rmtree(saved.socket.parent, ignore_errors=True)
         self._saved.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete all data of this stack, also what lies outside the folder."""
+        """Delete all data of the stack, including the Elasticsearch folder outside the state folder."""
         shutil.rmtree(self.elasticsearch, ignore_errors=True)
         shutil.rmtree(self.root, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""supervisord's side: its configuration, its log as events, and calls to it over its socket.
+"""supervisord's configuration, its log as events, and calls over its socket.
 
-Starting, restarting with growing pauses, stopping and log rotation are supervisor's; nothing here does them again.
+supervisord starts, restarts with back-off, stops and rotates logs.
 Source: https://supervisord.org/configuration.html and /subprocess.html
 """
 
@@ -20,50 +20,52 @@ from tapeline_local.stack.options import kind_of
 
 RUNNING: Final = "RUNNING"
 STARTING: Final = "STARTING"
-# States from which supervisord starts a part again by itself, or in which it runs.
+# States in which a part runs or supervisord restarts it.
 ALIVE: Final = (RUNNING, STARTING, "BACKOFF")
 # sun_path is 108 bytes on Linux, 104 on macOS, and supervisord binds a longer name (".PID") first.
-LONGEST_SOCKET_PATH: Final = 90
+MAX_SOCKET_PATH_BYTES: Final = 90
 
 
 @dataclass(frozen=True)
-class Care:
-    """How a part is looked after.
+class RestartPolicy:
+    """Restart and stop policy of a part.
 
     Attributes:
-        settled_s: seconds after which a start counts as having worked.
-        stop_s: seconds between the polite signal and the kill.
-        signals_group: the polite signal goes to all its processes, not only the first.
+        start_s: uptime in seconds after which a start counts as successful.
+        stop_s: seconds between SIGTERM and SIGKILL.
+        signals_group: SIGTERM goes to the whole process group, not only to the first process.
     """
 
-    settled_s: int
+    start_s: int
     stop_s: int
     signals_group: bool
 
 
-# Spark's driver stops its own JVM and workers in order; a signal to all at once would cut a batch short.
-CARE: Final[dict[str, Care]] = {
-    "kafka": Care(5, 30, True),
-    "elasticsearch": Care(5, 30, True),
-    "inference": Care(2, 15, True),
-    "board": Care(2, 10, True),
-    # One request may be under way.
-    "notifier": Care(2, 20, True),
-    "spark": Care(5, 40, False),
-    "simulator": Care(2, 10, True),
-    # Of several, one that stops hands its symbols over before: to flush, to be relieved and to flush the rest.
-    "producer": Care(2, 40, True),
+# Spark's driver stops its own JVM and workers in order; a signal to the group would interrupt a batch.
+RESTART_POLICIES: Final[dict[str, RestartPolicy]] = {
+    "kafka": RestartPolicy(5, 30, True),
+    "elasticsearch": RestartPolicy(5, 30, True),
+    "inference": RestartPolicy(2, 15, True),
+    "board": RestartPolicy(2, 10, True),
+    # One request may be in flight.
+    "notifier": RestartPolicy(2, 20, True),
+    "spark": RestartPolicy(5, 40, False),
+    "simulator": RestartPolicy(2, 10, True),
+    # A replica that stops flushes, hands its shards over, and flushes the rest.
+    "producer": RestartPolicy(2, 40, True),
 }
 START_RETRIES: Final = 5
+LOCKED_EXIT_CODE: Final = 3
+"""Of our supervisord when another process holds the lock of the state folder."""
 
 
-def care_of(part: str) -> Care:
-    """Return how a part, or whatever it is a replica of, is looked after."""
-    return CARE[kind_of(part)]
+def restart_policy(part: str) -> RestartPolicy:
+    """Return the restart policy of a part; replicas share one."""
+    return RESTART_POLICIES[kind_of(part)]
 
 
 def _program(part: str, priority: int) -> str:
-    care = care_of(part)
+    policy = restart_policy(part)
     command = shlex.join([sys.executable, "-m", "tapeline_local.stack.launch", f"run/{part}.json"])
     return f"""
 [program:{part}]
@@ -71,11 +73,11 @@ command={command.replace("%", "%%")}
 priority={priority}
 autostart=false
 autorestart=true
-startsecs={care.settled_s}
+startsecs={policy.start_s}
 startretries={START_RETRIES}
 stopsignal=TERM
-stopwaitsecs={care.stop_s}
-stopasgroup={str(care.signals_group).lower()}
+stopwaitsecs={policy.stop_s}
+stopasgroup={str(policy.signals_group).lower()}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=logs/{part}.log
@@ -84,9 +86,9 @@ stdout_logfile_backups=2
 """
 
 
-def is_plain(path: Path) -> bool:
-    """Tell whether a path can stand in supervisord.conf as the name of a socket."""
-    return len(os.fsencode(path)) <= LONGEST_SOCKET_PATH and not set(str(path)) & set("%; ")
+def is_valid_socket_path(path: Path) -> bool:
+    """Return whether supervisord.conf can hold a path as the name of a socket."""
+    return len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES and not set(str(path)) & set("%; ")
 
 
 def configuration(parts: tuple[str, ...], socket: Path, is_root: bool) -> str:
@@ -95,9 +97,9 @@ def configuration(parts: tuple[str, ...], socket: Path, is_root: bool) -> str:
     Paths in it are relative: supervisord expands `%` in some of them once, in others twice.
 
     Args:
-        parts: in starting order; supervisord stops them in the opposite one.
-        socket: where it listens, see `is_plain`.
-        is_root: say so in the file, or supervisord warns.
+        parts: in start order; supervisord stops them in reverse order.
+        socket: that supervisord listens on, see `is_valid_socket_path`.
+        is_root: adds `user=root`, without which supervisord warns.
     """
     head = f"""[supervisord]
 nodaemon=true
@@ -122,12 +124,12 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a part.
+    """A state change of a part.
 
     Attributes:
         part: its name.
-        kind: "started", "settled" (stayed up), "died", "gave up" or "stopped" (was asked to).
-        detail: in supervisord's words, such as "terminated by SIGKILL; not expected".
+        kind: "started", "running" (start successful), "died", "gave up" or "stopped" (on request).
+        detail: supervisord's text, such as "terminated by SIGKILL; not expected".
         pid: of a start.
     """
 
@@ -141,14 +143,14 @@ class Event:
 _SPAWNED = re.compile(r" INFO spawned: '(?P<part>[\w-]+)' with pid (?P<pid>\d+)$")
 _ENDINGS = (
     ("died", re.compile(r" \w+ exited: (?P<part>[\w-]+) \((?P<detail>.*)\)$")),
-    ("settled", re.compile(r" INFO success: (?P<part>[\w-]+) (?P<detail>.*)$")),
+    ("running", re.compile(r" INFO success: (?P<part>[\w-]+) (?P<detail>.*)$")),
     ("gave up", re.compile(r" \w+ gave up: (?P<part>[\w-]+) (?P<detail>.*)$")),
     ("stopped", re.compile(r" \w+ stopped: (?P<part>[\w-]+) \((?P<detail>.*)\)$")),
 )
 
 
 def parse_event(line: str) -> Event | None:
-    """Return the event that a line of supervisord's log tells, None for other lines."""
+    """Return the event of a line of supervisord's log, None for other lines."""
     spawned = _SPAWNED.search(line)
     if spawned:
         return Event(spawned["part"], "started", pid=int(spawned["pid"]))
@@ -176,10 +178,10 @@ def read_events(log: Path, offset: int) -> tuple[list[Event], int]:
 
 
 def call(socket: Path, method: str, *arguments: object) -> Any:
-    """Call a method of supervisord's `supervisor` interface and return its answer.
+    """Call a method of supervisord's `supervisor` interface and return its result.
 
     Raises:
-        OSError: nobody listens on the socket.
+        OSError: no process listens on the socket.
         xmlrpc.client.Fault: supervisord refuses, see its `faultString`.
     """
     transport = SupervisorTransport(None, None, f"unix://{socket}")

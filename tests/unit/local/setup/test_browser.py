@@ -6,7 +6,7 @@ from tapeline_local.errors import SetupError
 from tapeline_local.setup import browser
 
 
-def test_a_named_browser_is_taken_before_any_other(monkeypatch):
+def test_the_browser_of_chromium_has_precedence(monkeypatch):
     monkeypatch.setenv("CHROMIUM", "/opt/chrome")
     assert browser.find() == browser.Browser(Path("/opt/chrome"), {})
 
@@ -27,7 +27,7 @@ def test_without_any_there_is_none(monkeypatch, tmp_path):
     assert browser.find() is None
 
 
-def test_another_machine_is_told_to_name_one(monkeypatch):
+def test_an_unsupported_machine_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     with pytest.raises(SetupError, match="CHROMIUM"):
         browser.fetch()

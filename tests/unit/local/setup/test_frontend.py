@@ -14,13 +14,13 @@ def web(tmp_path, monkeypatch):
     (folder / "public").mkdir()
     monkeypatch.setattr(frontend, "WEB", folder)
     monkeypatch.setattr(frontend, "STATIC", tmp_path / "static")
-    monkeypatch.setattr(frontend, "NOTE", tmp_path / "tools" / "page.json")
+    monkeypatch.setattr(frontend, "BUILD_RECORD", tmp_path / "tools" / "frontend.json")
     return folder
 
 
 @pytest.fixture
-def done(web, monkeypatch, tmp_path):
-    """What was run, instead of running it."""
+def calls_made(web, monkeypatch, tmp_path):
+    """The commands that the build would run."""
     calls = []
 
     def install(folder):
@@ -39,32 +39,32 @@ def done(web, monkeypatch, tmp_path):
     return calls
 
 
-def test_the_first_build_installs_and_builds_and_the_second_does_nothing(done):
+def test_the_first_build_installs_and_builds_and_the_second_does_nothing(calls_made):
     frontend.build(lambda _: None)
     frontend.build(lambda _: None)
-    assert done == ["install", "build"]
+    assert calls_made == ["install", "build"]
 
 
-def test_a_changed_source_is_built_without_installing_again(web, done):
+def test_a_changed_source_is_built_without_installing_again(web, calls_made):
     frontend.build(lambda _: None)
     (web / "src" / "main.ts").write_text("changed")
     assert not frontend.is_built()
     frontend.build(lambda _: None)
-    assert done == ["install", "build", "build"]
+    assert calls_made == ["install", "build", "build"]
 
 
-def test_a_changed_lock_installs_again(web, done):
+def test_a_changed_lock_installs_again(web, calls_made):
     frontend.build(lambda _: None)
     (web / "package-lock.json").write_text("changed")
     frontend.build(lambda _: None)
-    assert done == ["install", "build", "install", "build"]
+    assert calls_made == ["install", "build", "install", "build"]
 
 
-def test_a_page_that_somebody_removed_is_built_again(done, tmp_path):
+def test_a_deleted_page_is_built_again(calls_made, tmp_path):
     frontend.build(lambda _: None)
     (tmp_path / "static" / "index.html").unlink()
     frontend.build(lambda _: None)
-    assert done == ["install", "build", "build"]
+    assert calls_made == ["install", "build", "build"]
 
 
 def test_a_file_that_moves_changes_the_digest(web):

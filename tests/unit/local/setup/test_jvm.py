@@ -7,7 +7,7 @@ ALL_MODULES = ("java.base", "jdk.incubator.vector", "jdk.jdi", "jdk.jlink")
 
 
 def fake_java(home: Path, version: str, modules: tuple[str, ...] = ALL_MODULES) -> Path:
-    """A Java home whose program answers as Java does: the version on stderr, the modules on stdout."""
+    """A Java home with a fake java: the version on stderr, the modules on stdout."""
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
     listing = "\\n".join(f"{name}@{version}" for name in modules)
@@ -29,7 +29,7 @@ def fake_java(home: Path, version: str, modules: tuple[str, ...] = ALL_MODULES) 
         ("The operation couldn’t be completed. Unable to locate a Java Runtime.", None),
     ],
 )
-def test_the_feature_release_is_read_from_what_java_says(output, feature):
+def test_the_feature_release_is_read_from_the_output_of_java(output, feature):
     assert jvm.feature_version(output) == feature
 
 
@@ -43,20 +43,20 @@ def test_java_home_wins_over_every_other_java(tmp_path):
     assert found == jvm.Jvm("found", str(home), str(home), 91, ())
 
 
-def test_a_java_outside_the_range_is_passed_over_and_named(tmp_path):
+def test_a_java_outside_the_range_is_rejected_and_named(tmp_path):
     home = fake_java(tmp_path / "old", "1.8.0_392")
-    found, passed_over = jvm.find({"JAVA_HOME": str(home)}, 91, 92)
+    found, rejected = jvm.find({"JAVA_HOME": str(home)}, 91, 92)
     assert found is None
-    assert f"{home} is Java 8, needed 91 to 92" in passed_over
+    assert f"{home} is Java 8, needed 91 to 92" in rejected
 
 
-def test_a_java_that_does_not_run_is_passed_over(tmp_path):
+def test_a_java_that_does_not_run_is_rejected(tmp_path):
     home = fake_java(tmp_path / "broken", "91")
     (home / "bin" / "java").write_text("not a program")
     assert jvm.find({"JAVA_HOME": str(home)}, 91, 92)[0] is None
 
 
-def test_a_trimmed_java_says_what_it_lacks(tmp_path):
+def test_a_trimmed_java_lists_its_missing_modules(tmp_path):
     home = fake_java(tmp_path / "trimmed", "91", ("java.base",))
     found, _ = jvm.find({"JAVA_HOME": str(home)}, 91, 92)
     assert found is not None

@@ -35,7 +35,7 @@ def holds(**contents: bytes) -> packages.Client:
 
 
 def test_a_file_is_put_in_its_place_and_programs_can_be_run(tmp_path):
-    packages.place([packaged()], tmp_path, holds(body=BODY))
+    packages.fetch_package([packaged()], tmp_path, holds(body=BODY))
     found = tmp_path / "bin" / "tool"
     assert found.read_bytes() == BODY
     assert found.stat().st_mode & 0o111
@@ -45,23 +45,25 @@ def test_a_file_is_put_in_its_place_and_programs_can_be_run(tmp_path):
 
 def test_other_bytes_than_pinned_never_reach_their_place(tmp_path):
     with pytest.raises(PackageUnavailable, match=r"sha256 of deep/tool was .*, pinned is"):
-        packages.place([packaged()], tmp_path, holds(body=b"others"))
+        packages.fetch_package([packaged()], tmp_path, holds(body=b"others"))
     assert packages.missing([packaged()], tmp_path, "any-machine")
 
 
-def test_what_cannot_be_had_is_said_and_the_rest_is_fetched(tmp_path, monkeypatch):
-    """The local stack needs none of it: setting that up must not fail for want of a schema."""
+def test_a_package_that_cannot_be_fetched_is_reported_and_the_rest_is_fetched(tmp_path, monkeypatch):
+    """The local stack needs none of these files: its setup must not fail because one is missing."""
 
     def client(files: list[packages.Packaged], folder: Path) -> packages.Fetched:
         if files[0].package == "broken":
-            raise PackageUnavailable("broken 1.2.3", "no way there")
+            raise PackageUnavailable("broken 1.2.3", "unreachable")
         return {one.path: BODY for one in files}
 
     monkeypatch.setitem(packages._CLIENTS, "go", client)
-    said: list[str] = []
-    packages.fetch([packaged(package="broken", place="crds/a"), packaged(place="crds/b")], tmp_path, said.append)
+    lines: list[str] = []
+    packages.fetch_missing(
+        [packaged(package="broken", place="crds/a"), packaged(place="crds/b")], tmp_path, lines.append
+    )
     assert (tmp_path / "crds" / "b").exists()
-    assert any("broken 1.2.3 could not be had: no way there" in line for line in said)
+    assert any("broken 1.2.3 could not be fetched: unreachable" in line for line in lines)
 
 
 def test_a_file_for_another_machine_is_not_missed(tmp_path):
@@ -88,7 +90,7 @@ def test_a_file_is_found_in_an_archive_in_an_archive_in_a_wheel():
 
 @pytest.fixture
 def tagged() -> Iterator[str]:
-    """A stand-in for GitHub's raw files; gives the address to ask."""
+    """A fake of GitHub's raw files; yields its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -48,7 +48,7 @@ def test_only_versions_that_are_served_count():
     assert schemas.custom(DEFINITIONS) == {"example.org/v1/Thing": {"type": "object"}}
 
 
-def test_both_halves_are_written_and_made_anew_only_after_a_change(tools):
+def test_both_kinds_of_schemas_are_written_and_rebuilt_only_after_a_change(tools):
     made_by = java(tools, MAKES_FILES)
     log = Path(made_by.java_home) / "bin" / "java.log"
     schemas.write(made_by, tools, lambda _: None)
@@ -62,14 +62,16 @@ def test_both_halves_are_written_and_made_anew_only_after_a_change(tools):
     assert log.read_text().split() == ["run", "run"]
 
 
-def test_without_kubernetes_own_schemas_nothing_is_made_and_that_is_said(tools):
+def test_missing_schemas_of_kubernetes_are_reported_and_nothing_is_built(tools):
     (tools / "crds" / schemas.KUBERNETES).unlink()
-    said: list[str] = []
-    schemas.write(java(tools, MAKES_FILES), tools, said.append)
+    lines: list[str] = []
+    schemas.write(java(tools, MAKES_FILES), tools, lines.append)
     assert not (tools / "schemas.json").exists()
-    assert said
+    assert lines
 
 
 def test_a_generator_that_fails_is_quoted(tools):
     with pytest.raises(SetupError, match="UnsupportedClassVersionError"):
-        schemas.of_strimzi(java(tools, "echo UnsupportedClassVersionError >&2; exit 1"), tools / "jars" / "strimzi")
+        schemas.strimzi_definitions(
+            java(tools, "echo UnsupportedClassVersionError >&2; exit 1"), tools / "jars" / "strimzi"
+        )

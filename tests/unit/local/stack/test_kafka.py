@@ -13,7 +13,7 @@ def test_the_broker_listens_on_loopback_only():
     assert properties()["advertised.listeners"] == "PLAINTEXT://127.0.0.1:1111"
 
 
-def test_other_machines_are_told_the_address_they_can_reach():
+def test_the_exposed_address_is_advertised():
     text = kafka.server_properties(Path("/data"), 1111, 2222, 3, "10.0.0.9:3333")
     found = dict(line.split("=", 1) for line in text.splitlines())
     assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:1111,EXPOSED://10.0.0.9:3333"

@@ -39,4 +39,4 @@ def test_a_written_launch_is_read_back_with_the_marks_of_its_stack(tmp_path):
     launch.write(tmp_path / "p.json", part, Path("/state"), "elasticsearch")
     read = launch.read(tmp_path / "p.json")
     marks = {"TAPELINE_STACK": "/state", "TAPELINE_PART": "elasticsearch"}
-    assert read == launch.Launch(part.argv, part.env | marks, "/", 65534, part.first, part.first_made)
+    assert read == launch.Launch(part.argv, part.env | marks, "/", 65534, part.init_argv, part.init_creates)

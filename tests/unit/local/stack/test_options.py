@@ -1,14 +1,14 @@
 import pytest
 from pydantic import ValidationError
 from tapeline_local.stack.options import (
-    MOST_PRODUCERS,
+    MAX_PRODUCERS,
     PARTS,
     StackOptions,
+    dependencies_of,
+    enabled_parts,
     in_start_order,
     kind_of,
-    needed_first,
     start_timeout_s,
-    wanted,
 )
 
 
@@ -22,13 +22,13 @@ def test_an_unknown_part_is_refused_with_the_known_ones():
 
 
 def test_nothing_is_needed_that_was_not_chosen():
-    assert needed_first("producer", ("kafka", "producer")) == ("kafka",)
+    assert dependencies_of("producer", ("kafka", "producer")) == ("kafka",)
 
 
 def test_every_part_can_be_reached_from_the_start():
     ready: set[str] = set()
     for part in PARTS:
-        assert ready.issuperset(needed_first(part, PARTS))
+        assert ready.issuperset(dependencies_of(part, PARTS))
         ready.add(part)
 
 
@@ -48,8 +48,8 @@ def test_parts_of_a_running_stack_are_the_same_when_it_is_loaded_again():
 
 
 def test_replica_is_a_producer_and_needs_what_one_needs():
-    assert kind_of("producer-2") == kind_of(f"producer-{MOST_PRODUCERS}") == "producer"
-    assert needed_first("producer-2", PARTS) == needed_first("producer", PARTS)
+    assert kind_of("producer-2") == kind_of(f"producer-{MAX_PRODUCERS}") == "producer"
+    assert dependencies_of("producer-2", PARTS) == dependencies_of("producer", PARTS)
     assert start_timeout_s("producer-2") == start_timeout_s("producer")
 
 
@@ -59,7 +59,7 @@ def test_what_is_no_replica_is_no_part(part):
         in_start_order((part,))
 
 
-def test_parts_without_work_are_left_out():
-    assert wanted(("kafka", "notifier", "simulator"), StackOptions()) == ("kafka", "simulator")
-    told = StackOptions(exchange="bybit", notifier_targets="targets.yaml")
-    assert wanted(("kafka", "notifier", "simulator"), told) == ("kafka", "notifier")
+def test_disabled_parts_are_left_out():
+    assert enabled_parts(("kafka", "notifier", "simulator"), StackOptions()) == ("kafka", "simulator")
+    options = StackOptions(exchange="bybit", notifier_targets="targets.yaml")
+    assert enabled_parts(("kafka", "notifier", "simulator"), options) == ("kafka", "notifier")

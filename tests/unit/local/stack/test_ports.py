@@ -24,7 +24,7 @@ def test_only_a_port_that_was_taken_is_replaced():
     assert {**after, "inference": 0} == {**before, "inference": 0}
 
 
-def test_a_port_written_down_twice_is_given_once():
+def test_a_port_saved_twice_is_used_once():
     chosen = ports.choose(dict.fromkeys(ports.USES, ports.free_port(set())))
     assert len(set(chosen.values())) == len(ports.USES)
 

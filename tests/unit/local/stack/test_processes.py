@@ -26,17 +26,17 @@ def start() -> Iterator:
         process.communicate()
 
 
-def test_only_processes_of_that_stack_are_ended(start, tmp_path):
+def test_only_processes_of_that_stack_are_killed(start, tmp_path):
     ours, others = start(TAPELINE_STACK=str(tmp_path)), start(TAPELINE_STACK=f"{tmp_path}-other")
     unmarked = start()
-    assert len(processes.sweep(str(tmp_path))) == 1
+    assert len(processes.kill_marked(str(tmp_path))) == 1
     assert (ours.poll() is None, others.poll() is None, unmarked.poll() is None) == (False, True, True)
 
 
-def test_only_processes_of_that_part_are_ended(start, tmp_path):
+def test_only_processes_of_that_part_are_killed(start, tmp_path):
     kafka = start(TAPELINE_STACK=str(tmp_path), TAPELINE_PART="kafka")
     spark = start(TAPELINE_STACK=str(tmp_path), TAPELINE_PART="spark")
-    processes.sweep(str(tmp_path), "kafka")
+    processes.kill_marked(str(tmp_path), "kafka")
     assert (kafka.poll() is None, spark.poll() is None) == (False, True)
 
 

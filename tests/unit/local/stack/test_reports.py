@@ -1,5 +1,5 @@
 from tapeline_local.stack import ports
-from tapeline_local.stack.reports import Addresses, status_of
+from tapeline_local.stack.reports import Addresses, part_status
 from tapeline_local.stack.supervision import Event
 
 NUMBERS = {use: 20_000 + number for number, use in enumerate(ports.uses(3))}
@@ -7,7 +7,7 @@ STOPPED = {"statename": "STOPPED", "pid": 0, "start": 100, "now": 500}
 
 
 def test_every_address_is_on_loopback_with_a_port_of_its_own():
-    fields = vars(Addresses.of(NUMBERS))
+    fields = vars(Addresses.from_ports(NUMBERS))
     where = [fields.pop("producers"), *((address,) for address in fields.values())]
     addresses = [address for group in where for address in group]
     assert len(set(addresses)) == len(addresses) == 10
@@ -15,16 +15,16 @@ def test_every_address_is_on_loopback_with_a_port_of_its_own():
 
 
 def test_a_stopped_part_has_no_process_no_age_and_no_memory():
-    status = status_of("kafka", STOPPED, [], NUMBERS)
+    status = part_status("kafka", STOPPED, [], NUMBERS)
     assert (status.pid, status.uptime_s, status.rss_mib) == (None, 0, 0)
     assert status.port == NUMBERS["kafka"]
 
 
-def test_only_ends_that_nobody_asked_for_count_as_restarts():
+def test_only_unexpected_exits_count_as_restarts():
     events = [Event("kafka", "died"), Event("kafka", "stopped"), Event("spark", "died"), Event("kafka", "started")]
-    assert status_of("kafka", STOPPED, events, NUMBERS).restarts == 1
+    assert part_status("kafka", STOPPED, events, NUMBERS).restarts == 1
 
 
 def test_replica_is_reached_at_its_own_port():
-    assert status_of("producer-2", STOPPED, [], NUMBERS).port == NUMBERS["producer-2_health"]
-    assert str(NUMBERS["producer-2_health"]) in Addresses.of(NUMBERS).producers[1]
+    assert part_status("producer-2", STOPPED, [], NUMBERS).port == NUMBERS["producer-2_health"]
+    assert str(NUMBERS["producer-2_health"]) in Addresses.from_ports(NUMBERS).producers[1]

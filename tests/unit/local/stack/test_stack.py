@@ -9,11 +9,11 @@ def test_the_real_exchange_needs_no_simulator(tmp_path):
     assert set(PARTS) - set(stack.parts) == {"simulator"}
 
 
-def test_a_stack_that_never_ran_says_so_and_goes_down_without_a_word(tmp_path):
+def test_a_stack_that_never_ran_raises_not_running_and_down_does_nothing(tmp_path):
     stack = Stack(tmp_path / "state")
-    for ask in (stack.status, lambda: stack.addresses, lambda: Stack.load(tmp_path / "state")):
+    for call in (stack.status, lambda: stack.addresses, lambda: Stack.load(tmp_path / "state")):
         with pytest.raises(NotRunning, match="make up"):
-            ask()
+            call()
     stack.down()
 
 

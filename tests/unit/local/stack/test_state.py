@@ -21,11 +21,11 @@ def test_a_stack_without_setup_says_what_to_run(tmp_path, monkeypatch):
         StateFolder(tmp_path / "state").prepare(("kafka",), StackOptions())
 
 
-def test_a_start_writes_down_what_another_process_needs(tmp_path):
+def test_a_start_saves_what_another_process_needs(tmp_path):
     folder = StateFolder(tmp_path / "state")
     saved = folder.prepare(("kafka", "inference"), StackOptions(seed=3))
     assert StateFolder(tmp_path / "state").saved() == saved
     assert f"127.0.0.1:{saved.ports['kafka']}" in (folder.root / "kafka" / "server.properties").read_text()
     assert not folder.elasticsearch.exists()
-    folder.forget_run()
+    folder.clear_run_files()
     assert folder.saved() is None

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 from tapeline_local.stack.options import PARTS, in_start_order
 from tapeline_local.stack.supervision import (
-    CARE,
+    RESTART_POLICIES,
     Event,
-    care_of,
     configuration,
-    is_plain,
+    is_valid_socket_path,
     parse_event,
     parse_events,
     read_events,
+    restart_policy,
 )
 
 # As supervisor 4.3 writes them.
@@ -44,8 +44,8 @@ def test_parts_are_stopped_in_the_opposite_order():
     assert priorities == sorted(set(priorities))
 
 
-def test_replica_is_looked_after_like_the_first_one_and_stopped_before_it():
-    assert care_of("producer-2") == CARE["producer"]
+def test_a_replica_has_the_policy_of_the_first_one_and_stops_before_it():
+    assert restart_policy("producer-2") == RESTART_POLICIES["producer"]
     parser = configparser.RawConfigParser()
     parser.read_string(configuration(in_start_order(PARTS, 2), Path("/state/run/supervisor.sock"), False))
     first, second = parser["program:producer"], parser["program:producer-2"]
@@ -54,7 +54,7 @@ def test_replica_is_looked_after_like_the_first_one_and_stopped_before_it():
 
 
 def test_only_spark_stops_its_own_processes_itself():
-    assert [part for part in PARTS if not CARE[part].signals_group] == ["spark"]
+    assert [part for part in PARTS if not RESTART_POLICIES[part].signals_group] == ["spark"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_only_spark_stops_its_own_processes_itself():
             [
                 None,
                 Event("kafka", "started", pid=11),
-                Event("kafka", "settled", LOG.splitlines()[2].split("kafka ")[1]),
+                Event("kafka", "running", LOG.splitlines()[2].split("kafka ")[1]),
                 Event("kafka", "died", "terminated by SIGKILL; not expected"),
                 Event("spark", "died", "exit status 1; not expected"),
                 Event("spark", "gave up", "entered FATAL state, too many start retries too quickly"),
@@ -75,17 +75,17 @@ def test_only_spark_stops_its_own_processes_itself():
         )
     ),
 )
-def test_a_line_of_the_log_tells_its_event(line, event):
+def test_a_line_of_the_log_is_parsed_into_its_event(line, event):
     assert parse_event(line) == event
 
 
 def test_events_come_in_the_order_of_the_log():
-    assert [event.kind for event in parse_events(LOG)] == ["started", "settled", "died", "died", "gave up", "stopped"]
+    assert [event.kind for event in parse_events(LOG)] == ["started", "running", "died", "died", "gave up", "stopped"]
 
 
 @pytest.mark.parametrize("path", ["/" + "long/" * 20 + "s", "/100%/s", "/a b/s", "/a;b/s"])
 def test_a_socket_that_cannot_be_bound_or_written_down_is_not_plain(path):
-    assert not is_plain(Path(path))
+    assert not is_valid_socket_path(Path(path))
 
 
 def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path):

@@ -1,4 +1,4 @@
-"""The stack that benchmarks measure: no exchange and no producer, the load goes straight into Kafka."""
+"""The stack that benchmarks measure: no exchange, no producer; synthetic load goes directly into Kafka."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ TREES, DEPTH, ROWS = 100, 10, 40_000
 
 
 def realistic_forest() -> bundle.Forest:
-    """Return a forest of 100 trees, depth 10, fitted on made features with some signal."""
+    """Return a forest of 100 trees, depth 10, fitted on synthetic features with some signal."""
     random = np.random.default_rng(11)
     x = random.normal(size=(ROWS, len(features.FEATURE_NAMES))).astype(np.float32)
     y = (x[:, 0] + 0.5 * x[:, 4] * x[:, 6] + random.normal(scale=2.0, size=ROWS) > 0).astype(int)
@@ -30,7 +30,7 @@ def realistic_forest() -> bundle.Forest:
 
 
 def promote(models: Path, forest: bundle.Forest) -> None:
-    """Make a forest the served model."""
+    """Write and promote a forest."""
     now_ms = time.time_ns() // 1_000_000
     draft = bundle.Draft(
         kind="forest",
@@ -52,7 +52,7 @@ def promote(models: Path, forest: bundle.Forest) -> None:
 
 @contextmanager
 def running(*parts: str) -> Iterator[Stack]:
-    """Run parts of a stack on a fresh state, with a forest served, and remove all of it at the end."""
+    """Run parts of a stack on a new state folder with a promoted forest; remove the folder at the end."""
     stack = Stack(paths.STATES / f"bench-{uuid.uuid4().hex[:8]}", parts, StackOptions())
     try:
         promote(stack.state.root / "models", realistic_forest())
@@ -63,13 +63,13 @@ def running(*parts: str) -> Iterator[Stack]:
 
 
 def load(stack: Stack, rate: float, seconds: float, run: str) -> subprocess.Popen[str]:
-    """Start producing trades into the stack's Kafka; the process prints what was acknowledged.
+    """Start producing trades into the stack's Kafka; the process prints the number of acknowledged trades.
 
     Args:
         stack: running.
         rate: trades a second.
         seconds: for how long.
-        run: makes the trade ids of this load different from those of another.
+        run: prefix of the trade ids, unique for each load.
     """
     arguments = [stack.addresses.kafka, names.TOPIC_TRADES, str(rate), str(seconds), run]
     return subprocess.Popen([sys.executable, "-m", "benchmarks.load", *arguments], stdout=subprocess.PIPE, text=True)

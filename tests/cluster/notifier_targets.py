@@ -1,4 +1,4 @@
-"""A notifier in its pod, before a server on this machine that behaves like Telegram and takes webhooks."""
+"""Targets of a notifier in its pod: a server on this machine that behaves like Telegram and accepts webhooks."""
 
 import hashlib
 import hmac
@@ -12,24 +12,24 @@ from unit.notifier.botapi import CHAT, TOKEN, BotApi
 from cluster import platform
 from cluster.kube import apply
 
-KEY = "a key of the test's own, of no worth"
+KEY = "a key for tests only"
 SECRET = "tapeline-test-targets"
-# Something that every market does every minute.
+# A rule that every market matches every minute.
 RULES = yaml.safe_dump(
     {"rules": [{"name": "moves", "kind": "price_move", "severity": "info", "window": "1m", "threshold_bp": 1}]}
 )
 
 
-def make_secret(api: BotApi) -> None:
-    """Make the Secret that the targets name."""
+def apply_secret(api: BotApi) -> None:
+    """Apply the Secret that the targets name."""
     data = {"token": TOKEN, "url": f"{api.url}/hook", "key": KEY}
     metadata = {"name": SECRET, "namespace": platform.NAMESPACE}
-    answer = apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}])
-    assert answer.code == 0, answer.err
+    result = apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}])
+    assert result.code == 0, result.err
 
 
 def values(api: BotApi) -> dict[str, Any]:
-    """Return values of the notifier: a chat and a webhook, and the way to them."""
+    """Return values of the notifier: a chat, a webhook, and their addresses."""
     folder = f"/secrets/{SECRET}"
     quick = {"pause_s": 0, "group_wait_s": 0.5, "cool_down_s": 0}
     chat = {"name": "phone", "kind": "telegram", "token_file": f"{folder}/token", "chat_id": CHAT, "api_url": api.url}
@@ -43,8 +43,8 @@ def values(api: BotApi) -> dict[str, Any]:
     }
 
 
-def ids(api: BotApi) -> list[str]:
-    """Return the ids of the alerts that the webhook took, sorted, repetitions too; a wrong signature fails."""
+def alert_ids(api: BotApi) -> list[str]:
+    """Return the sorted ids of the alerts that the webhook received, with repetitions; a wrong signature fails."""
     found = []
     for headers, body in list(api.hooks):
         signature = hmac.new(KEY.encode(), headers["raw"].encode(), hashlib.sha256).hexdigest()
@@ -53,8 +53,8 @@ def ids(api: BotApi) -> list[str]:
     return sorted(found)
 
 
-def counted_in_chat(api: BotApi) -> int:
-    """Return how many alerts the chat was told, those that no longer fitted into a message too."""
+def count_in_chat(api: BotApi) -> int:
+    """Return the number of alerts sent to the chat, including those summarised as `... and N more`."""
     lines = [line for text in list(api.texts) for line in text.splitlines()]
     more = [int(line.split()[2]) for line in lines if line.startswith("... and ")]
     return sum(line.startswith("[") for line in lines) + sum(more)
