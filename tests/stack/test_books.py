@@ -13,7 +13,7 @@ from tapeline.records import reconciliation, score
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
-from tapeline_spark.reconciliation.reconciler import Books
+from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_spark.settings import BootstrapSettings
 
 MINUTE_MS = 60_000
@@ -24,7 +24,7 @@ MODEL = "sha256:" + "a" * 64
 
 
 class Bench:
-    """Books of one made-up symbol, and its trades in Elasticsearch."""
+    """Reconciler of one made-up symbol, and its trades in Elasticsearch."""
 
     def __init__(self, url: str) -> None:
         self.client = Elasticsearch(url, request_timeout=60)
@@ -35,8 +35,8 @@ class Bench:
         self.books = self.new_books()
         self.ids = 0
 
-    def new_books(self) -> Books:
-        return Books(self.sink, LATE_MINUTES, recount_s=60)
+    def new_books(self) -> Reconciler:
+        return Reconciler(self.sink, LATE_MINUTES, recount_s=60)
 
     def store(self, at_ms: int, price: str, probability: float | None = None, **changes: Any) -> str:
         """Index a trade, findable at once, and return its document id."""
@@ -75,7 +75,9 @@ class Bench:
         """Tell the books of candles: trades by start of the minute."""
         candles = {minute: self.candle(minute, number) for minute, number in trades.items()}
         self.books.after_batch(
-            Changes(newest_ms, True, {self.key: candles}, {self.key: missed or {}}, {}, books=rows, unreadable=())
+            Changes(
+                newest_ms, True, {self.key: candles}, {self.key: missed or {}}, {}, producer_records=rows, unreadable=()
+            )
         )
 
     def candle(self, minute_ms: int, trades: int) -> Candle:
@@ -167,7 +169,7 @@ def test_scores_come_out_the_same_over_a_crash_between_prediction_and_answer(ben
     bench.store(START, "1", 0.9)
     bench.tell({START: 1}, over())
     bench.books.tick(NOW)
-    state = bench.books.save()
+    state = bench.books.snapshot()
     bench.store(START + MINUTE_MS, "2")
     for _ in range(2):
         bench.books = bench.new_books()
@@ -263,11 +265,11 @@ def test_tick_that_finds_elasticsearch_away_has_not_happened(bench: Bench, elast
     closing = Closing(BootstrapSettings(elasticsearch_url=elasticsearch_url), 30, 500, lambda reason: None)
     away = ElasticSink(BootstrapSettings(elasticsearch_url="http://127.0.0.1:9"), 0.2, 500, lambda reason: None)
     for sink in (away, closing):
-        bench.books = Books(sink, LATE_MINUTES, recount_s=60)
+        bench.books = Reconciler(sink, LATE_MINUTES, recount_s=60)
         bench.tell({START: 2}, over())
-        before = bench.books.save()
+        before = bench.books.snapshot()
         bench.books.tick(NOW)
-        assert bench.books.save() == before
+        assert bench.books.snapshot() == before
     bench.books = bench.new_books()
     bench.books.restore(before)
     bench.books.tick(NOW + 5_000)

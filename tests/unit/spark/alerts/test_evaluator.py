@@ -3,13 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline import names
-from tapeline_spark.alerts.evaluator import Alerts
-from tapeline_spark.alerts.model_queries import Served
+from tapeline_spark.alerts.evaluator import AlertEvaluator
+from tapeline_spark.alerts.model_queries import ServedModel
 from tapeline_spark.alerts.rule_config import Rules
-from tapeline_spark.alerts.rules import Sums
+from tapeline_spark.alerts.rules import BrierSums
 
 from unit.spark.alerts.test_rules import DIGEST, GAP, flat
-from unit.spark.candled import KEY, MINUTE_MS, START_MS, book_row, candles, changes
+from unit.spark.candle_factories import KEY, MINUTE_MS, START_MS, book_row, candles, changes
 
 MOVE = {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 200}
 SILENT = {"name": "silent", "kind": "silent_symbol", "after_s": 60}
@@ -22,24 +22,24 @@ class Kept:
 
     def __init__(self) -> None:
         self.written: list[str] = []
-        self.rung: list[str] = []
+        self.notified: list[str] = []
 
-    def raise_all(self, alerts, ringing):
+    def publish(self, alerts, notified):
         self.written += [alert.alert_id for alert in alerts]
-        self.rung += [alert.alert_id for alert in ringing]
+        self.notified += [alert.alert_id for alert in notified]
 
 
 class Said:
     """What is said of models."""
 
     def __init__(self) -> None:
-        self.sums: dict[int, dict[str, Sums]] = {}
-        self.model: Served | None = None
+        self.sums: dict[int, dict[str, BrierSums]] = {}
+        self.model: ServedModel | None = None
 
-    def scores(self, start_ms, stop_ms):
+    def score_sums(self, start_ms, stop_ms):
         return self.sums.get(start_ms, {})
 
-    def served(self):
+    def served_model(self):
         return self.model
 
 
@@ -48,8 +48,8 @@ class Ringing:
 
     def __init__(self, *rules, now_ms=START_MS + 10 * MINUTE_MS):
         self.kept, self.said, self.now_ms = Kept(), Said(), now_ms
-        told = Rules.model_validate({"rules": list(rules), "ring_within_minutes": 30})
-        self.follower = Alerts(told, self.kept, self.said, lambda: self.now_ms)
+        told = Rules.model_validate({"rules": list(rules), "notify_within_minutes": 30})
+        self.follower = AlertEvaluator(told, self.kept, self.said, lambda: self.now_ms)
 
     def tick(self, after_ms=5_000):
         self.now_ms += after_ms
@@ -57,100 +57,102 @@ class Ringing:
 
 
 def test_a_move_rings_at_once_and_once_while_it_goes_on():
-    ringing = Ringing(MOVE)
+    notified = Ringing(MOVE)
     ticks = [*flat(6), (6, 103.0, 1.0)]
-    ringing.follower.after_batch(changes(candles(ticks)))
+    notified.follower.after_batch(changes(candles(ticks)))
     for price in (104.0, 105.0):
         ticks.append((7, price, 1.0))
-        ringing.follower.after_batch(changes(candles(ticks, first=7)))
-    assert ringing.kept.rung == [f"move|bybit|spot|BTCUSDT|up|{START_MS + 6 * MINUTE_MS}"]
+        notified.follower.after_batch(changes(candles(ticks, first=7)))
+    assert notified.kept.notified == [f"move|bybit|spot|BTCUSDT|up|{START_MS + 6 * MINUTE_MS}"]
 
 
 def test_what_is_old_when_it_is_found_is_written_down_and_rings_nobody():
-    ringing = Ringing(MOVE, now_ms=START_MS + 3 * HOUR_MS)
-    ringing.follower.after_batch(changes(candles([*flat(6), (6, 103.0, 1.0)])))
-    assert (len(ringing.kept.written), ringing.kept.rung) == (1, [])
+    notified = Ringing(MOVE, now_ms=START_MS + 3 * HOUR_MS)
+    notified.follower.after_batch(changes(candles([*flat(6), (6, 103.0, 1.0)])))
+    assert (len(notified.kept.written), notified.kept.notified) == (1, [])
 
 
 def test_a_hole_rings_for_every_rule_that_is_about_it_and_nonsense_for_none():
     near, far = {"name": "near", "kind": "feed_gap"}, {"name": "far", "kind": "feed_gap", "symbols": ["ETHUSDT"]}
-    ringing = Ringing(near, far)
+    notified = Ringing(near, far)
     rows = [
         book_row(names.TOPIC_GAPS, GAP.model_dump_json().encode()),
         book_row(names.TOPIC_GAPS, b"nonsense"),
         book_row(names.TOPIC_COUNTS, b"{}"),
     ]
-    ringing.follower.after_batch(changes(candles(flat(1)), books=rows))
-    assert ringing.kept.rung == [f"near|{GAP.identity()}|{GAP.from_traded_at}"]
+    notified.follower.after_batch(changes(candles(flat(1)), producer_records=rows))
+    assert notified.kept.notified == [f"near|{GAP.identity()}|{GAP.from_traded_at}"]
 
 
 def test_a_symbol_that_falls_silent_rings_once_and_again_after_it_traded():
-    ringing = Ringing(SILENT)
+    notified = Ringing(SILENT)
     other = ("spot", "ETHUSDT")
 
     def batch(btc_ms, eth_ms, is_caught_up=True):
         last = {KEY: btc_ms, other: eth_ms}
         told = changes({}, newest_ms=eth_ms, is_caught_up=is_caught_up, last_traded_ms=last)
-        ringing.follower.after_batch(told)
-        ringing.tick()
-        ringing.tick()
+        notified.follower.after_batch(told)
+        notified.tick()
+        notified.tick()
 
     batch(START_MS, START_MS + 59_000)
-    assert ringing.kept.rung == []
+    assert notified.kept.notified == []
     batch(START_MS, START_MS + 61_000, is_caught_up=False)
-    assert ringing.kept.rung == [], "another partition may hold its trades"
+    assert notified.kept.notified == [], "another partition may hold its trades"
     batch(START_MS, START_MS + 62_000)
     batch(START_MS, START_MS + 120_000)
-    assert ringing.kept.rung == [f"silent|bybit|spot|BTCUSDT|{START_MS}"]
+    assert notified.kept.notified == [f"silent|bybit|spot|BTCUSDT|{START_MS}"]
     batch(START_MS + 130_000, START_MS + 131_000)
     batch(START_MS + 130_000, START_MS + 191_000)
-    assert ringing.kept.rung[1:] == [f"silent|bybit|spot|BTCUSDT|{START_MS + 130_000}"]
+    assert notified.kept.notified[1:] == [f"silent|bybit|spot|BTCUSDT|{START_MS + 130_000}"]
 
 
 def test_a_symbol_that_hardly_trades_is_not_waited_for():
-    often = SILENT | {"least_trades_an_hour": 200}
-    ringing = Ringing(often)
+    often = SILENT | {"min_trades_per_hour": 200}
+    notified = Ringing(often)
     ticks = flat(61)
-    ringing.follower.after_batch(changes(candles(ticks)))
+    notified.follower.after_batch(changes(candles(ticks)))
     silent_ms = START_MS + 60 * MINUTE_MS
     later = changes({}, newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms})
-    ringing.follower.after_batch(later)
-    ringing.tick()
-    assert ringing.kept.rung == []
+    notified.follower.after_batch(later)
+    notified.tick()
+    assert notified.kept.notified == []
     busy = [(minute, 100.0, 1.0) for minute in range(61) for _ in range(5)]
-    ringing.follower.after_batch(changes(candles(busy), newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms}))
-    ringing.tick()
-    assert ringing.kept.rung == [f"silent|bybit|spot|BTCUSDT|{silent_ms}"]
+    notified.follower.after_batch(
+        changes(candles(busy), newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms})
+    )
+    notified.tick()
+    assert notified.kept.notified == [f"silent|bybit|spot|BTCUSDT|{silent_ms}"]
 
 
 def test_the_silence_of_everything_rings_once():
-    ringing = Ringing(FEED)
-    ringing.follower.after_batch(changes(candles(flat(1))))
+    notified = Ringing(FEED)
+    notified.follower.after_batch(changes(candles(flat(1))))
     for _ in range(30):
-        ringing.tick()
-    assert ringing.kept.rung == [f"feed|bybit|feed|{START_MS}"]
+        notified.tick()
+    assert notified.kept.notified == [f"feed|bybit|feed|{START_MS}"]
 
 
 def test_a_model_that_is_worse_than_its_prior_rings_in_the_first_such_window():
-    rule = {"name": "below", "kind": "model_below_prior", "least_predictions": 10}
-    ringing = Ringing(rule)
-    bad, start = {DIGEST: Sums(10, 3.0, 2.5)}, START_MS - START_MS % HOUR_MS
-    ringing.said.sums = {start: bad, start + HOUR_MS: bad}
+    rule = {"name": "below", "kind": "model_below_prior", "min_predictions": 10}
+    notified = Ringing(rule)
+    bad, start = {DIGEST: BrierSums(10, 3.0, 2.5)}, START_MS - START_MS % HOUR_MS
+    notified.said.sums = {start: bad, start + HOUR_MS: bad}
     for minutes in (0, 64, 66, 124, 126):
         newest = start + minutes * MINUTE_MS
-        ringing.follower.after_batch(changes({}, newest_ms=newest, last_traded_ms={}))
-        ringing.tick(40_000)
-    assert ringing.kept.rung == [f"below|{DIGEST}|{start}"]
+        notified.follower.after_batch(changes({}, newest_ms=newest, last_traded_ms={}))
+        notified.tick(40_000)
+    assert notified.kept.notified == [f"below|{DIGEST}|{start}"]
 
 
 def test_a_model_that_expires_rings_and_an_inference_without_one_does_not():
-    ringing = Ringing({"name": "expired", "kind": "model_expired"})
-    ringing.follower.after_batch(changes(candles(flat(1))))
-    ringing.tick(40_000)
-    ringing.said.model = Served(DIGEST, START_MS)
-    ringing.tick(40_000)
-    ringing.tick(40_000)
-    assert ringing.kept.rung == [f"expired|{DIGEST}|{START_MS}"]
+    notified = Ringing({"name": "expired", "kind": "model_expired"})
+    notified.follower.after_batch(changes(candles(flat(1))))
+    notified.tick(40_000)
+    notified.said.model = ServedModel(DIGEST, START_MS)
+    notified.tick(40_000)
+    notified.tick(40_000)
+    assert notified.kept.notified == [f"expired|{DIGEST}|{START_MS}"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,7 +173,7 @@ def test_wherever_batches_end_and_a_process_dies_the_same_alerts_are_raised(move
         batch = candles(ticks[:stop], first=ticks[saved_at][0] if saved_at else 0)
         cut_up.follower.after_batch(changes(batch))
         if stop <= dies:
-            state, saved_at = cut_up.follower.save(), stop - 1
+            state, saved_at = cut_up.follower.snapshot(), stop - 1
         else:
             # It dies after every batch from here on.
             cut_up.follower.restore(state)

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tapeline_spark.alerts.model_queries import Models, Served
+from tapeline_spark.alerts.model_queries import ModelQueries, ServedModel
 
 from unit.fakes.web import serving
 
@@ -21,12 +21,12 @@ def inference():
 
 def asked(inference):
     with serving(inference) as address:
-        return Models(None, f"http://{address}/").served()
+        return ModelQueries(None, f"http://{address}/").served_model()
 
 
 def test_the_served_model_is_known_by_digest_and_expiry(inference):
     inference.told = json.dumps({"model_digest": "ab" * 32, "expires_at_ms": 17, "kind": "forest"}).encode()
-    assert asked(inference) == Served("ab" * 32, 17)
+    assert asked(inference) == ServedModel("ab" * 32, 17)
 
 
 @pytest.mark.parametrize("told", [b"", b"[]", b"{}", b'{"model_digest": "a", "expires_at_ms": null}'])
@@ -38,4 +38,4 @@ def test_an_answer_that_says_nothing_is_none(inference, told):
 def test_an_inference_without_a_model_or_away_has_none(inference):
     inference.status = 503
     assert asked(inference) is None
-    assert Models(None, "http://127.0.0.1:1").served() is None
+    assert ModelQueries(None, "http://127.0.0.1:1").served_model() is None

@@ -6,7 +6,7 @@ from tapeline_spark.alerts.publisher import operation, record
 
 from unit.spark.alerts.test_rules import BELOW, DIGEST, GAP, rules, sums
 
-FOUND = rules.hole(rules.FeedHole(name="hole", kind="feed_gap"), GAP)
+FOUND = rules.feed_gap(rules.FeedGap(name="hole", kind="feed_gap"), GAP)
 ALERT = FOUND.alert(GAP.detected_at) if FOUND else None
 
 

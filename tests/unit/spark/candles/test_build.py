@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.records import candle
-from tapeline_spark.kafka.decode import Record
+from tapeline_spark.kafka.decode import DecodedTrade
 
-from unit.spark.candles import oracle
-from unit.spark.candles.made import LATE_MINUTES, Shown, carry, fresh, market, numbered, read_in, trade
+from unit.spark.candles import reference
+from unit.spark.candles.log_factories import LATE_MINUTES, Shown, carry, fresh, market, numbered, read_in, trade
 
 captures = pytest.mark.skipif("CAPTURES" not in os.environ, reason="CAPTURES names no recorded trades")
 LOG = market(seed=5, minutes=150, per_minute=12)
@@ -31,7 +31,7 @@ def test_where_the_log_is_cut_into_batches_changes_no_candle(cuts: list[int]) ->
 @given(st.integers())
 def test_partitions_that_are_read_at_different_speeds_change_no_candle(seed: int) -> None:
     """While the log is caught up with, one partition is ahead of the other; what it says of quiet is not final."""
-    random, shown, book = Random(seed), Shown(), fresh()
+    random, shown, state = Random(seed), Shown(), fresh()
     waiting = {partition: [r for r in LOG if r.partition == partition] for partition in (0, 1)}
     while any(waiting.values()):
         batch = []
@@ -39,7 +39,7 @@ def test_partitions_that_are_read_at_different_speeds_change_no_candle(seed: int
             taken = random.randint(0, 400)
             batch += records[:taken]
             waiting[partition] = records[taken:]
-        carry(book, batch, shown, is_caught_up=not any(waiting.values()))
+        carry(state, batch, shown, is_caught_up=not any(waiting.values()))
     assert shown == ONCE
 
 
@@ -56,13 +56,13 @@ def test_a_stretch_that_is_read_again_from_an_older_state_changes_no_candle(one:
     begin, end = sorted((one, other))
     shown: Shown = {}
     carry(fresh(), LOG[:end], shown)
-    book = fresh()
+    state = fresh()
     for batch in (LOG[:begin], LOG[begin:end], LOG[end:]):
-        carry(book, batch, shown)
+        carry(state, batch, shown)
     assert shown == ONCE
 
 
-def accepted(log: list[Record]) -> pd.DataFrame:
+def accepted(log: list[DecodedTrade]) -> pd.DataFrame:
     """Return the trades that belong into candles, by the rule as the settings tell it."""
     seen: set[str] = set()
     newest: dict[str, int] = {}
@@ -85,10 +85,10 @@ def wrong(shown: Shown, trades: pd.DataFrame) -> tuple[int, dict[object, object]
     last = {key: max(minute for other, minute in shown if other == key) for key, _ in shown}
     for symbol, own in trades.groupby("symbol"):
         key = ("spot", str(symbol))
-        for minute, row in oracle.candles(own, last[key]).iterrows():
+        for minute, row in reference.candles(own, last[key]).iterrows():
             compared += 1
             item = shown.get((key, int(str(minute))))
-            difference = oracle.differences(item, row) if item else "no candle"
+            difference = reference.differences(item, row) if item else "no candle"
             if difference:
                 found[symbol, minute] = difference
     return compared, found

@@ -1,27 +1,27 @@
-"""Sums over a minute's predictions, against a plain loop over the trades."""
+"""SumVector over a minute's predictions, against a plain loop over the trades."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.records import score
-from tapeline_spark.evaluation.scores import Answer, answer, document, read
+from tapeline_spark.evaluation.scores import NextMove, document, next_move, score_minute
 
-from unit.spark.followed import KEY, MINUTE_MS, START, Said, rows, scored_by_hand
+from unit.spark.change_factories import KEY, MINUTE_MS, START, Said, rows, scored_by_hand
 
 A, B = "sha256:a", "sha256:b"
 
 
-def documents(said, holes=(), prior=0.5):
+def documents(said, gaps=(), prior=0.5):
     """Score minute after minute as the stream does, and return the documents by minute and model."""
     by_minute = {}
     for one in said:
         by_minute.setdefault(one.at_ms - one.at_ms % MINUTE_MS, []).append(one)
-    readings = {start: read(rows(trades), holes) for start, trades in by_minute.items()}
+    scored_minutes = {start: score_minute(rows(trades), gaps) for start, trades in by_minute.items()}
     found = {}
-    for start, reading in readings.items():
-        followed = answer(reading.head, [later.head for at, later in readings.items() if at > start], holes)
-        for model, told in reading.models.items():
-            found[start, model] = document(KEY, start, model, told, followed, prior)
+    for start, scored in scored_minutes.items():
+        move = next_move(scored.boundary, [later.boundary for at, later in scored_minutes.items() if at > start], gaps)
+        for model, score_sums in scored.models.items():
+            found[start, model] = document(KEY, start, model, score_sums, move, prior)
     return found
 
 
@@ -60,17 +60,19 @@ def test_models_are_told_apart_and_what_nobody_said_is_not_scored():
 
 def test_no_answer_is_taken_from_behind_a_hole():
     said = [Said(START, 1.0, True, 0.5, 1, A), Said(START + 10, 2.0, True, 0.5, 1, A), Said(START + 20, 3.0)]
-    one = documents(said, holes=[(START, START + 10)])[START, A]
+    one = documents(said, gaps=[(START, START + 10)])[START, A]
     assert (one["predictions"], one["pending"]) == (1, 1)
     across = [Said(START, 1.0, True, 0.5, 1, A), Said(START + MINUTE_MS, 2.0)]
-    assert documents(across, holes=[(START, START + MINUTE_MS)])[START, A]["pending"] == 1
+    assert documents(across, gaps=[(START, START + MINUTE_MS)])[START, A]["pending"] == 1
 
 
 def test_answer_is_open_cut_or_known():
-    heads = [read(rows([Said(START + n * MINUTE_MS, p)]), ()).head for n, p in ((0, 1.0), (1, 1.0), (2, 0.5))]
-    assert answer(heads[0], heads[1:2], ()) == Answer()
-    assert answer(heads[0], heads[1:], ()) == Answer(up=False)
-    assert answer(heads[0], heads[1:], [(START + MINUTE_MS, START + 2 * MINUTE_MS)]) == Answer(is_cut=True)
+    heads = [
+        score_minute(rows([Said(START + n * MINUTE_MS, p)]), ()).boundary for n, p in ((0, 1.0), (1, 1.0), (2, 0.5))
+    ]
+    assert next_move(heads[0], heads[1:2], ()) == NextMove()
+    assert next_move(heads[0], heads[1:], ()) == NextMove(up=False)
+    assert next_move(heads[0], heads[1:], [(START + MINUTE_MS, START + 2 * MINUTE_MS)]) == NextMove(is_censored=True)
 
 
 trades = st.lists(
@@ -94,13 +96,13 @@ def test_sums_equal_a_loop_over_the_trades_wherever_minutes_and_holes_fall(drawn
         prediction = int(probability is not None and probability >= 0.5)
         said.append(Said(at_ms, price, is_buy, probability, prediction, model))
     pairs = [(said[n].at_ms, said[n + 1].at_ms) for n in cuts if n + 1 < len(said)]
-    holes = [pair for pair in pairs if pair[0] < pair[1]]
-    found = documents(said, holes)
+    gaps = [pair for pair in pairs if pair[0] < pair[1]]
+    found = documents(said, gaps)
     for (start, model), one in found.items():
-        predictions, hits, ups, brier, pending = scored_by_hand(said, start, model, holes)
+        predictions, hits, ups, brier, pending = scored_by_hand(said, start, model, gaps)
         assert (one["predictions"], one["hits"], one["ups"], one["pending"]) == (predictions, hits, ups, pending)
         assert one["brier_sum"] == pytest.approx(brier)
         bins = [sum(one[f"bin_{n}_{what}"] for n in range(score.BINS)) for what in ("predictions", "ups")]
         assert bins == [predictions, ups]
-    told = {(s.at_ms - s.at_ms % MINUTE_MS, s.model) for s in said if s.probability is not None}
-    assert told == set(found)
+    score_sums = {(s.at_ms - s.at_ms % MINUTE_MS, s.model) for s in said if s.probability is not None}
+    assert score_sums == set(found)

@@ -16,15 +16,15 @@ def hit(at_ms: int, price: float, **more: object) -> dict[str, Any]:
     return {"fields": {name: [value] for name, value in fields.items() if value is not None}, "sort": [at_ms]}
 
 
-def table(*found: dict[str, Any]) -> stored_trades.Table:
-    made = stored_trades.Table()
-    for one in stored_trades.hits(json.dumps({"hits": {"hits": found}}).encode()):
+def table(*found: dict[str, Any]) -> stored_trades.SymbolTrades:
+    made = stored_trades.SymbolTrades()
+    for one in stored_trades.parse_hits(json.dumps({"hits": {"hits": found}}).encode()):
         made.add(one.fields)
     return made
 
 
 def test_an_answer_without_hits_is_empty_however_little_is_left_of_it():
-    assert stored_trades.hits(b"{}") == stored_trades.hits(b'{"hits":{"hits":[]}}') == []
+    assert stored_trades.parse_hits(b"{}") == stored_trades.parse_hits(b'{"hits":{"hits":[]}}') == []
 
 
 def test_rows_come_in_the_total_order_and_without_a_sequence_first():
@@ -49,7 +49,7 @@ def test_a_probability_counts_only_where_the_state_is_ok():
 
 def test_every_column_is_asked_for_under_its_own_name():
     assert {"market_type", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
-    (one,) = stored_trades.hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
+    (one,) = stored_trades.parse_hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
     assert (one.fields.key, one.sort) == (("spot", "BTCUSDT"), [1])
 
 

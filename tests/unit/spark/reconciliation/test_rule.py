@@ -6,41 +6,41 @@ import pytest
 from tapeline.records import reconciliation as contract
 from tapeline_spark.reconciliation.rule import (
     GRACE_MS,
-    PATIENCE_MS,
-    Hands,
-    Moment,
-    amended,
+    STABLE_MS,
+    StageCounts,
+    Watermarks,
     document,
-    judge,
+    reconcile_minute,
+    reopened_document,
 )
 
 MINUTE = 1_790_000_040_000
 END = MINUTE + 60_000
-WELL = Hands(received=5, produced=5, logged=5, distinct=5, indexed=5)
-LATER = Moment(END + GRACE_MS, END + 1, PATIENCE_MS, True, False)
+WELL = StageCounts(received=5, produced=5, logged=5, distinct=5, indexed=5)
+LATER = Watermarks(END + GRACE_MS, END + 1, STABLE_MS, True, False)
 
 
 def test_minute_is_open_until_its_grace_is_over():
-    assert judge(MINUTE, WELL, replace(LATER, log_ms=END + GRACE_MS - 1)) == "open"
-    assert judge(MINUTE, WELL, LATER) == "complete"
+    assert reconcile_minute(MINUTE, WELL, replace(LATER, log_ms=END + GRACE_MS - 1)) == "open"
+    assert reconcile_minute(MINUTE, WELL, LATER) == "complete"
 
 
 def test_quiet_minute_is_complete():
-    assert judge(MINUTE, Hands(), LATER) == "complete"
+    assert reconcile_minute(MINUTE, StageCounts(), LATER) == "complete"
 
 
 def test_killed_producer_may_have_told_less_and_copies_in_the_log_are_no_fault():
-    assert judge(MINUTE, replace(WELL, received=3, produced=3), LATER) == "complete"
-    assert judge(MINUTE, replace(WELL, produced=7, logged=7), LATER) == "complete"
+    assert reconcile_minute(MINUTE, replace(WELL, received=3, produced=3), LATER) == "complete"
+    assert reconcile_minute(MINUTE, replace(WELL, produced=7, logged=7), LATER) == "complete"
 
 
 def test_hole_of_the_feed_makes_a_gap_of_what_agrees():
-    assert judge(MINUTE, replace(WELL, gaps=1), LATER) == "gap"
-    assert judge(MINUTE, replace(WELL, gaps=1, indexed=4), LATER) == "incomplete"
+    assert reconcile_minute(MINUTE, replace(WELL, gaps=1), LATER) == "gap"
+    assert reconcile_minute(MINUTE, replace(WELL, gaps=1, indexed=4), LATER) == "incomplete"
 
 
 @pytest.mark.parametrize(
-    "hands",
+    "counts",
     [
         replace(WELL, indexed=4),
         replace(WELL, indexed=6),
@@ -48,31 +48,31 @@ def test_hole_of_the_feed_makes_a_gap_of_what_agrees():
         replace(WELL, logged=0, distinct=0, indexed=0),
     ],
 )
-def test_hands_that_do_not_agree_are_waited_for_and_then_incomplete(hands):
-    assert judge(MINUTE, hands, replace(LATER, still_ms=PATIENCE_MS - 1)) == "open"
-    assert judge(MINUTE, hands, LATER) == "incomplete"
+def test_hands_that_do_not_agree_are_waited_for_and_then_incomplete(counts):
+    assert reconcile_minute(MINUTE, counts, replace(LATER, unchanged_ms=STABLE_MS - 1)) == "open"
+    assert reconcile_minute(MINUTE, counts, LATER) == "incomplete"
 
 
 def test_nothing_is_called_incomplete_while_elasticsearch_or_the_log_is_behind():
     lacking = replace(WELL, indexed=2)
-    assert judge(MINUTE, lacking, replace(LATER, indexed_ms=END - 1)) == "open"
-    assert judge(MINUTE, lacking, replace(LATER, is_caught_up=False)) == "open"
+    assert reconcile_minute(MINUTE, lacking, replace(LATER, indexed_ms=END - 1)) == "open"
+    assert reconcile_minute(MINUTE, lacking, replace(LATER, is_caught_up=False)) == "open"
 
 
 def test_trades_that_came_too_late_for_their_candle_may_be_copies_or_not():
     for indexed, state in ((4, "incomplete"), (5, "complete"), (7, "complete"), (8, "incomplete")):
-        assert judge(MINUTE, replace(WELL, missed=2, logged=7, indexed=indexed), LATER) == state
+        assert reconcile_minute(MINUTE, replace(WELL, missed=2, logged=7, indexed=indexed), LATER) == state
 
 
 def test_reject_makes_a_minute_incomplete_at_once():
-    assert judge(MINUTE, replace(WELL, rejected=1), replace(LATER, still_ms=0)) == "incomplete"
+    assert reconcile_minute(MINUTE, replace(WELL, rejected=1), replace(LATER, unchanged_ms=0)) == "incomplete"
 
 
 def test_trades_that_a_living_producer_still_holds_keep_a_minute_open():
-    assert judge(MINUTE, WELL, replace(LATER, is_owed=True, still_ms=0)) == "open"
-    assert judge(MINUTE, WELL, replace(LATER, is_owed=True)) == "incomplete"
+    assert reconcile_minute(MINUTE, WELL, replace(LATER, has_unacknowledged=True, unchanged_ms=0)) == "open"
+    assert reconcile_minute(MINUTE, WELL, replace(LATER, has_unacknowledged=True)) == "incomplete"
     # What it had to drop, it reported.
-    assert judge(MINUTE, replace(WELL, gaps=1), replace(LATER, is_owed=True)) == "gap"
+    assert reconcile_minute(MINUTE, replace(WELL, gaps=1), replace(LATER, has_unacknowledged=True)) == "gap"
 
 
 def test_document_has_the_fields_of_the_mapping():
@@ -83,8 +83,8 @@ def test_document_has_the_fields_of_the_mapping():
 
 def test_hole_that_is_heard_of_late_changes_what_stands_and_nothing_else():
     stands = {**document(("spot", "BTCUSDT"), MINUTE, WELL, "complete"), "updated_at": 1}
-    assert amended(("spot", "BTCUSDT"), MINUTE, stands, 1) == {**stands, "gaps": 1, "state": "gap"}
-    again = amended(("spot", "BTCUSDT"), MINUTE, stands, 1)
-    assert amended(("spot", "BTCUSDT"), MINUTE, again, 1) == again
-    assert amended(("spot", "BTCUSDT"), MINUTE, {**stands, "state": "incomplete"}, 1)["state"] == "incomplete"
-    assert amended(("spot", "BTCUSDT"), MINUTE, None, 2)["gaps"] == 2
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, stands, 1) == {**stands, "gaps": 1, "state": "gap"}
+    again = reopened_document(("spot", "BTCUSDT"), MINUTE, stands, 1)
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, again, 1) == again
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, {**stands, "state": "incomplete"}, 1)["state"] == "incomplete"
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, None, 2)["gaps"] == 2

@@ -1,5 +1,5 @@
 import pytest
-from tapeline_spark.errors import BooksUnbalanced
+from tapeline_spark.errors import BatchCountMismatch
 from tapeline_spark.trades.batch_counts import BatchCounts
 
 
@@ -17,14 +17,14 @@ def test_a_batch_whose_records_are_all_accounted_for_balances():
 def test_one_record_too_many_anywhere_unbalances_the_books(name):
     counts = balanced()
     setattr(counts, name, getattr(counts, name) + 1)
-    with pytest.raises(BooksUnbalanced):
+    with pytest.raises(BatchCountMismatch):
         counts.check()
 
 
 def test_a_trade_without_a_state_unbalances_the_books():
     counts = balanced()
     counts.by_state["ok"] -= 1
-    with pytest.raises(BooksUnbalanced, match="with a state 6"):
+    with pytest.raises(BatchCountMismatch, match="with a state 6"):
         counts.check()
 
 

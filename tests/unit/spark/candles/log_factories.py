@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 from tapeline_spark.candles import build
 from tapeline_spark.candles import snapshot as saved
-from tapeline_spark.candles.documents import version_of
+from tapeline_spark.candles.documents import candle_version
 from tapeline_spark.candles.listener import Candle, Key
-from tapeline_spark.candles.state import MINUTE_MS, Book
-from tapeline_spark.kafka.decode import Record, read
+from tapeline_spark.candles.state import MINUTE_MS, CandleState
+from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 
-from unit.spark.made import record
+from unit.spark.trade_factories import record
 
 START_MS = 1_790_000_040_000
 assert START_MS % MINUTE_MS == 0
@@ -22,14 +22,16 @@ LATE_MINUTES, QUIET_MINUTES = 10, 30
 Shown = dict[tuple[Key, int], Candle]
 
 
-def trade(at_s: float, price: float | str = "100", offset: int = 0, partition: int = 0, **changes: object) -> Record:
+def trade(
+    at_s: float, price: float | str = "100", offset: int = 0, partition: int = 0, **changes: object
+) -> DecodedTrade:
     """Return a trade so many seconds after START_MS, read a second later."""
     at_ms = START_MS + round(at_s * 1000)
     stamps = {"traded_at": at_ms, "received_at": at_ms + 900, "produced_at": at_ms + 1000}
     return record(partition=partition, offset=offset, **(stamps | {"price": str(price)} | changes))
 
 
-def numbered(records: Iterable[Record]) -> list[Record]:
+def numbered(records: Iterable[DecodedTrade]) -> list[DecodedTrade]:
     """Return records with offsets as a log gives them, partition by partition."""
     following: dict[int, int] = {}
     made = []
@@ -40,11 +42,13 @@ def numbered(records: Iterable[Record]) -> list[Record]:
     return made
 
 
-def market(seed: int, minutes: int, per_minute: float, symbols: Sequence[str] = ("AUSDT", "BUSDT")) -> list[Record]:
+def market(
+    seed: int, minutes: int, per_minute: float, symbols: Sequence[str] = ("AUSDT", "BUSDT")
+) -> list[DecodedTrade]:
     """Return a log with quiet minutes, equal prices, late trades, copies and trades that come too late."""
     rng = random.Random(seed)
     times = sorted(rng.uniform(0, minutes * 60) for _ in range(round(minutes * per_minute)))
-    made: list[tuple[float, Record]] = []
+    made: list[tuple[float, DecodedTrade]] = []
     price = 100.0
     for number, at_s in enumerate(times):
         price = round(max(1.0, price + rng.choice((-0.7, -0.1, 0, 0, 0.1, 0.7))), 2)
@@ -67,32 +71,34 @@ def market(seed: int, minutes: int, per_minute: float, symbols: Sequence[str] = 
     return numbered(_produced(item, START_MS + round(at_s * 1000) + 1_000) for at_s, item in made)
 
 
-def _produced(item: Record, at_ms: int) -> Record:
+def _produced(item: DecodedTrade, at_ms: int) -> DecodedTrade:
     document = msgspec.json.decode(item.value)
-    again = read(msgspec.json.encode(document | {"received_at": at_ms - 100, "produced_at": at_ms}), item.partition, 0)
-    assert isinstance(again, Record)
+    again = decode_trade(
+        msgspec.json.encode(document | {"received_at": at_ms - 100, "produced_at": at_ms}), item.partition, 0
+    )
+    assert isinstance(again, DecodedTrade)
     return again
 
 
-def fresh(late_minutes: int = LATE_MINUTES, quiet_minutes: int = QUIET_MINUTES) -> Book:
-    """Return a book that begins where the partitions of the test's log begin."""
-    book = Book(late_minutes, quiet_minutes)
+def fresh(late_minutes: int = LATE_MINUTES, quiet_minutes: int = QUIET_MINUTES) -> CandleState:
+    """Return a state that begins where the partitions of the test's log begin."""
+    state = CandleState(late_minutes, quiet_minutes)
     for partition in range(4):
-        book.begin("t", partition, 0, with_trades=True)
-    return book
+        state.begin_partition("t", partition, 0, with_trades=True)
+    return state
 
 
-def carry(book: Book, records: Iterable[Record], shown: Shown, is_caught_up: bool = True) -> None:
+def carry(state: CandleState, records: Iterable[DecodedTrade], shown: Shown, is_caught_up: bool = True) -> None:
     """Read one batch and write what it changed, as Elasticsearch would take it."""
-    book.admit(records)
-    spans = book.changed(is_caught_up)
-    for span in spans:
-        for minute, item in build.candles(span).items():
-            known = shown.get((span.key, minute))
-            if known is None or version_of(item) >= version_of(known):
-                shown[span.key, minute] = item
-    book.forget(spans)
-    for key, minutes in book.missed().items():
+    state.admit(records)
+    changed = state.changed(is_caught_up)
+    for one in changed:
+        for minute, item in build.candles(one).items():
+            known = shown.get((one.key, minute))
+            if known is None or candle_version(item) >= candle_version(known):
+                shown[one.key, minute] = item
+    state.trim(changed)
+    for key, minutes in state.missed().items():
         for minute, count in minutes.items():
             if known := shown.get((key, minute)):
                 logged = known.logged + count - known.missed_trades
@@ -100,20 +106,20 @@ def carry(book: Book, records: Iterable[Record], shown: Shown, is_caught_up: boo
 
 
 def read_in(
-    records: Sequence[Record],
+    records: Sequence[DecodedTrade],
     cuts: Iterable[int] = (),
     snapshot: Path | None = None,
     quiet_minutes: int = QUIET_MINUTES,
 ) -> Shown:
     """Return every candle after the log was read in the batches that `cuts` bound, restarted at each if so asked."""
     shown: Shown = {}
-    book = fresh(quiet_minutes=quiet_minutes)
+    state = fresh(quiet_minutes=quiet_minutes)
     places = [0, *sorted(cuts), len(records)]
     for begin, end in pairwise(places):
-        carry(book, records[begin:end], shown)
+        carry(state, records[begin:end], shown)
         if snapshot:
-            saved.save(book, {}, snapshot)
+            saved.save(state, {}, snapshot)
             loaded = saved.load(snapshot, LATE_MINUTES, quiet_minutes)
             assert loaded
-            book = loaded[0]
+            state = loaded[0]
     return shown

@@ -37,7 +37,7 @@ def rows(said: Sequence[Said]) -> Rows:
     )
 
 
-def scored_by_hand(said: Sequence[Said], start_ms: int, model: str, holes: Sequence[tuple[int, int]] = ()) -> Any:
+def scored_by_hand(said: Sequence[Said], start_ms: int, model: str, gaps: Sequence[tuple[int, int]] = ()) -> Any:
     """Return (predictions, hits, ups, brier sum, pending) of one minute, trade by trade."""
     predictions = hits = ups = pending = 0
     brier = 0.0
@@ -46,7 +46,7 @@ def scored_by_hand(said: Sequence[Said], start_ms: int, model: str, holes: Seque
             continue
         outcome = None
         for before, after in zip(said[place:], said[place + 1 :], strict=False):
-            if any(before.at_ms < stop and after.at_ms > start for start, stop in holes):
+            if any(before.at_ms < stop and after.at_ms > start for start, stop in gaps):
                 break
             if after.price != one.price:
                 outcome = after.price > one.price
@@ -78,7 +78,7 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
         candles={KEY: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
-        books=tuple(rows),
+        producer_records=tuple(rows),
         **more,
     )
 
@@ -93,7 +93,7 @@ def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0",
     return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
 
 
-def hole(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
+def gap_row(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
     gap = Gap(
         venue="bybit", market_type="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
         from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
