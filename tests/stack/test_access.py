@@ -48,7 +48,7 @@ from tapeline_trainer.settings import Settings as TrainerSettings
 from unit.notifier import made as notified
 from unit.producer import made as producer_made
 from unit.spark import change_factories
-from unit.spark.candles.log_factories import market, read_in
+from unit.spark.candles.log_factories import market, read_log
 from unit.spark.trade_factories import record
 from unit.trainer import made
 
@@ -413,7 +413,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
 def test_writer_writes_over_what_is_made_of_trades_and_cannot_remove_it(
     secured: Secured, archive: Elasticsearch
 ) -> None:
-    items = sorted(read_in(market(1, 3, 5)).items())
+    items = sorted(read_log(market(1, 3, 5)).items())
     operations = [candle_operation(key, item, made.START_MS) for (key, _), item in items]
     changed = missed_operation(items[0][0][0], items[0][0][1], 3, made.START_MS)
     writer = sink(secured.elastic("tapeline-es-writer"))

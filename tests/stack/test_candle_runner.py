@@ -20,7 +20,7 @@ from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.kafka.decode import DecodedTrade
 from tapeline_spark.kafka.log_reader import KafkaLog
 from tapeline_spark.settings import Settings
-from unit.spark.candles.log_factories import LATE_MINUTES, QUIET_MINUTES, START_MS, Shown, market, read_in, trade
+from unit.spark.candles.log_factories import LATE_MINUTES, QUIET_MINUTES, START_MS, Published, market, read_log, trade
 
 CUTS = 9
 
@@ -114,7 +114,7 @@ def bench(kafka_bootstrap: str, elasticsearch_url: str, tmp_path: Path) -> Bench
     return Bench(kafka_bootstrap, elasticsearch_url, tmp_path)
 
 
-def wanted(shown: Shown) -> dict[tuple[str, int], dict[str, Any]]:
+def wanted(shown: Published) -> dict[tuple[str, int], dict[str, Any]]:
     """Return documents of candles as Elasticsearch would give them back."""
     made = {}
     for (key, minute), item in shown.items():
@@ -142,7 +142,7 @@ def carry(bench: Bench, runner: Runner, part: Sequence[DecodedTrade]) -> CandleR
 def test_a_crash_after_any_batch_leaves_the_documents_and_followers_of_one_reading(bench: Bench) -> None:
     log = market(9, 120, 12, bench.symbols)
     bench.produce(log)
-    once = read_in(log)
+    once = read_log(log)
     replayed = 0
     runner = bench.runner()
     for number, part in enumerate(batches(log)):
@@ -173,7 +173,7 @@ def test_a_lost_snapshot_is_made_good_from_the_log(bench: Bench) -> None:
     assert report.replayed == sum(len(part) for part in parts[:5])
     for part in parts[6:]:
         carry(bench, runner, part)
-    assert bench.documents() == wanted(read_in(log))
+    assert bench.documents() == wanted(read_log(log))
 
 
 def test_a_log_without_its_beginning_takes_nothing_from_candles_that_stand(bench: Bench) -> None:
@@ -192,7 +192,7 @@ def test_a_log_without_its_beginning_takes_nothing_from_candles_that_stand(bench
 
     assert report.outcomes["truncated"] > 0
     assert report.written.conflict > 0, "fuller ones stand, and were kept"
-    after, once = bench.documents(), wanted(read_in(log))
+    after, once = bench.documents(), wanted(read_log(log))
     sums = ("open", "high", "low", "close", "volume", "notional", "trades", "late_trades", "is_quiet")
     assert after.keys() == once.keys()
     for place, document in once.items():

@@ -1,4 +1,4 @@
-"""The lock before batches, with a real Spark: a query told to end while a job of its batch runs."""
+"""The batch lock with a real Spark: a query is stopped while a job of its batch runs."""
 
 import json
 import os
@@ -31,15 +31,15 @@ assert begun.wait(60)
 deadline = time.monotonic() + 60
 while not spark.sparkContext.statusTracker().getActiveJobsIds() and time.monotonic() < deadline:
     time.sleep(0.01)
-with lock.stop(240) if sys.argv[1] == "gated" else contextlib.nullcontext():
+with lock.stop(240) if sys.argv[1] == "locked" else contextlib.nullcontext():
     query.stop()
 spark.stop()
 print(json.dumps(outcome))
 """
 
 
-@pytest.mark.parametrize(("how", "outcome"), [("gated", "done"), ("ungated", "Py4JJavaError")])
-def test_query_ends_behind_the_batch_under_way_and_without_a_gate_its_jobs_are_cancelled(how: str, outcome: str):
+@pytest.mark.parametrize(("how", "outcome"), [("locked", "done"), ("unlocked", "Py4JJavaError")])
+def test_query_stops_after_the_running_batch_and_without_the_lock_its_jobs_are_cancelled(how: str, outcome: str):
     environment = os.environ | {"JAVA_HOME": Jvm.load(paths.JVM_FILE).launch_home, "SPARK_LOCAL_IP": "127.0.0.1"}
     command = [sys.executable, "-c", PROGRAM, how]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=400)

@@ -1,4 +1,4 @@
-"""The lock before batches: who passes, who waits, who is turned away."""
+"""The batch lock: which batch runs, which waits, which is refused."""
 
 import threading
 
@@ -7,13 +7,13 @@ from support import eventually
 from tapeline_spark.batch_lock import BatchLock, QueryStopping
 
 
-def test_a_batch_passes_an_open_gate():
+def test_a_batch_runs_under_an_unlocked_lock():
     passed = []
     BatchLock().wrap(lambda batch, number: passed.append((batch, number)))("rows", 7)
     assert passed == [("rows", 7)]
 
 
-def test_a_batch_after_the_end_is_turned_away_loudly_and_its_work_is_not_done():
+def test_a_batch_after_the_stop_is_refused_with_an_error_and_not_run():
     lock, passed = BatchLock(), []
     with lock.stop() as ended:
         assert ended
@@ -22,7 +22,7 @@ def test_a_batch_after_the_end_is_turned_away_loudly_and_its_work_is_not_done():
     assert passed == []
 
 
-def test_shutting_waits_for_the_batch_under_way():
+def test_stopping_waits_for_the_running_batch():
     lock, order, inside, go_on = BatchLock(), [], threading.Event(), threading.Event()
 
     def work(batch, number):
@@ -36,14 +36,14 @@ def test_shutting_waits_for_the_batch_under_way():
 
     def stop():
         with lock.stop() as ended:
-            order.append(f"shut {ended}")
+            order.append(f"stopped {ended}")
 
     stopping = threading.Thread(target=stop)
     stopping.start()
     go_on.set()
     stopping.join(10)
     running.join(10)
-    assert order == ["batch", "shut True"]
+    assert order == ["batch", "stopped True"]
 
 
 def test_a_batch_that_does_not_end_is_not_waited_for_for_ever():
@@ -62,7 +62,7 @@ def test_a_batch_that_does_not_end_is_not_waited_for_for_ever():
     eventually(lambda: not running.is_alive(), "the batch has ended")
 
 
-def test_work_that_fails_leaves_the_gate_free():
+def test_a_failed_batch_releases_the_lock():
     lock = BatchLock()
 
     def work(batch, number):

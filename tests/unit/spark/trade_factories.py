@@ -1,4 +1,4 @@
-"""Trades as they come out of Kafka, made for tests."""
+"""Factories of trades as Kafka values and decoded records."""
 
 import itertools
 import json

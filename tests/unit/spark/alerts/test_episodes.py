@@ -43,7 +43,7 @@ def test_what_ended_long_ago_is_forgotten():
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 10), st.integers(0, 60))
 def test_a_restart_in_between_finds_the_same_beginnings(minutes, rest, cut):
-    """The oracle: a minute begins an episode if none within its rest before it did hold."""
+    """Reference: a minute begins an episode if none within its rest before it did hold."""
     ordered = sorted(minutes)
     expected = [m for i, m in enumerate(ordered) if i == 0 or m - ordered[i - 1] > rest]
     first = Episodes()

@@ -23,7 +23,7 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(tmp_path):
     (move,) = written(tmp_path, MOVE).rules
     assert (move.name, move.window, move.severity, move.symbols) == ("move", "5m", "warning", ())
     assert move.rest_ms == 5 * 60_000
-    assert written(tmp_path).rules == (), "no rules: nothing is_notified"
+    assert written(tmp_path).rules == (), "no rules: no alerts"
 
 
 @pytest.mark.parametrize(

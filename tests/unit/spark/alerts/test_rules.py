@@ -78,7 +78,7 @@ def test_what_a_minute_has_shown_it_goes_on_showing(prices):
 BURST = VolumeBurst(name="burst", kind="volume_burst", window="1m", ratio=10, min_trades=3)
 
 
-def test_a_burst_is_told_in_multiples_of_the_rest_of_the_hour():
+def test_a_burst_is_measured_in_multiples_of_the_rest_of_the_hour():
     found = rules.volume_burst(BURST, KEY, last([*flat(60), *[(60, 100.0, 5.0)] * 4]))
     assert found is not None and found.value == pytest.approx(20.0)
     assert found.message == "BTCUSDT traded 20.0 times its usual volume within 1m"
@@ -138,13 +138,13 @@ GAP = Gap(
 )
 
 
-def test_a_hole_is_told_with_its_ends_and_known_by_them():
-    rule = FeedGap(name="hole", kind="feed_gap", min_s=7.5)
+def test_a_gap_is_identified_by_its_ends():
+    rule = FeedGap(name="gap", kind="feed_gap", min_s=7.5)
     found = rules.feed_gap(rule, GAP)
     assert found is not None and found.value == 7.5
-    assert found.alert_id == f"hole|bybit|spot|BTCUSDT|1|9|{START_MS}"
+    assert found.alert_id == f"gap|bybit|spot|BTCUSDT|1|9|{START_MS}"
     assert "restart" in found.message and "60 of the same outage" in found.message
-    assert rules.feed_gap(FeedGap(name="hole", kind="feed_gap", min_s=8), GAP) is None
+    assert rules.feed_gap(FeedGap(name="gap", kind="feed_gap", min_s=8), GAP) is None
 
 
 BELOW = ModelBelowPrior(name="below", kind="model_below_prior", margin=0.01, min_predictions=100)
@@ -154,13 +154,13 @@ def sums(predictions, brier, prior):
     return rules.BrierSums(predictions, brier * predictions, prior * predictions)
 
 
-def test_a_model_is_told_of_in_the_first_window_in_which_it_is_worse():
+def test_a_model_is_reported_in_the_first_window_in_which_it_is_worse():
     found = rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
     assert found is not None
     assert (round(found.value, 6), round(found.threshold, 6), found.model_digest) == (0.27, 0.26, DIGEST)
     assert found.alert(START_MS).unit == "brier"
     assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
-    # It went on: told already.
+    # The condition continues: already reported.
     assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
 
 
@@ -169,7 +169,7 @@ def test_a_model_within_the_margin_or_of_few_predictions_is_not(now):
     assert rules.below_prior(BELOW, DIGEST, START_MS, now, None) is None
 
 
-def test_an_expiry_is_told_once_ahead_and_once_when_it_is_there():
+def test_an_expiry_is_reported_once_ahead_and_once_when_it_is_reached():
     hour_ms = 3_600_000
     ahead = ModelExpired(name="soon", kind="model_expired", ahead_hours=2)
     there = ModelExpired(name="expired", kind="model_expired")

@@ -1,4 +1,4 @@
-"""Logs of trades for the candles' tests, and what one reading of them shows in the end."""
+"""Factories of trade logs, and the candles that reading a log publishes."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from unit.spark.trade_factories import record
 START_MS = 1_790_000_040_000
 assert START_MS % MINUTE_MS == 0
 LATE_MINUTES, QUIET_MINUTES = 10, 30
-Shown = dict[tuple[Key, int], Candle]
+Published = dict[tuple[Key, int], Candle]
 
 
 def trade(
@@ -34,12 +34,12 @@ def trade(
 def numbered(records: Iterable[DecodedTrade]) -> list[DecodedTrade]:
     """Return records with offsets as a log gives them, partition by partition."""
     following: dict[int, int] = {}
-    made = []
+    result = []
     for item in records:
         offset = following.get(item.partition, 0)
         following[item.partition] = offset + 1
-        made.append(item._replace(offset=offset))
-    return made
+        result.append(item._replace(offset=offset))
+    return result
 
 
 def market(
@@ -48,7 +48,7 @@ def market(
     """Return a log with quiet minutes, equal prices, late trades, copies and trades that come too late."""
     rng = random.Random(seed)
     times = sorted(rng.uniform(0, minutes * 60) for _ in range(round(minutes * per_minute)))
-    made: list[tuple[float, DecodedTrade]] = []
+    records: list[tuple[float, DecodedTrade]] = []
     price = 100.0
     for number, at_s in enumerate(times):
         price = round(max(1.0, price + rng.choice((-0.7, -0.1, 0, 0, 0.1, 0.7))), 2)
@@ -64,11 +64,11 @@ def market(
             partition=symbols.index(symbol) % 2,
         )
         delay_s = rng.choices((0.0, rng.uniform(0, 400), rng.uniform(400, 4000)), (0.9, 0.08, 0.02))[0]
-        made.append((at_s + delay_s, item))
+        records.append((at_s + delay_s, item))
         if rng.random() < 0.05:
-            made.append((at_s + delay_s + rng.uniform(0, 90), item))
-    made.sort(key=lambda pair: pair[0])
-    return numbered(_produced(item, START_MS + round(at_s * 1000) + 1_000) for at_s, item in made)
+            records.append((at_s + delay_s + rng.uniform(0, 90), item))
+    records.sort(key=lambda pair: pair[0])
+    return numbered(_produced(item, START_MS + round(at_s * 1000) + 1_000) for at_s, item in records)
 
 
 def _produced(item: DecodedTrade, at_ms: int) -> DecodedTrade:
@@ -81,45 +81,47 @@ def _produced(item: DecodedTrade, at_ms: int) -> DecodedTrade:
 
 
 def fresh(late_minutes: int = LATE_MINUTES, quiet_minutes: int = QUIET_MINUTES) -> CandleState:
-    """Return a state that begins where the partitions of the test's log begin."""
+    """Return a candle state that begins where the partitions of the test's log begin."""
     state = CandleState(late_minutes, quiet_minutes)
     for partition in range(4):
         state.begin_partition("t", partition, 0, with_trades=True)
     return state
 
 
-def carry(state: CandleState, records: Iterable[DecodedTrade], shown: Shown, is_caught_up: bool = True) -> None:
+def process_batch(
+    state: CandleState, records: Iterable[DecodedTrade], published: Published, is_caught_up: bool = True
+) -> None:
     """Read one batch and write what it changed, as Elasticsearch would take it."""
     state.admit(records)
     changed = state.changed(is_caught_up)
     for one in changed:
         for minute, item in build.candles(one).items():
-            known = shown.get((one.key, minute))
+            known = published.get((one.key, minute))
             if known is None or candle_version(item) >= candle_version(known):
-                shown[one.key, minute] = item
+                published[one.key, minute] = item
     state.trim(changed)
     for key, minutes in state.missed().items():
         for minute, count in minutes.items():
-            if known := shown.get((key, minute)):
+            if known := published.get((key, minute)):
                 logged = known.logged + count - known.missed_trades
-                shown[key, minute] = replace(known, missed_trades=count, logged=logged)
+                published[key, minute] = replace(known, missed_trades=count, logged=logged)
 
 
-def read_in(
+def read_log(
     records: Sequence[DecodedTrade],
     cuts: Iterable[int] = (),
     snapshot: Path | None = None,
     quiet_minutes: int = QUIET_MINUTES,
-) -> Shown:
+) -> Published:
     """Return every candle after the log was read in the batches that `cuts` bound, restarted at each if so asked."""
-    shown: Shown = {}
+    published: Published = {}
     state = fresh(quiet_minutes=quiet_minutes)
     places = [0, *sorted(cuts), len(records)]
     for begin, end in pairwise(places):
-        carry(state, records[begin:end], shown)
+        process_batch(state, records[begin:end], published)
         if snapshot:
             saved.save(state, {}, snapshot)
             loaded = saved.load(snapshot, LATE_MINUTES, quiet_minutes)
             assert loaded
             state = loaded[0]
-    return shown
+    return published

@@ -4,12 +4,12 @@ from tapeline_spark.candles.closed_history import FLOW_MINUTES
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.state import AHEAD_MS, MINUTE_MS, CandleState
 
-from unit.spark.candles.log_factories import LATE_MINUTES, START_MS, Shown, carry, fresh, trade
+from unit.spark.candles.log_factories import LATE_MINUTES, START_MS, Published, fresh, process_batch, trade
 
 KEY = ("spot", "BTCUSDT")
 
 
-def minutes_shown(state: CandleState, *records, is_caught_up: bool = True) -> dict[str, list[int]]:
+def published_minutes(state: CandleState, *records, is_caught_up: bool = True) -> dict[str, list[int]]:
     state.admit(records)
     changed = state.changed(is_caught_up)
     state.trim(changed)
@@ -37,33 +37,33 @@ def test_lateness_is_by_the_trades_of_its_own_symbol() -> None:
     assert state.admit([trade(60 * 600, symbol="OTHER"), trade(0)]) == Counter(counted=2)
 
 
-def test_a_new_minute_shows_the_one_before_it_again_as_closed() -> None:
+def test_a_new_minute_publishes_the_previous_one_again_as_closed() -> None:
     state = fresh()
-    assert minutes_shown(state, trade(1)) == {"BTCUSDT": [0]}
-    assert minutes_shown(state, trade(61)) == {"BTCUSDT": [0, 1]}
-    assert minutes_shown(state, trade(62)) == {"BTCUSDT": [1]}
+    assert published_minutes(state, trade(1)) == {"BTCUSDT": [0]}
+    assert published_minutes(state, trade(61)) == {"BTCUSDT": [0, 1]}
+    assert published_minutes(state, trade(62)) == {"BTCUSDT": [1]}
 
 
-def test_a_late_trade_shows_all_that_was_made_of_its_minute() -> None:
+def test_a_late_trade_publishes_its_minute_and_all_later_ones() -> None:
     state = fresh()
-    minutes_shown(state, trade(1), trade(301))
-    assert minutes_shown(state, trade(125)) == {"BTCUSDT": [2, 3, 4, 5]}
+    published_minutes(state, trade(1), trade(301))
+    assert published_minutes(state, trade(125)) == {"BTCUSDT": [2, 3, 4, 5]}
 
 
 def test_a_silent_symbols_minutes_close_while_others_trade() -> None:
     state = fresh()
-    minutes_shown(state, trade(1))
-    assert minutes_shown(state, trade(181, symbol="OTHER")) == {"BTCUSDT": [0, 1, 2], "OTHER": [3]}
-    assert minutes_shown(state, trade(182, symbol="OTHER")) == {"OTHER": [3]}
+    published_minutes(state, trade(1))
+    assert published_minutes(state, trade(181, symbol="OTHER")) == {"BTCUSDT": [0, 1, 2], "OTHER": [3]}
+    assert published_minutes(state, trade(182, symbol="OTHER")) == {"OTHER": [3]}
 
 
 def test_another_partition_that_is_ahead_closes_nothing_until_all_are_read_to_their_end() -> None:
     state = fresh()
-    minutes_shown(state, trade(1))
+    published_minutes(state, trade(1))
     ahead = trade(601, symbol="OTHER", partition=1)
-    assert minutes_shown(state, ahead, is_caught_up=False) == {"OTHER": [10]}
-    assert minutes_shown(state, trade(61), is_caught_up=False) == {"BTCUSDT": [0, 1]}
-    assert minutes_shown(state) == {"BTCUSDT": [*range(1, 10)]}
+    assert published_minutes(state, ahead, is_caught_up=False) == {"OTHER": [10]}
+    assert published_minutes(state, trade(61), is_caught_up=False) == {"BTCUSDT": [0, 1]}
+    assert published_minutes(state) == {"BTCUSDT": [*range(1, 10)]}
 
 
 def test_a_trade_of_a_time_that_cannot_have_come_closes_nothing() -> None:
@@ -79,27 +79,27 @@ def truncated_log(*records, offset: int = 7) -> tuple[Counter[str], CandleState]
     return state.admit(records), state
 
 
-def test_of_a_log_without_its_beginning_only_whole_minutes_are_shown() -> None:
+def test_a_truncated_log_publishes_only_complete_minutes() -> None:
     outcomes, state = truncated_log(trade(30, offset=7), trade(59), trade(61), trade(121))
     assert outcomes == Counter(truncated=2, counted=2)
     assert min(state.symbols[KEY].minutes) == START_MS + MINUTE_MS
 
 
-def test_the_first_record_of_a_cut_log_may_be_late_itself() -> None:
-    """What was cut off before it was produced no later than it, so nothing traded after that is missing."""
+def test_the_first_record_of_a_truncated_log_may_be_late_itself() -> None:
+    """Deleted records were produced no later than the first remaining one, so no later trade is missing."""
     outcomes, _ = truncated_log(trade(30, produced_at=START_MS + 125_000), trade(130), trade(181))
     assert outcomes == Counter(truncated=2, counted=1)
 
 
-def test_a_log_that_begins_at_its_beginning_is_whole() -> None:
+def test_a_log_from_offset_zero_is_complete() -> None:
     outcomes, _ = truncated_log(trade(30), offset=0)
     assert outcomes == Counter(counted=1)
 
 
 def test_two_days_of_one_symbol_leave_no_more_than_its_windows_need() -> None:
-    state, shown = fresh(), Shown()
+    state, published = fresh(), Published()
     for minute in range(0, 2_880, 10):
-        carry(state, [trade(60 * (minute + n) + n) for n in range(10)], shown)
+        process_batch(state, [trade(60 * (minute + n) + n) for n in range(10)], published)
     symbol_candles = state.symbols[KEY]
     assert len(symbol_candles.minutes) == LATE_MINUTES + 1
     assert KEPT_MINUTES <= len(symbol_candles.closed.closes) < KEPT_MINUTES + 100
@@ -107,10 +107,10 @@ def test_two_days_of_one_symbol_leave_no_more_than_its_windows_need() -> None:
 
 
 def test_what_was_closed_once_stays_closed_while_another_partition_is_caught_up_with() -> None:
-    state, shown = fresh(), Shown()
-    carry(state, [trade(1, "100"), trade(601, symbol="OTHER", partition=1)], shown)
-    carry(state, [trade(61, "105")], shown, is_caught_up=False)
-    own = {(minute - START_MS) // MINUTE_MS: item for (key, minute), item in shown.items() if key == KEY}
+    state, published = fresh(), Published()
+    process_batch(state, [trade(1, "100"), trade(601, symbol="OTHER", partition=1)], published)
+    process_batch(state, [trade(61, "105")], published, is_caught_up=False)
+    own = {(minute - START_MS) // MINUTE_MS: item for (key, minute), item in published.items() if key == KEY}
     assert {minute: (item.close, item.is_closed) for minute, item in own.items()} == {
         0: (100.0, True),
         **dict.fromkeys(range(1, 10), (105.0, True)),

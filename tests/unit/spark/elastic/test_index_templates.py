@@ -21,10 +21,10 @@ def test_no_index_has_a_lifecycle_unless_retention_is_asked_for() -> None:
     assert all("lifecycle" not in index_settings(template) for template in templates(0, "1s").values())
 
 
-def test_retention_names_the_policy_for_trades_and_leaves_the_books_alone() -> None:
-    made = templates(1, "5s", with_retention=True)
-    assert index_settings(made["tapeline-trades"])["lifecycle"] == {"name": "tapeline-trades"}
-    assert all("lifecycle" not in index_settings(made[name]) for name in ("tapeline-gaps", "tapeline-rejects"))
+def test_retention_applies_to_trades_and_not_to_gaps_and_rejects() -> None:
+    built = templates(1, "5s", with_retention=True)
+    assert index_settings(built["tapeline-trades"])["lifecycle"] == {"name": "tapeline-trades"}
+    assert all("lifecycle" not in index_settings(built[name]) for name in ("tapeline-gaps", "tapeline-rejects"))
 
 
 def test_policy_deletes_a_whole_day_and_does_nothing_before() -> None:

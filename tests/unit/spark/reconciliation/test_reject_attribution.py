@@ -1,4 +1,4 @@
-"""Whose what could not be read was."""
+"""Attribution of unreadable values to symbol and minute."""
 
 import pytest
 from tapeline.records.reject import Reject

@@ -7,7 +7,7 @@ from tapeline_spark.trades.lookback import LookbackState
 from unit.spark.trade_factories import START_MS, record
 
 
-def made(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
+def trades(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
     rng = np.random.default_rng(5)
     return [
         record(
@@ -35,19 +35,19 @@ def features_of(records, cuts):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 599), max_size=6).map(sorted))
 def test_batch_boundaries_never_change_a_feature(cuts):
-    records = [r for pair in zip(made(300), made(300, "ETHUSDT"), strict=True) for r in pair]
+    records = [r for pair in zip(trades(300), trades(300, "ETHUSDT"), strict=True) for r in pair]
     assert features_of(records, cuts) == features_of(records, [])
 
 
 def test_a_second_copy_of_a_trade_is_dropped_before_features():
-    first, second = made(2)
+    first, second = trades(2)
     admission = LookbackState().admit([first, second, first])
     assert admission.duplicates == 1
     assert admission.ordered == [first, second]
 
 
-def test_a_trade_behind_a_later_one_is_late_and_stays_out_of_the_tail():
-    first, second, third = made(3)
+def test_a_trade_behind_a_later_one_is_late_and_stays_out_of_the_lookback():
+    first, second, third = trades(3)
     state = LookbackState()
     admission = state.admit([first, third, second])
     assert admission.late == [second]
@@ -60,19 +60,19 @@ def test_fills_of_one_millisecond_follow_their_place_in_the_frame():
     assert admission.late == [fills[1]]
 
 
-def test_symbols_of_two_categories_do_not_share_a_tail():
+def test_symbols_of_two_market_types_do_not_share_a_lookback():
     state = LookbackState()
     state.admit([record(market_type="spot"), record(market_type="linear")])
     assert set(state.lookbacks) == {("spot", "BTCUSDT"), ("linear", "BTCUSDT")}
 
 
-def test_a_tail_keeps_no_more_than_the_longest_window_needs():
+def test_a_lookback_keeps_no_more_than_the_longest_window_needs():
     state = LookbackState()
-    state.admit(made(500))
+    state.admit(trades(500))
     assert len(state.lookbacks["spot", "BTCUSDT"].price) == features.LOOKBACK_TRADES - 1
 
 
-def test_a_tail_forgets_trades_older_than_the_look_back():
+def test_a_lookback_drops_trades_older_than_its_window():
     state = LookbackState()
-    state.admit(made(2, step_ms=features.LOOKBACK_MS + 1))
+    state.admit(trades(2, step_ms=features.LOOKBACK_MS + 1))
     assert len(state.lookbacks["spot", "BTCUSDT"].price) == 1

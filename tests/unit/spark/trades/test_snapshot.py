@@ -13,7 +13,7 @@ def filled() -> LookbackState:
     return state
 
 
-def test_a_saved_book_comes_back_equal(tmp_path):
+def test_a_saved_state_comes_back_equal(tmp_path):
     state = filled()
     snapshot.save(state, tmp_path / "lookback" / "driver.msgpack")
     loaded = snapshot.load(tmp_path / "lookback" / "driver.msgpack")
@@ -21,7 +21,7 @@ def test_a_saved_book_comes_back_equal(tmp_path):
     assert loaded.next_offset == state.next_offset
 
 
-def test_a_cut_snapshot_is_no_snapshot(tmp_path):
+def test_a_truncated_snapshot_is_no_snapshot(tmp_path):
     path = tmp_path / "driver.msgpack"
     snapshot.save(filled(), path)
     os.truncate(path, path.stat().st_size // 2)
