@@ -25,10 +25,10 @@ from unit.spark.candles.log_factories import LATE_MINUTES, QUIET_MINUTES, START_
 CUTS = 9
 
 
-class Told:
-    """A listener that remembers all it was told, and nothing else."""
+class RecordingListener:
+    """A listener that records the number of trades of every candle."""
 
-    name = "told"
+    name = "recording"
 
     def __init__(self) -> None:
         self.trades: dict[str, int] = {}
@@ -71,7 +71,7 @@ class Bench:
         self.admin = AdminClient({"bootstrap.servers": kafka})
         self.admin.create_topics([NewTopic(self.topic, 2, 1, config={"retention.ms": "-1"})])[self.topic].result(30)
         self.client = Elasticsearch(elasticsearch, request_timeout=60)
-        self.listener = Told()
+        self.listener = RecordingListener()
         self.now_ms = 0
         self.sink().prepare(0, "1s")
 
@@ -80,7 +80,7 @@ class Bench:
 
     def runner(self) -> Runner:
         """Return what a new process would have."""
-        self.listener = Told()
+        self.listener = RecordingListener()
         return Runner(self.settings, self.sink(), (self.listener,), lambda: self.now_ms)
 
     def produce(self, records: Iterable[DecodedTrade]) -> None:
@@ -220,13 +220,13 @@ def test_what_comes_too_late_is_noted_in_the_candle_that_stands_or_counted_as_no
 
 
 def test_a_value_that_is_no_trade_is_counted_and_handed_on(bench: Bench) -> None:
-    told: list[Changes] = []
+    received: list[Changes] = []
     runner = bench.runner()
-    bench.listener.after_batch = told.append  # type: ignore[method-assign]
+    bench.listener.after_batch = received.append  # type: ignore[method-assign]
     good = trade(1, symbol=bench.symbols[0])
     rows = [LogRow(bench.topic, 0, 0, "X", b"{", 1), LogRow(bench.topic, 0, 1, "X", good.value, 2)]
     gap = LogRow(names.TOPIC_GAPS, 0, 0, "X", b"a gap", 3)
     report = runner.run([*rows, gap], is_caught_up=True)
     assert report.outcomes == {"unreadable": 1, "counted": 1}
-    assert (told[0].producer_records, told[0].unreadable) == ((gap,), (rows[0],))
+    assert (received[0].producer_records, received[0].unreadable) == ((gap,), (rows[0],))
     assert eventually(lambda: len(bench.documents()) == 1, "its candle")

@@ -65,11 +65,11 @@ class OpenMinutes:
         for key, candles in changes.candles.items():
             for minute_ms, one in candles.items():
                 if self._get_or_create(key, minute_ms).update(one):
-                    self._invalidate_scores(key, minute_ms)
+                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
         for key, missed in changes.missed.items():
             for minute_ms, number in missed.items():
                 if self._get_or_create(key, minute_ms).update_missed(number):
-                    self._invalidate_scores(key, minute_ms)
+                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
         for row in changes.producer_records:
             if row.topic == names.TOPIC_COUNTS:
                 self._apply_count(row)
@@ -86,24 +86,6 @@ class OpenMinutes:
         if minute is None:
             minute = minutes[minute_ms] = MinuteState()
         return minute
-
-    def _invalidate_scores(self, key: Key, minute_ms: int) -> None:
-        """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
-        minutes = self._state.minutes[key_to_text(key)]
-        was_read = any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
-        minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
-        if not was_read:
-            return
-        for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
-            earlier = minutes[earlier_ms]
-            if not earlier.trades:
-                continue
-            if not earlier.is_scored and earlier.boundary is None:
-                return
-            earlier.is_scored = False
-            # Its price changed, so predictions before this minute found their next move here.
-            if earlier.boundary is None or earlier.boundary.second_price is not None:
-                return
 
     def _is_dropped(self, key: Key, minute_ms: int) -> bool:
         is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.newest_ms
@@ -136,7 +118,7 @@ class OpenMinutes:
         key = gap.market_type, gap.symbol
         for minute_ms in self._state.minutes.get(key_to_text(key), {}):
             if gap.from_traded_at < minute_ms + candle.MINUTE_MS and minute_ms <= gap.to_traded_at:
-                self._invalidate_scores(key, minute_ms)
+                _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
@@ -235,6 +217,24 @@ class OpenMinutes:
             oldest = min(state.minutes.get(text, {self.newest_ms: None}))
             self.gaps.drop(text, before_ms=min(oldest, floor))
         return dropped
+
+
+def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
+    """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
+    was_read = any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
+    minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
+    if not was_read:
+        return
+    for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
+        earlier = minutes[earlier_ms]
+        if not earlier.trades:
+            continue
+        if not earlier.is_scored and earlier.boundary is None:
+            return
+        earlier.is_scored = False
+        # Its price changed, so predictions before this minute found their next move here.
+        if earlier.boundary is None or earlier.boundary.second_price is not None:
+            return
 
 
 def _is_stable(minute: MinuteState, now_ms: int) -> bool:
