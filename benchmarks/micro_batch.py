@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tapeline_local import paths
 from tapeline_local.setup.jvm import Jvm
 from tapeline_spark import session
-from tapeline_spark.batch_lock import Gate
+from tapeline_spark.batch_lock import BatchLock
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import execution
@@ -45,8 +45,8 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
     def on_batch(batch: DataFrame, number: int) -> None:
         work(batch)
 
-    gate = Gate()
-    query = session.start_trades(spark, limited, gate.guarding(on_batch))
+    lock = BatchLock()
+    query = session.start_trades(spark, limited, lock.wrap(on_batch))
     durations: dict[int, float] = {}
     deadline = time.monotonic() + 180
     while len(durations) < BATCHES + WARM_UP and time.monotonic() < deadline and query.isActive:
@@ -54,7 +54,7 @@ def _periods(spark: SparkSession, settings: Settings, rows: int, work: Any) -> l
             if progress["numInputRows"]:
                 durations[progress["batchId"]] = float(progress["durationMs"]["triggerExecution"])
         time.sleep(0.2)
-    with gate.shut():
+    with lock.stop():
         query.stop()
     return [durations[number] for number in sorted(durations)][WARM_UP:]
 
@@ -67,9 +67,9 @@ def measure() -> dict[str, Any]:
         spark = session.start_session(_settings(stack, "session"))
         sink = ElasticSink(_settings(stack, "sink"), 60.0, 5_000, lambda reason: None)
         sink.prepare(replicas=0, refresh_interval="1s")
-        shape = execution.DriverShape(_settings(stack, "full"), lambda dependency, reason: None)
+        driver = execution.DriverExecution(_settings(stack, "full"), lambda dependency, reason: None)
         empty = _periods(spark, _settings(stack, "empty"), 1, lambda batch: batch.toArrow())
-        full = _periods(spark, _settings(stack, "full"), ROWS, shape.run)
+        full = _periods(spark, _settings(stack, "full"), ROWS, driver.run)
         spark.stop()
     medians = {"empty_ms": statistics.median(empty), "full_ms": statistics.median(full)}
     return {**medians, "rows": ROWS, "ratio": round(medians["full_ms"] / medians["empty_ms"], 2)}

@@ -1,1 +1,1 @@
-"""Kafka to Elasticsearch."""
+"""Two streaming queries from Kafka to Elasticsearch: trades and candles."""

@@ -1,4 +1,4 @@
-"""The stream as a process: settings, health, session, its queries, until it is told to stop."""
+"""Runs the stream process: settings, health, Spark session and queries, until SIGTERM."""
 
 import gc
 import logging
@@ -19,8 +19,8 @@ from tapeline.service.signals import set_by_signals
 
 from tapeline_spark import metrics, session
 from tapeline_spark.alerts import evaluator
-from tapeline_spark.batch_lock import Gate, OnBatch
-from tapeline_spark.candles.listener import Follower
+from tapeline_spark.batch_lock import BatchLock, OnBatch
+from tapeline_spark.candles.listener import CandleListener
 from tapeline_spark.candles.query import CandleQuery
 from tapeline_spark.candles.runner import Runner
 from tapeline_spark.elastic.sink import ElasticSink
@@ -35,25 +35,27 @@ log = logging.getLogger("tapeline_spark")
 
 Start = Callable[[SparkSession, Settings, OnBatch], StreamingQuery]
 
-_SILENCE_S = 120.0
+_HEALTH_TIMEOUT_S = 120.0
 _TICK_S = 5.0
 _YOUNG_OBJECTS = 50_000
 
 
 class Stream:
-    """What the parts of this process share: health, metrics and the shape of the work."""
+    """Health, metrics and execution mode, shared by the parts of this process."""
 
     def __init__(self, settings: Settings, health: healths.Health) -> None:
-        """Choose the shape the settings name."""
+        """Choose the execution mode of the settings."""
         self._health = health
-        if settings.shape == "driver":
-            self._shape: execution.DriverShape | execution.ExecutorShape = execution.DriverShape(settings, self.note)
+        if settings.execution == "driver":
+            self._execution: execution.DriverExecution | execution.ExecutorExecution = execution.DriverExecution(
+                settings, self.report_dependency
+            )
         else:
-            self._shape = execution.ExecutorShape(settings)
+            self._execution = execution.ExecutorExecution(settings)
 
-    def note(self, dependency: str, reason: str | None) -> None:
-        """Take note that a dependency is away, or that it answers."""
-        metrics.AWAY.labels(dependency).set(reason is not None)
+    def report_dependency(self, dependency: str, reason: str | None) -> None:
+        """Record that a dependency is unavailable (with the reason) or available (None)."""
+        metrics.DEPENDENCY_UNAVAILABLE.labels(dependency).set(reason is not None)
         self._health.beat()
         if dependency == "elasticsearch":
             if reason is None:
@@ -62,33 +64,33 @@ class Stream:
                 self._health.fail(dependency, reason)
 
     def beat(self) -> None:
-        """Say that this process still does something."""
+        """Record a sign of life of this process."""
         self._health.beat()
 
-    def wait(self, reason: str) -> None:
-        """Take note of what the query cannot begin without."""
+    def report_waiting(self, reason: str) -> None:
+        """Report why the queries cannot start yet."""
         self._health.fail("query", reason)
         self.beat()
 
     def prepare(self, settings: Settings) -> None:
-        """Put the index templates in place, or see that they are, waiting for Elasticsearch if it must."""
-        tell = partial(self.note, "elasticsearch")
-        sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, tell)
+        """Write or check the index templates; retries while Elasticsearch is unavailable."""
+        report = partial(self.report_dependency, "elasticsearch")
+        sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, report)
         if settings.templates == "own":
             sink.prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
         else:
             sink.check_prepared()
 
-    def look(self, queries: Sequence[StreamingQuery]) -> None:
-        """Take note that the queries live, and whether they have begun to read."""
+    def check_queries(self, queries: Sequence[StreamingQuery]) -> None:
+        """Record that the queries are alive, and whether they have left initialization."""
         if not any(query.status["message"].startswith("Initializing") for query in queries):
             self._health.hold("query")
         self.beat()
 
     def on_batch(self, batch: DataFrame, number: int) -> None:
-        """Carry one micro-batch and close its books."""
+        """Process one micro-batch, then record its counts."""
         self._health.beat()
-        report = self._shape.run(batch)
+        report = self._execution.run(batch)
         if report is None:
             return
         metrics.count(report.counts)
@@ -97,27 +99,27 @@ class Stream:
         for delay in report.ack_delay_s:
             metrics.ACK_DELAY_SECONDS.observe(delay)
         spent = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in report.stage_s.items()}
-        log.info("batch", extra={"batch": number, "books": report.counts.as_dict(), **spent})
+        log.info("batch processed", extra={"batch": number, "counts": report.counts.as_dict(), **spent})
 
 
 def main(*, submitted: bool = False) -> int:
-    """Run the stream; 0 after a signal, 1 after an error that a restart may heal.
+    """Run the stream. Returns 0 after a signal, 1 after an error that a restart may fix.
 
     Args:
-        submitted: spark-submit chose master, memory and jars, see session.start_session.
+        submitted: spark-submit has set master, memory and jars, see session.start_session.
     """
     settings = Settings()  # type: ignore[call-arg]
     logs.configure("stream", settings.log_level)
-    for chatty in ("py4j", "elastic_transport.transport"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    health = healths.Health(("elasticsearch", "query"), _SILENCE_S)
+    for verbose in ("py4j", "elastic_transport.transport"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
+    health = healths.Health(("elasticsearch", "query"), _HEALTH_TIMEOUT_S)
     server = healths.serve(health, settings.health_host, settings.health_port, metrics.exposition)
     stopping = threading.Event()
     set_by_signals(stopping, signal.SIGTERM, signal.SIGINT)
     stream = Stream(settings, health)
     spark = session.start_session(settings, submitted=submitted)
-    _tame_collector()
-    log.info("session started", extra={"health_port": server.server_port, "shape": settings.shape})
+    _configure_gc()
+    log.info("session started", extra={"health_port": server.server_port, "execution": settings.execution})
     try:
         return _run(spark, settings, stream, stopping)
     except (StreamError, InvalidConnection) as error:
@@ -125,13 +127,13 @@ def main(*, submitted: bool = False) -> int:
         return 1
     finally:
         spark.stop()
-        log.info("stopped")
+        log.info("stream stopped")
 
 
-def _tame_collector() -> None:
-    """Let Python look for cycles rarely: a batch makes tens of thousands of objects, and none of them is in one.
+def _configure_gc() -> None:
+    """Run the cyclic garbage collector rarely: a batch creates tens of thousands of objects without cycles.
 
-    As it is set by itself, reading a page of trades back takes three times as long, most of it in the collector.
+    With Python's defaults, reading a page of stored trades takes three times as long, mostly in the collector.
     """
     gc.collect()
     gc.freeze()
@@ -139,30 +141,30 @@ def _tame_collector() -> None:
 
 
 def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: threading.Event) -> int:
-    if not wait_for_topics.wait_for(settings, settings.needed_topics, stopping, stream.wait):
+    if not wait_for_topics.wait_for(settings, settings.needed_topics, stopping, stream.report_waiting):
         return 0
     session.warm_up(spark, settings)
     stream.prepare(settings)
-    gated: list[tuple[StreamingQuery, Gate]] = []
+    running: list[tuple[StreamingQuery, BatchLock]] = []
 
-    def begin(start: Start, on_batch: OnBatch) -> None:
-        gate = Gate()
-        gated.append((start(spark, settings, gate.guarding(on_batch)), gate))
+    def start_locked(start: Start, on_batch: OnBatch) -> None:
+        lock = BatchLock()
+        running.append((start(spark, settings, lock.wrap(on_batch)), lock))
 
     candles: CandleQuery | None = None
     if settings.queries != "candles":
-        begin(session.start_trades, stream.on_batch)
+        start_locked(session.start_trades, stream.on_batch)
     if settings.queries != "trades":
-        candles = _candles(settings, stream)
-        begin(session.start_candles, candles.on_batch)
-    queries = [query for query, _ in gated]
-    log.info("started", extra={"queries": [query.name for query in queries]})
+        candles = _candle_query(settings, stream)
+        start_locked(session.start_candles, candles.on_batch)
+    queries = [query for query, _ in running]
+    log.info("queries started", extra={"queries": [query.name for query in queries]})
     try:
-        _watch(queries, candles, stream, stopping)
+        _supervise(queries, candles, stream, stopping)
         failures = [] if stopping.is_set() else [(query.name, query.exception()) for query in queries]
     finally:
-        for query, gate in gated:
-            with gate.shut():
+        for query, lock in running:
+            with lock.stop():
                 _stop(query)
     failed = {name: str(failure)[:4000] for name, failure in failures if failure is not None}
     if failed:
@@ -170,36 +172,38 @@ def _run(spark: SparkSession, settings: Settings, stream: Stream, stopping: thre
     return 1 if failed else 0
 
 
-def _watch(
+def _supervise(
     queries: Sequence[StreamingQuery], candles: CandleQuery | None, stream: Stream, stopping: threading.Event
 ) -> None:
-    """Return when one query has ended, or we are to stop."""
+    """Return when a query has ended or `stopping` is set."""
     due = time.monotonic() + _TICK_S
     while all(query.isActive for query in queries) and not stopping.wait(0.5):
-        stream.look(queries)
+        stream.check_queries(queries)
         if candles is not None and time.monotonic() >= due:
             due = time.monotonic() + _TICK_S
             candles.tick()
 
 
-def _candles(settings: Settings, stream: Stream) -> CandleQuery:
-    tell = partial(stream.note, "elasticsearch")
-    sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, tell)
-    runner = Runner(settings, sink, _followers(settings, sink), now_ms)
+def _candle_query(settings: Settings, stream: Stream) -> CandleQuery:
+    report = partial(stream.report_dependency, "elasticsearch")
+    sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, report)
+    runner = Runner(settings, sink, _listeners(settings, sink), now_ms)
     return CandleQuery(runner, settings.candles_max_records)
 
 
-def _followers(settings: Settings, sink: ElasticSink) -> Sequence[Follower]:
-    """Return what is built on candles, in the order in which it is told."""
+def _listeners(settings: Settings, sink: ElasticSink) -> Sequence[CandleListener]:
+    """Return the listeners of the candle query, in call order."""
     own = ElasticSink(settings, reconciler.HOLD_S, settings.bulk_documents, lambda reason: None)
-    return reconciler.Books(own, settings.late_minutes, settings.recount_s), evaluator.make(settings, sink, now_ms)
+    return reconciler.Reconciler(own, settings.late_minutes, settings.recount_s), evaluator.create_evaluator(
+        settings, sink, now_ms
+    )
 
 
 def _stop(query: StreamingQuery) -> None:
     try:
         query.stop()
     except StreamingQueryException as error:
-        log.warning("query ended while it was stopped", extra={"reason": str(error)[:1000]})
+        log.warning("query failed while stopping", extra={"reason": str(error)[:1000]})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A door before a query's batches, so that it is stopped between two of them and not within one.
+"""Stops a query between two batches, never inside one.
 
-Stopped within one, Spark cancels its jobs under the function that carries it, the log fills with errors that are none,
-and what was written is written once more by the next start.
+Stopping inside a batch makes Spark cancel the batch's jobs: the log fills with errors that are none, and the next start
+writes the same documents again.
 """
 
 import contextlib
@@ -11,47 +11,47 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 
-PATIENCE_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 10.0
 OnBatch = Callable[[DataFrame, int], None]
 
 
-class ShutGate(Exception):
-    """A batch began after the end of its query; it is not done, and stays to be done."""
+class QueryStopping(Exception):
+    """A batch began after its query was stopped. The batch is not done; the next start runs it."""
 
 
-class Gate:
-    """Lets one batch through at a time, and none once it is shut."""
+class BatchLock:
+    """Lets one batch run at a time, and none after `stop`."""
 
     def __init__(self) -> None:
-        """Begin open."""
-        self._passing = threading.Lock()
-        self._is_shut = False
+        """Begin unlocked."""
+        self._lock = threading.Lock()
+        self._is_stopping = False
 
-    def guarding(self, work: OnBatch) -> OnBatch:
-        """Return a function for foreachBatch that does `work` behind this gate.
+    def wrap(self, work: OnBatch) -> OnBatch:
+        """Return a function for foreachBatch that runs `work` under this lock.
 
         Raises, when it is called:
-            ShutGate: the query is ending. Returning instead would tell Spark that the batch is done.
+            QueryStopping: the query is stopping. Returning instead would make Spark commit the batch.
         """
 
-        def guarded(batch: DataFrame, number: int) -> None:
-            with self._passing:
-                if self._is_shut:
-                    raise ShutGate(f"batch {number} began after its query was told to end")
+        def locked(batch: DataFrame, number: int) -> None:
+            with self._lock:
+                if self._is_stopping:
+                    raise QueryStopping(f"batch {number} began after its query was stopped")
                 work(batch, number)
 
-        return guarded
+        return locked
 
     @contextlib.contextmanager
-    def shut(self, patience_s: float = PATIENCE_S) -> Iterator[bool]:
-        """Shut it for good; inside, no batch is under way.
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> Iterator[bool]:
+        """Refuse every later batch; inside the context no batch runs.
 
         Yields:
-            False where the batch under way did not end within `patience_s`, such as one that waits for a server.
+            False if the running batch did not end within `timeout_s`, for example while it waits for a server.
         """
-        ended = self._passing.acquire(timeout=patience_s)
-        self._is_shut = True
+        ended = self._lock.acquire(timeout=timeout_s)
+        self._is_stopping = True
         if ended:
-            # A batch that has come to the door meanwhile must be turned away, not kept waiting for us.
-            self._passing.release()
+            # A batch that waits for the lock must be refused now, not after this context.
+            self._lock.release()
         yield ended

@@ -1,4 +1,4 @@
-"""The Spark session and its two queries. What a batch becomes is processor.py, and candles/runner.py."""
+"""Starts the Spark session and its two queries. Batches are processed in trades/batch.py and candles/runner.py."""
 
 import sys
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from tapeline_spark.settings import Settings
 
 TRADES_NAME = "trades"
 COLUMNS = ("topic", "partition", "offset", "value")
-# Hadoop's FileContext forks a process for every file it touches; this manager does not, which halves
-# a small batch (96 to 46 ms). Its rename is not atomic against a second writer: one driver a checkpoint.
+# Hadoop's FileContext forks a process for every file; this manager does not, which halves a small batch
+# (96 to 46 ms). Its rename is not atomic against a second writer: one driver per checkpoint.
 _CHECKPOINT_MANAGER = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
-# What the query wants of Spark wherever it runs.
+# Options that both queries need in every deployment.
 _QUERY_OPTIONS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -38,15 +38,18 @@ def start_session(settings: Settings, *, submitted: bool = False) -> SparkSessio
 
     Args:
         settings: of the stream.
-        submitted: spark-submit has chosen master, addresses, memory and jars. Then only what it left open
-            is set here: in PySpark an option of the builder wins over the same option of spark-submit.
+        submitted: spark-submit has set master, addresses, memory and jars. Only options that it left unset
+            are set here: in PySpark a builder option overrides the same option of spark-submit.
 
     Raises:
         FileNotFoundError: not submitted, and the folder of jars is empty.
     """
     if submitted:
-        given = _given()
-        builder, options = SparkSession.builder, {k: v for k, v in _QUERY_OPTIONS.items() if not given.contains(k)}
+        submitted_conf = _submitted_conf()
+        builder, options = (
+            SparkSession.builder,
+            {k: v for k, v in _QUERY_OPTIONS.items() if not submitted_conf.contains(k)},
+        )
     else:
         builder = SparkSession.builder.master(settings.master).appName("tapeline-trades")
         options = _QUERY_OPTIONS | _own_options(settings)
@@ -58,10 +61,10 @@ def start_session(settings: Settings, *, submitted: bool = False) -> SparkSessio
 
 
 def _own_options(settings: Settings) -> dict[str, str]:
-    """Return what nobody else chooses where this process starts its own JVM on one machine."""
+    """Return the options for a JVM that this process starts itself on one machine."""
     jars = sorted(str(path) for path in settings.jars.glob("*.jar"))
     if not jars:
-        raise FileNotFoundError(f"STREAM_JARS was {settings.jars}; no connector jar is there: run `make setup`")
+        raise FileNotFoundError(f"STREAM_JARS was {settings.jars}; it holds no connector jar: run `make setup`")
     return {
         "spark.jars": ",".join(jars),
         "spark.driver.memory": settings.driver_memory,
@@ -71,8 +74,8 @@ def _own_options(settings: Settings) -> dict[str, str]:
     }
 
 
-def _given() -> SparkConf:
-    """Return what spark-submit passed on; it is known to the JVM only, so that must run first."""
+def _submitted_conf() -> SparkConf:
+    """Return the options of spark-submit. Only the JVM knows them, so the JVM must run first."""
     SparkContext._ensure_initialized()
     return SparkConf()
 
@@ -80,7 +83,7 @@ def _given() -> SparkConf:
 def _source(settings: Settings, topics: Sequence[str]) -> dict[str, str]:
     return {
         **settings.spark(),
-        # Also of the one read that is no stream: without it that one would need a rule of its own at the broker.
+        # Also for the batch read in warm_up: without it that read would need an ACL of its own.
         "groupIdPrefix": names.GROUP_STREAM_PREFIX,
         "subscribe": ",".join(topics),
         "startingOffsets": "earliest",
@@ -90,31 +93,33 @@ def _source(settings: Settings, topics: Sequence[str]) -> dict[str, str]:
 
 
 def warm_up(session: SparkSession, settings: Settings) -> None:
-    """Read one record as a batch would be: compiling that path takes seconds, the first trades shall not wait."""
+    """Read one record the way a batch is read: compiling that path takes seconds that the first trades would wait."""
     records = session.read.format("kafka").options(**_source(settings, settings.topics)).load()
     records.select(*COLUMNS).limit(1).toArrow()
 
 
 def start_trades(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:
-    """Start reading trades, gaps and rejects from the earliest offset, or from where the checkpoint stands."""
-    records = _records(session, settings, settings.topics, settings.max_records_per_batch).select(*COLUMNS)
-    return _started(records, settings, TRADES_NAME, on_batch, 0.0)
+    """Start reading trades, gaps and rejects from the checkpoint, or from the earliest offset without one."""
+    records = _read_stream(session, settings, settings.topics, settings.max_records_per_batch).select(*COLUMNS)
+    return _start_query(records, settings, TRADES_NAME, on_batch, 0.0)
 
 
 def start_candles(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:
-    """Start reading the same and what the producers count, for candles and what follows from them."""
-    records = _records(session, settings, settings.candle_topics, settings.candles_max_records)
-    return _started(
+    """Start reading the same topics and producer counts, for candles and their listeners."""
+    records = _read_stream(session, settings, settings.candle_topics, settings.candles_max_records)
+    return _start_query(
         records.selectExpr(*candles.COLUMNS), settings, candles.QUERY_NAME, on_batch, settings.candles_interval_s
     )
 
 
-def _records(session: SparkSession, settings: Settings, topics: Sequence[str], most: int) -> DataFrame:
+def _read_stream(session: SparkSession, settings: Settings, topics: Sequence[str], max_records: int) -> DataFrame:
     source = session.readStream.format("kafka").options(**_source(settings, topics))
-    return source.option("maxOffsetsPerTrigger", str(most)).load()
+    return source.option("maxOffsetsPerTrigger", str(max_records)).load()
 
 
-def _started(records: DataFrame, settings: Settings, name: str, on_batch: OnBatch, interval_s: float) -> StreamingQuery:
+def _start_query(
+    records: DataFrame, settings: Settings, name: str, on_batch: OnBatch, interval_s: float
+) -> StreamingQuery:
     writer = records.writeStream.queryName(name).foreachBatch(on_batch)
     location = str(settings.checkpoint / name)
     trigger = f"{round(interval_s * 1000)} milliseconds"

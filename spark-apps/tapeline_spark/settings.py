@@ -1,6 +1,6 @@
-"""Settings of the stream and of what prepares Elasticsearch for it, read from the environment once, here.
+"""Settings of the stream and of its Elasticsearch bootstrap, read from the environment.
 
-Those of security (users, password files, authorities) stand in tapeline.access.
+Security settings (users, password files, authorities) are in tapeline.service.connection.
 """
 
 from pathlib import Path
@@ -13,20 +13,20 @@ from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 
 
 class BootstrapSettings(ElasticsearchConnection, BaseSettings):
-    """What templates and retention need; environment variables carry the prefix STREAM_."""
+    """Settings of index templates and retention; environment variables carry the prefix STREAM_."""
 
     model_config = SettingsConfigDict(env_prefix="STREAM_", frozen=True, extra="forbid")
 
     elasticsearch_url: str
     """Address of Elasticsearch, such as http://127.0.0.1:9200."""
     hold_s: float = Field(default=600.0, gt=0)
-    """Seconds Elasticsearch is waited for; then a batch fails and is run again, and a bootstrap ends with 1."""
+    """Seconds an outage is retried; then a batch fails and is run again, and a bootstrap exits with 1."""
     replicas: int = Field(default=0, ge=0)
     """Replicas of each index."""
     refresh_interval: str = "1s"
-    """How soon a document can be found after it was written."""
+    """Delay until a written document can be found."""
     retention_days: int | None = Field(default=None, ge=1)
-    """Days after its first trade that an index of trades is deleted, by Elasticsearch itself; None: never."""
+    """Days after which Elasticsearch deletes an index of trades; None: never."""
     log_level: str = "INFO"
 
 
@@ -36,65 +36,65 @@ class Settings(KafkaConnection, BootstrapSettings):
     inference_url: str
     """Address of the inference service, without a path."""
     checkpoint: Path
-    """Durable folder of this query; its loss costs a second reading of the log, never a trade."""
+    """Durable folder of offsets and snapshots; losing it costs a replay of the log, never a trade."""
     jars: Path
     """Folder of the Kafka connector's jars."""
-    shape: Literal["driver", "executors"] = "driver"
-    """Where a batch is worked on: in the driver (one machine), or a Python stage a partition (a cluster)."""
+    execution: Literal["driver", "executors"] = "driver"
+    """Where a batch is processed: in the driver (one machine), or in one Python stage per partition (a cluster)."""
     topic_trades: str = names.TOPIC_TRADES
     topic_gaps: str = names.TOPIC_GAPS
     topic_rejects: str = names.TOPIC_REJECTS
     topic_counts: str = names.TOPIC_COUNTS
     topic_alerts: str = names.TOPIC_ALERTS
-    """Written, not read."""
+    """Output topic."""
     rules: Path | None = None
-    """YAML file of the rules of alerts; None: the shipped one, tapeline_spark/alerts/rules.yaml."""
+    """YAML file of alert rules; None: the shipped one, tapeline_spark/alerts/rules.yaml."""
     queries: Literal["both", "trades", "candles"] = "both"
-    """Which of the two queries this process runs; another one with the same checkpoint folder may run the other."""
+    """Which of the two queries this process runs; another process with the same checkpoint folder may run the other."""
     late_minutes: int = Field(default=30, ge=1, le=240)
-    """How many minutes behind the newest of its symbol a trade may come and still be in its candle."""
+    """Minutes that a trade may be behind the newest minute of its symbol and still enter its candle."""
     quiet_minutes: int = Field(default=1_440, ge=1)
-    """For how many minutes after its last trade a symbol has candles."""
+    """Minutes after its last trade for which a symbol still gets candles."""
     candles_interval_s: float = Field(default=2.0, ge=0)
-    """Seconds from one batch of the candles to the next; every candle that changed is written again in each."""
+    """Seconds between two batches of the candle query; each batch rewrites every candle that changed."""
     candles_max_records: int = Field(default=50_000, ge=1_000)
-    """Bounds a batch of the candles."""
+    """Most records in a batch of the candle query."""
     candles_snapshot_interval_s: float = Field(default=60.0, ge=0)
-    """Seconds between two snapshots of the candles' state; what came since is read again at a restart."""
+    """Seconds between two snapshots of the candle state; a restart replays the records since the last one."""
     recount_s: float = Field(default=60.0, gt=0)
-    """How often the documents of a minute are counted that seems to be done, until late trades cannot change it."""
+    """Seconds between two counts of the documents of a reconciled minute, until late trades cannot change it."""
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8090, ge=0, le=65535)
-    """Port of /health and /metrics; 0 takes a free one."""
+    """Port of /health and /metrics; 0: any free port."""
     driver_memory: str = "768m"
     """Heap of the JVM, in Java's notation."""
     master: str = "local[2]"
-    """Spark master; not used where spark-submit has chosen one (stream.py)."""
+    """Spark master; not used under spark-submit (stream.py)."""
     java_options: str = "-XX:+UseSerialGC -Xss512k"
     max_records_per_batch: int = Field(default=20_000, ge=100)
-    """Bounds a batch, and with it how long a replay after a crash takes."""
+    """Most records in a batch of the trade query; bounds the replay after a crash."""
     templates: Literal["own", "external"] = "own"
-    """Who puts index templates and retention in place: the stream, or `tapeline_spark.elastic.bootstrap` beforehand."""
+    """Who writes index templates and retention: the stream, or `tapeline_spark.elastic.bootstrap` beforehand."""
     predict_timeout_s: float = Field(default=2.0, gt=0)
-    """Deadline of one call to the inference service."""
+    """Timeout of one call to the inference service."""
     predict_pause_s: float = Field(default=1.0, gt=0)
-    """Seconds the inference service is left alone after it failed."""
+    """Seconds without calls to the inference service after a failure (circuit breaker)."""
     snapshot_interval_s: float = Field(default=15.0, ge=0)
-    """Seconds between two snapshots of the tails; what came since is read again from Kafka at a restart."""
+    """Seconds between two snapshots of the lookback state; a restart replays the records since the last one."""
     bulk_documents: int = Field(default=2_500, ge=1)
-    """Documents in one bulk request; the next are prepared while Elasticsearch takes them."""
+    """Documents in one bulk request; the next request is prepared while Elasticsearch indexes this one."""
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Every topic the query of trades reads."""
+        """Topics of the trade query."""
         return self.topic_trades, self.topic_gaps, self.topic_rejects
 
     @property
     def candle_topics(self) -> tuple[str, ...]:
-        """Every topic the query of candles reads."""
+        """Topics of the candle query."""
         return *self.topics, self.topic_counts
 
     @property
     def needed_topics(self) -> tuple[str, ...]:
-        """Every topic that must be there for the queries of this process."""
+        """Topics that must exist before the queries of this process start."""
         return self.topics if self.queries == "trades" else (*self.candle_topics, self.topic_alerts)

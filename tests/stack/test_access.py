@@ -33,11 +33,11 @@ from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
-from tapeline_spark.alerts.model_queries import Models
-from tapeline_spark.alerts.publisher import KafkaBell, Raiser
+from tapeline_spark.alerts.model_queries import ModelQueries
+from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink
 from tapeline_spark.candles.documents import candle_operation, missed_operation
 from tapeline_spark.candles.listener import Changes
-from tapeline_spark.elastic.documents import Operation, Verdict, trade_operation
+from tapeline_spark.elastic.documents import Operation, PredictionResult, trade_operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
 from tapeline_spark.kafka import wait_for_topics
@@ -47,9 +47,9 @@ from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
 from unit.notifier import factories as notified
 from unit.producer import factories as producer_factories
-from unit.spark import followed
-from unit.spark.candles.made import market, read_in
-from unit.spark.made import record
+from unit.spark import change_factories
+from unit.spark.candles.log_factories import market, read_log
+from unit.spark.trade_factories import record
 from unit.trainer import factories
 
 from stack import rights
@@ -96,7 +96,7 @@ def client(secured: Secured, user: str) -> Elasticsearch:
 
 
 def operation() -> Operation:
-    return trade_operation(record(), Verdict(names.STATE_WARMING_UP), factories.START_MS, names.TOPIC_TRADES)
+    return trade_operation(record(), PredictionResult(names.STATE_WARMING_UP), factories.START_MS, names.TOPIC_TRADES)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_wrong_password_is_named_as_the_reason(secured: Secured, tmp_path: Path)
 
 def test_plain_connection_is_refused_and_the_protocol_named(secured: Secured) -> None:
     plain = KafkaConnection(kafka_bootstrap=secured.kafka("tapeline-spark").kafka_bootstrap)
-    is_refused(plain, "does not answer over PLAINTEXT")
+    is_refused(plain, "does not respond over PLAINTEXT")
 
 
 def test_broker_of_another_authority_is_not_believed(secured: Secured, tmp_path: Path) -> None:
@@ -255,12 +255,12 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     secured: Secured, archive: Elasticsearch, tmp_path: Path
 ) -> None:
     writer = sink(secured.elastic("tapeline-es-writer"))
-    raiser = Raiser(writer, KafkaBell(secured.kafka("tapeline-spark"), names.TOPIC_ALERTS, 20.0))
+    publisher = AlertPublisher(writer, KafkaAlertSink(secured.kafka("tapeline-spark"), names.TOPIC_ALERTS, 20.0))
     raised, other = notified.alert(1), notified.alert(2)
     # As after a crash: the document stands already, and the record comes again.
-    raiser.raise_all([raised], [raised])
-    raiser.raise_all([raised], [raised])
-    assert Models(writer, "http://127.0.0.1:1").scores(0, clock_ms()) == {}
+    publisher.publish([raised], [raised])
+    publisher.publish([raised], [raised])
+    assert ModelQueries(writer, "http://127.0.0.1:1").score_sums(0, clock_ms()) == {}
     assert archive.get(index=names.INDEX_ALERTS, id=raised.alert_id)["_source"]["symbol"] == "SYM1USDT"
     access = secured.kafka("tapeline-notifier").model_dump()
     settings = NotifierSettings(targets=tmp_path, state=tmp_path, **access)
@@ -279,7 +279,7 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     eventually(lambda: read.extend(first.read()) or copies(raised) == 2, "both records are read")
     first.commit({record.partition: record.offset + 1 for record in read})
     first.close()
-    raiser.raise_all([other], [other])
+    publisher.publish([other], [other])
     second = consumer()
     read.clear()
     eventually(lambda: read.extend(second.read()) or copies(other) == 1, "what came since is read")
@@ -305,7 +305,7 @@ def test_stream_begins_only_after_its_templates_are_in_place(secured: Secured) -
     writer = sink(secured.elastic("tapeline-es-writer"))
     with secured.elastic_admin() as admin:
         admin.options(ignore_status=404).indices.delete_index_template(name="tapeline-*")
-        with pytest.raises(TemplateUnusable, match=r"tapeline-trades was missing.*tapeline_spark\.bootstrap"):
+        with pytest.raises(TemplateUnusable, match=r"tapeline-trades was missing.*tapeline_spark\.elastic\.bootstrap"):
             writer.check_prepared()
         assert bootstrap(secured).returncode == 0
         writer.check_prepared()
@@ -393,15 +393,15 @@ def test_writer_creates_once_and_can_neither_change_nor_remove(secured: Secured,
 def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, archive: Elasticsearch) -> None:
     writer = sink(secured.elastic("tapeline-es-writer"))
     made_trade = record()
-    said = Verdict(names.STATE_OK, 0.5, 1, "sha256:a")
+    said = PredictionResult(names.STATE_OK, 0.5, 1, "sha256:a")
     writer.write([trade_operation(made_trade, said, factories.START_MS, names.TOPIC_TRADES)], clock_ms)
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000
-    keeping = reconciler.Books(writer, 30, 60)
+    keeping = reconciler.Reconciler(writer, 30, 60)
     # One minute that is over, and a hole in one that was settled long before.
-    gap = followed.hole(minute - 7_200_000, minute - 7_199_000)
-    candles = {(trade.market_type, trade.symbol): {minute: followed.candle(minute, 1)}}
+    gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
+    candles = {(trade.market_type, trade.symbol): {minute: change_factories.candle(minute, 1)}}
     keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
     for later_ms in (0, 5_000):
         keeping.tick(clock_ms() + later_ms)
@@ -413,7 +413,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
 def test_writer_writes_over_what_is_made_of_trades_and_cannot_remove_it(
     secured: Secured, archive: Elasticsearch
 ) -> None:
-    items = sorted(read_in(market(1, 3, 5)).items())
+    items = sorted(read_log(market(1, 3, 5)).items())
     operations = [candle_operation(key, item, factories.START_MS) for (key, _), item in items]
     changed = missed_operation(items[0][0][0], items[0][0][1], 3, factories.START_MS)
     writer = sink(secured.elastic("tapeline-es-writer"))
@@ -492,7 +492,7 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
     spark = environment("STREAM_", secured.kafka("tapeline-spark"), writer)
     producer = environment("PRODUCER_", secured.kafka("tapeline-producer"))
     extra = {
-        "spark": spark | {"STREAM_SHAPE": "executors", "STREAM_TEMPLATES": "external"},
+        "spark": spark | {"STREAM_EXECUTION": "executors", "STREAM_TEMPLATES": "external"},
         "producer": producer | {"PRODUCER_GROUP": names.GROUP_PRODUCER},
     }
     options = StackOptions(rate_per_s=100.0, fast_jit=True, extra_env=extra)

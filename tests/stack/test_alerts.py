@@ -19,7 +19,7 @@ from tapeline.service.connection import ElasticsearchConnection
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
-from tapeline_spark.alerts.model_queries import Models
+from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.elastic.sink import ElasticSink
 from unit.notifier.botapi import BotApi
 from unit.notifier.factories import telegram
@@ -134,7 +134,7 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, start_ms)
     client = Elasticsearch(elasticsearch_url, request_timeout=60)
     sink = ElasticSink(ElasticsearchConnection(elasticsearch_url=elasticsearch_url), 30.0, 100, lambda reason: None)
-    models = Models(sink, "http://127.0.0.1:1")
+    models = ModelQueries(sink, "http://127.0.0.1:1")
     client.indices.create(index=index, mappings=score.MAPPING)
     try:
         for minute, symbol, digest, predictions, brier in (
@@ -145,7 +145,7 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
             fields = {"@timestamp": start_ms + minute * MINUTE_MS, "symbol": symbol, "model_digest": digest, **sums}
             client.index(index=index, document=fields)
         client.indices.refresh(index=index)
-        found = models.scores(start_ms, start_ms + 60 * MINUTE_MS)
+        found = models.score_sums(start_ms, start_ms + 60 * MINUTE_MS)
         assert found == {"one": (60, 14.5, 15.0), "two": (5, 1.5, 1.25)}
     finally:
         client.indices.delete(index=index)

@@ -1,4 +1,4 @@
-"""The books against a real Elasticsearch: documents that are there, gone, late, and many."""
+"""The reconciler against a real Elasticsearch: documents that are stored, deleted, late, and many."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from tapeline.records import reconciliation, score
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
-from tapeline_spark.reconciliation.reconciler import Books
+from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_spark.settings import BootstrapSettings
 
 MINUTE_MS = 60_000
@@ -24,7 +24,7 @@ MODEL = "sha256:" + "a" * 64
 
 
 class Bench:
-    """Books of one made-up symbol, and its trades in Elasticsearch."""
+    """Reconciler of one made-up symbol, and its trades in Elasticsearch."""
 
     def __init__(self, url: str) -> None:
         self.client = Elasticsearch(url, request_timeout=60)
@@ -32,11 +32,11 @@ class Bench:
         self.key = ("spot", self.symbol)
         self.sink = ElasticSink(BootstrapSettings(elasticsearch_url=url), 30, 500, lambda reason: None)
         self.sink.prepare(0, "1s")
-        self.books = self.new_books()
+        self.reconciler = self.new_reconciler()
         self.ids = 0
 
-    def new_books(self) -> Books:
-        return Books(self.sink, LATE_MINUTES, recount_s=60)
+    def new_reconciler(self) -> Reconciler:
+        return Reconciler(self.sink, LATE_MINUTES, recount_s=60)
 
     def store(self, at_ms: int, price: str, probability: float | None = None, **changes: Any) -> str:
         """Index a trade, findable at once, and return its document id."""
@@ -71,11 +71,15 @@ class Bench:
     def delete(self, identity: str) -> None:
         self.client.delete(index=names.index_for_trade(START), id=identity, refresh=True)
 
-    def tell(self, trades: dict[int, int], newest_ms: int, *rows: LogRow, missed: dict[int, int] | None = None) -> None:
-        """Tell the books of candles: trades by start of the minute."""
+    def apply(
+        self, trades: dict[int, int], newest_ms: int, *rows: LogRow, missed: dict[int, int] | None = None
+    ) -> None:
+        """Send the reconciler candles: number of trades by start of the minute."""
         candles = {minute: self.candle(minute, number) for minute, number in trades.items()}
-        self.books.after_batch(
-            Changes(newest_ms, True, {self.key: candles}, {self.key: missed or {}}, {}, books=rows, unreadable=())
+        self.reconciler.after_batch(
+            Changes(
+                newest_ms, True, {self.key: candles}, {self.key: missed or {}}, {}, producer_records=rows, unreadable=()
+            )
         )
 
     def candle(self, minute_ms: int, trades: int) -> Candle:
@@ -109,39 +113,39 @@ def over(minutes: int = 1) -> int:
 
 def test_minute_is_open_then_complete_and_incomplete_once_a_document_is_deleted_by_hand(bench: Bench) -> None:
     identities = [bench.store(START + n, "1.5") for n in range(3)]
-    bench.tell({START: 3}, START + 30_000)
-    bench.books.tick(NOW)
+    bench.apply({START: 3}, START + 30_000)
+    bench.reconciler.tick(NOW)
     assert (bench.completeness()["state"], bench.completeness()["indexed"]) == ("open", 3)
     bench.store(over(), "1.5")
-    bench.tell({}, over())
-    bench.books.tick(NOW + 1_000)
+    bench.apply({}, over())
+    bench.reconciler.tick(NOW + 1_000)
     assert bench.completeness()["state"] == "complete"
 
     bench.delete(identities[1])
-    bench.books.tick(NOW + 60_000)
+    bench.reconciler.tick(NOW + 60_000)
     assert bench.completeness()["state"] == "complete", "nobody has looked yet"
-    bench.books.tick(NOW + 61_000)
+    bench.reconciler.tick(NOW + 61_000)
     assert (bench.completeness()["state"], bench.completeness()["indexed"]) == ("open", 2)
-    bench.books.tick(NOW + 91_000)
+    bench.reconciler.tick(NOW + 91_000)
     assert bench.completeness()["state"] == "incomplete"
 
     bench.store_many([{**bench.trade(START + 1, "1.5"), "trade_id": "t2"}])
-    bench.books.tick(NOW + 106_000)
+    bench.reconciler.tick(NOW + 106_000)
     assert bench.completeness()["state"] == "complete"
 
 
-def test_hole_is_a_gap_also_in_a_minute_that_was_settled_before_it_was_known(bench: Bench) -> None:
+def test_gap_is_written_also_to_a_minute_that_was_dropped_before_it_was_known(bench: Bench) -> None:
     bench.store(START, "1")
-    bench.tell({START: 1}, over())
+    bench.apply({START: 1}, over())
     bench.store(over(), "1")
-    bench.books.tick(NOW)
+    bench.reconciler.tick(NOW)
     assert bench.completeness()["state"] == "complete"
-    bench.tell({}, over(40))
-    bench.books.tick(NOW + 61_000)
-    bench.books.tick(NOW + 62_000)
+    bench.apply({}, over(40))
+    bench.reconciler.tick(NOW + 61_000)
+    bench.reconciler.tick(NOW + 62_000)
     before = bench.completeness()
-    bench.tell({}, over(41), bench.gap(START + 5, START + MINUTE_MS + 5))
-    bench.books.tick(NOW + 63_000)
+    bench.apply({}, over(41), bench.gap(START + 5, START + MINUTE_MS + 5))
+    bench.reconciler.tick(NOW + 63_000)
     after = bench.completeness()
     assert after == {**before, "state": "gap", "gaps": 1, "updated_at": NOW + 63_000}
     assert bench.completeness(START + MINUTE_MS)["state"] == "gap"
@@ -150,13 +154,13 @@ def test_hole_is_a_gap_also_in_a_minute_that_was_settled_before_it_was_known(ben
 def test_scores_are_written_at_once_and_completed_when_the_answer_comes(bench: Bench) -> None:
     for at_ms, price, said in ((0, "1.0", 0.9), (1, "1.10", 0.2), (2, "1.1", 0.4)):
         bench.store(START + at_ms, price, said)
-    bench.tell({START: 3}, over())
-    bench.books.tick(NOW)
+    bench.apply({START: 3}, over())
+    bench.reconciler.tick(NOW)
     first = bench.score()
     assert (first["predictions"], first["hits"], first["pending"]) == (1, 1, 2)
     bench.store(START + MINUTE_MS, "0.9")
-    bench.tell({START + MINUTE_MS: 1}, over(2))
-    bench.books.tick(NOW + 60_000)
+    bench.apply({START + MINUTE_MS: 1}, over(2))
+    bench.reconciler.tick(NOW + 60_000)
     last = bench.score()
     assert (last["predictions"], last["hits"], last["ups"], last["pending"]) == (3, 3, 1, 0)
     assert last["brier_sum"] == pytest.approx(0.1**2 + 0.2**2 + 0.4**2)
@@ -165,15 +169,15 @@ def test_scores_are_written_at_once_and_completed_when_the_answer_comes(bench: B
 
 def test_scores_come_out_the_same_over_a_crash_between_prediction_and_answer(bench: Bench) -> None:
     bench.store(START, "1", 0.9)
-    bench.tell({START: 1}, over())
-    bench.books.tick(NOW)
-    state = bench.books.save()
+    bench.apply({START: 1}, over())
+    bench.reconciler.tick(NOW)
+    state = bench.reconciler.snapshot()
     bench.store(START + MINUTE_MS, "2")
     for _ in range(2):
-        bench.books = bench.new_books()
-        bench.books.restore(state)
-        bench.tell({START + MINUTE_MS: 1}, over(2))
-        bench.books.tick(NOW + 60_000)
+        bench.reconciler = bench.new_reconciler()
+        bench.reconciler.restore(state)
+        bench.apply({START + MINUTE_MS: 1}, over(2))
+        bench.reconciler.tick(NOW + 60_000)
         assert {name: bench.score()[name] for name in ("predictions", "hits", "pending")} == {
             "predictions": 1,
             "hits": 1,
@@ -184,12 +188,12 @@ def test_scores_come_out_the_same_over_a_crash_between_prediction_and_answer(ben
 def test_late_trade_changes_the_score_it_is_the_answer_of(bench: Bench) -> None:
     bench.store(START, "1", 0.9)
     bench.store(START + 2 * MINUTE_MS, "2")
-    bench.tell({START: 1, START + MINUTE_MS: 0, START + 2 * MINUTE_MS: 1}, over(3))
-    bench.books.tick(NOW)
+    bench.apply({START: 1, START + MINUTE_MS: 0, START + 2 * MINUTE_MS: 1}, over(3))
+    bench.reconciler.tick(NOW)
     assert (bench.score()["hits"], bench.score()["ups"]) == (1, 1)
     bench.store(START + MINUTE_MS, "0.5", prediction_state="late")
-    bench.tell({START + MINUTE_MS: 1}, over(3))
-    bench.books.tick(NOW + 5_000)
+    bench.apply({START + MINUTE_MS: 1}, over(3))
+    bench.reconciler.tick(NOW + 5_000)
     assert (bench.score()["hits"], bench.score()["ups"]) == (0, 0)
 
 
@@ -197,16 +201,16 @@ def test_trades_of_one_millisecond_are_taken_in_the_exchanges_order(bench: Bench
     order = [(None, 0, "1", 0.9), (7, 0, "2", 0.9), (7, 1, "3", 0.9), (8, 0, "2", None)]
     made = [bench.trade(START, price, said, sequence=seq, frame_index=index) for seq, index, price, said in order]
     bench.store_many([made[2], made[0], made[3], made[1]])
-    bench.tell({START: 4}, over())
-    bench.books.tick(NOW)
+    bench.apply({START: 4}, over())
+    bench.reconciler.tick(NOW)
     assert (bench.score()["predictions"], bench.score()["ups"]) == (3, 2)
 
 
 def test_minute_of_more_documents_than_one_answer_holds_is_read_whole(bench: Bench) -> None:
     many = 12_500
     bench.store_many([bench.trade(START + n, str(1 + n % 2), 0.25) for n in range(many)])
-    bench.tell({START: many}, over())
-    bench.books.tick(NOW)
+    bench.apply({START: many}, over())
+    bench.reconciler.tick(NOW)
     one = bench.score()
     assert (one["predictions"], one["pending"], one["ups"]) == (many - 1, 1, many // 2)
     assert one["bin_2_predictions"] == many - 1
@@ -229,8 +233,8 @@ def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Be
     bench.client.index(index=names.INDEX_MODELS, document={"digest": digest, "prior": 0.3}, refresh=True)
     bench.store(START, "1", 0.9, model_digest=digest)
     bench.store(START + 1, "2")
-    bench.tell({START: 2}, over())
-    bench.books.tick(NOW)
+    bench.apply({START: 2}, over())
+    bench.reconciler.tick(NOW)
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, START)
     found = bench.client.get(index=index, id=score.identity("bybit", *bench.key, START, digest))["_source"]
     assert found["prior_brier_sum"] == pytest.approx(0.7**2)
@@ -239,14 +243,14 @@ def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Be
 def test_minute_of_which_the_log_has_lost_the_beginning_is_left_as_it_stands(bench: Bench) -> None:
     for n in range(3):
         bench.store(START + n, "1")
-    bench.tell({START: 3}, over())
+    bench.apply({START: 3}, over())
     bench.store(over(), "1")
-    bench.books.tick(NOW)
+    bench.reconciler.tick(NOW)
     before = bench.completeness()
-    bench.books = bench.new_books()
+    bench.reconciler = bench.new_reconciler()
     partial = replace(bench.candle(START, 2), history=1)
-    bench.books.after_batch(Changes(over(), True, {bench.key: {START: partial}}, {}, {}))
-    bench.books.tick(NOW + 60_000)
+    bench.reconciler.after_batch(Changes(over(), True, {bench.key: {START: partial}}, {}, {}))
+    bench.reconciler.tick(NOW + 60_000)
     assert bench.completeness() == before
 
 
@@ -263,12 +267,12 @@ def test_tick_that_finds_elasticsearch_away_has_not_happened(bench: Bench, elast
     closing = Closing(BootstrapSettings(elasticsearch_url=elasticsearch_url), 30, 500, lambda reason: None)
     away = ElasticSink(BootstrapSettings(elasticsearch_url="http://127.0.0.1:9"), 0.2, 500, lambda reason: None)
     for sink in (away, closing):
-        bench.books = Books(sink, LATE_MINUTES, recount_s=60)
-        bench.tell({START: 2}, over())
-        before = bench.books.save()
-        bench.books.tick(NOW)
-        assert bench.books.save() == before
-    bench.books = bench.new_books()
-    bench.books.restore(before)
-    bench.books.tick(NOW + 5_000)
+        bench.reconciler = Reconciler(sink, LATE_MINUTES, recount_s=60)
+        bench.apply({START: 2}, over())
+        before = bench.reconciler.snapshot()
+        bench.reconciler.tick(NOW)
+        assert bench.reconciler.snapshot() == before
+    bench.reconciler = bench.new_reconciler()
+    bench.reconciler.restore(before)
+    bench.reconciler.tick(NOW + 5_000)
     assert (bench.completeness()["indexed"], bench.score()["predictions"]) == (2, 1)

@@ -17,18 +17,18 @@ from tapeline_spark.candles.documents import candle_operation
 from tapeline_spark.candles.listener import Changes, LogRow
 from tapeline_spark.candles.runner import CandleReport, Runner
 from tapeline_spark.elastic.sink import ElasticSink
-from tapeline_spark.kafka.decode import Record
+from tapeline_spark.kafka.decode import DecodedTrade
 from tapeline_spark.kafka.log_reader import KafkaLog
 from tapeline_spark.settings import Settings
-from unit.spark.candles.made import LATE_MINUTES, QUIET_MINUTES, START_MS, Shown, market, read_in, trade
+from unit.spark.candles.log_factories import LATE_MINUTES, QUIET_MINUTES, START_MS, Published, market, read_log, trade
 
 CUTS = 9
 
 
-class Told:
-    """A follower that remembers all it was told, and nothing else."""
+class RecordingListener:
+    """A listener that records the number of trades of every candle."""
 
-    name = "told"
+    name = "recording"
 
     def __init__(self) -> None:
         self.trades: dict[str, int] = {}
@@ -37,7 +37,7 @@ class Told:
     def restore(self, state: bytes | None) -> None:
         self.trades = orjson.loads(state) if state else {}
 
-    def save(self) -> bytes:
+    def snapshot(self) -> bytes:
         return orjson.dumps(self.trades)
 
     def after_batch(self, changes: Changes) -> None:
@@ -71,7 +71,7 @@ class Bench:
         self.admin = AdminClient({"bootstrap.servers": kafka})
         self.admin.create_topics([NewTopic(self.topic, 2, 1, config={"retention.ms": "-1"})])[self.topic].result(30)
         self.client = Elasticsearch(elasticsearch, request_timeout=60)
-        self.follower = Told()
+        self.listener = RecordingListener()
         self.now_ms = 0
         self.sink().prepare(0, "1s")
 
@@ -80,10 +80,10 @@ class Bench:
 
     def runner(self) -> Runner:
         """Return what a new process would have."""
-        self.follower = Told()
-        return Runner(self.settings, self.sink(), (self.follower,), lambda: self.now_ms)
+        self.listener = RecordingListener()
+        return Runner(self.settings, self.sink(), (self.listener,), lambda: self.now_ms)
 
-    def produce(self, records: Iterable[Record]) -> None:
+    def produce(self, records: Iterable[DecodedTrade]) -> None:
         producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap})
         for item in records:
             symbol, stamp = item.trade.symbol, item.trade.produced_at
@@ -114,7 +114,7 @@ def bench(kafka_bootstrap: str, elasticsearch_url: str, tmp_path: Path) -> Bench
     return Bench(kafka_bootstrap, elasticsearch_url, tmp_path)
 
 
-def wanted(shown: Shown) -> dict[tuple[str, int], dict[str, Any]]:
+def wanted(shown: Published) -> dict[tuple[str, int], dict[str, Any]]:
     """Return documents of candles as Elasticsearch would give them back."""
     made = {}
     for (key, minute), item in shown.items():
@@ -124,13 +124,13 @@ def wanted(shown: Shown) -> dict[tuple[str, int], dict[str, Any]]:
     return made
 
 
-def batches(log: Sequence[Record], cuts: int = CUTS) -> list[list[LogRow]]:
+def batches(log: Sequence[DecodedTrade], cuts: int = CUTS) -> list[list[LogRow]]:
     """Return parts of the log, each of which stretches over both partitions."""
     places = sorted(random.Random(3).sample(range(1, len(log)), cuts))
     return [list(log[a:b]) for a, b in zip([0, *places], [*places, len(log)], strict=True)]
 
 
-def carry(bench: Bench, runner: Runner, part: Sequence[Record]) -> CandleReport:
+def carry(bench: Bench, runner: Runner, part: Sequence[DecodedTrade]) -> CandleReport:
     """Let a runner carry a part of the log, as Kafka gives it."""
     spans: dict[int, list[int]] = {}
     for item in part:
@@ -142,22 +142,22 @@ def carry(bench: Bench, runner: Runner, part: Sequence[Record]) -> CandleReport:
 def test_a_crash_after_any_batch_leaves_the_documents_and_followers_of_one_reading(bench: Bench) -> None:
     log = market(9, 120, 12, bench.symbols)
     bench.produce(log)
-    once = read_in(log)
-    reread = 0
+    once = read_log(log)
+    replayed = 0
     runner = bench.runner()
     for number, part in enumerate(batches(log)):
-        reread += carry(bench, runner, part).reread
+        replayed += carry(bench, runner, part).replayed
         if number % 2:
             # It had been carried, and Spark did not get to note it: the same batch comes to a new process.
             runner = bench.runner()
-            reread += carry(bench, runner, part).reread
+            replayed += carry(bench, runner, part).replayed
         elif number % 3:
             runner = bench.runner()
     runner.tick()
-    assert reread > 0
+    assert replayed > 0
     assert bench.documents() == wanted(once)
-    assert bench.follower.trades == {f"{key[1]}|{minute}": item.trades for (key, minute), item in once.items()}
-    assert bench.follower.ticks == 1
+    assert bench.listener.trades == {f"{key[1]}|{minute}": item.trades for (key, minute), item in once.items()}
+    assert bench.listener.ticks == 1
 
 
 def test_a_lost_snapshot_is_made_good_from_the_log(bench: Bench) -> None:
@@ -170,10 +170,10 @@ def test_a_lost_snapshot_is_made_good_from_the_log(bench: Bench) -> None:
     (bench.settings.checkpoint / "minutes" / "candles.msgpack").unlink()
     runner = bench.runner()
     report = carry(bench, runner, parts[5])
-    assert report.reread == sum(len(part) for part in parts[:5])
+    assert report.replayed == sum(len(part) for part in parts[:5])
     for part in parts[6:]:
         carry(bench, runner, part)
-    assert bench.documents() == wanted(read_in(log))
+    assert bench.documents() == wanted(read_log(log))
 
 
 def test_a_log_without_its_beginning_takes_nothing_from_candles_that_stand(bench: Bench) -> None:
@@ -190,9 +190,9 @@ def test_a_log_without_its_beginning_takes_nothing_from_candles_that_stand(bench
 
     report = carry(bench, bench.runner(), parts[1])
 
-    assert report.outcomes["cut"] > 0
+    assert report.outcomes["truncated"] > 0
     assert report.written.conflict > 0, "fuller ones stand, and were kept"
-    after, once = bench.documents(), wanted(read_in(log))
+    after, once = bench.documents(), wanted(read_log(log))
     sums = ("open", "high", "low", "close", "volume", "notional", "trades", "late_trades", "is_quiet")
     assert after.keys() == once.keys()
     for place, document in once.items():
@@ -220,13 +220,13 @@ def test_what_comes_too_late_is_noted_in_the_candle_that_stands_or_counted_as_no
 
 
 def test_a_value_that_is_no_trade_is_counted_and_handed_on(bench: Bench) -> None:
-    told: list[Changes] = []
+    received: list[Changes] = []
     runner = bench.runner()
-    bench.follower.after_batch = told.append  # type: ignore[method-assign]
+    bench.listener.after_batch = received.append  # type: ignore[method-assign]
     good = trade(1, symbol=bench.symbols[0])
     rows = [LogRow(bench.topic, 0, 0, "X", b"{", 1), LogRow(bench.topic, 0, 1, "X", good.value, 2)]
     gap = LogRow(names.TOPIC_GAPS, 0, 0, "X", b"a gap", 3)
     report = runner.run([*rows, gap], is_caught_up=True)
     assert report.outcomes == {"unreadable": 1, "counted": 1}
-    assert (told[0].books, told[0].unreadable) == ((gap,), (rows[0],))
+    assert (received[0].producer_records, received[0].unreadable) == ((gap,), (rows[0],))
     assert eventually(lambda: len(bench.documents()) == 1, "its candle")

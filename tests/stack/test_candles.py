@@ -19,7 +19,7 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.candles.listener import Candle
-from unit.spark.candles import oracle
+from unit.spark.candles import reference
 
 from stack.assertions import read_if_available, reconcile_when_idle, wait_for_new_trades
 
@@ -115,7 +115,7 @@ def test_candles_are_those_of_the_exchanges_own_ledger_over_kills_in_the_middle_
 
     trades = ledger(stack)
     last = int(trades.traded_at.max()) // 60_000 * 60_000
-    wanted = {str(symbol): oracle.candles(own, last) for symbol, own in trades.groupby("symbol")}
+    wanted = {str(symbol): reference.candles(own, last) for symbol, own in trades.groupby("symbol")}
 
     def differences() -> dict[object, object]:
         documents, wrong = found(client), {}
@@ -125,7 +125,7 @@ def test_candles_are_those_of_the_exchanges_own_ledger_over_kills_in_the_middle_
                 is_open_and_quiet = minute == last and not row.trades
                 if document is None and not is_open_and_quiet:
                     wrong[symbol, minute] = "no candle"
-                elif document and (difference := oracle.differences(as_candle(document), row)):
+                elif document and (difference := reference.differences(as_candle(document), row)):
                     wrong[symbol, minute] = difference
         return wrong | documents
 

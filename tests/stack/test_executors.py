@@ -24,7 +24,7 @@ PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer"
 
 @pytest.fixture(scope="module")
 def stack():
-    extra = {"spark": {"STREAM_SHAPE": "executors"}}
+    extra = {"spark": {"STREAM_EXECUTION": "executors"}}
     options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, extra_env=extra)
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     yield running

@@ -1,4 +1,4 @@
-"""The gate before batches, with a real Spark: a query told to end while a job of its batch runs."""
+"""The batch lock with a real Spark: a query is stopped while a job of its batch runs."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from tapeline_local.setup.jvm import Jvm
 PROGRAM = """
 import contextlib, json, sys, threading, time
 from pyspark.sql import SparkSession
-from tapeline_spark.batch_lock import Gate
+from tapeline_spark.batch_lock import BatchLock
 
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-gate, begun, outcome = Gate(), threading.Event(), []
+lock, begun, outcome = BatchLock(), threading.Event(), []
 
 def work(batch, number):
     begun.set()
@@ -26,20 +26,20 @@ def work(batch, number):
     except Exception as error:
         outcome.append(type(error).__name__)
 
-query = spark.readStream.format("rate").load().writeStream.foreachBatch(gate.guarding(work)).start()
+query = spark.readStream.format("rate").load().writeStream.foreachBatch(lock.wrap(work)).start()
 assert begun.wait(60)
 deadline = time.monotonic() + 60
 while not spark.sparkContext.statusTracker().getActiveJobsIds() and time.monotonic() < deadline:
     time.sleep(0.01)
-with gate.shut(240) if sys.argv[1] == "gated" else contextlib.nullcontext():
+with lock.stop(240) if sys.argv[1] == "locked" else contextlib.nullcontext():
     query.stop()
 spark.stop()
 print(json.dumps(outcome))
 """
 
 
-@pytest.mark.parametrize(("how", "outcome"), [("gated", "done"), ("ungated", "Py4JJavaError")])
-def test_query_ends_behind_the_batch_under_way_and_without_a_gate_its_jobs_are_cancelled(how: str, outcome: str):
+@pytest.mark.parametrize(("how", "outcome"), [("locked", "done"), ("unlocked", "Py4JJavaError")])
+def test_query_stops_after_the_running_batch_and_without_the_lock_its_jobs_are_cancelled(how: str, outcome: str):
     environment = os.environ | {"JAVA_HOME": Jvm.load(paths.JVM_FILE).launch_home, "SPARK_LOCAL_IP": "127.0.0.1"}
     command = [sys.executable, "-c", PROGRAM, how]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=400)

@@ -14,7 +14,7 @@ MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 SERVICE_MODULES = [p for p in MODULES if "settings" not in p.name and "local" not in p.parts]
 CLASS_PUBLIC_METHODS, CLASS_LINES, FUNCTION_LINES, FOLDER_MODULES = 15, 200, 40, 16
 # Larger than the rule from before there was one; the list only shrinks.
-OVERSIZED_CLASSES = {"TradeWriter", "GroupMember", "Ledger", "Stack"}
+OVERSIZED_CLASSES = {"TradeWriter", "GroupMember", "Stack"}
 
 
 def short(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is asked about models: how they did in a span of time, and when the served one expires. Thin."""
+"""Queries about models: score sums of a time range, and the expiry of the served model."""
 
 import logging
 from typing import Any, Final, NamedTuple
@@ -8,7 +8,7 @@ import urllib3
 from elasticsearch import Elasticsearch
 from tapeline import names
 
-from tapeline_spark.alerts.rules import Sums
+from tapeline_spark.alerts.rules import BrierSums
 from tapeline_spark.elastic.sink import ElasticSink
 
 log = logging.getLogger(__name__)
@@ -18,33 +18,33 @@ _TIMEOUT_S: Final = 2.0
 _SUMS: Final = ("predictions", "brier_sum", "prior_brier_sum")
 
 
-class Served(NamedTuple):
-    """The model that inference has."""
+class ServedModel(NamedTuple):
+    """The model that inference serves."""
 
     digest: str
     expires_ms: int
 
 
-class Models:
-    """Asks Elasticsearch and inference."""
+class ModelQueries:
+    """Queries Elasticsearch and inference."""
 
     def __init__(self, sink: ElasticSink, inference_url: str) -> None:
-        """Ask Elasticsearch by way of `sink`, which waits while it is away."""
+        """Query Elasticsearch through `sink`, which retries while it is unavailable."""
         self._sink, self._url = sink, f"{inference_url.rstrip('/')}/model"
         self._pool = urllib3.PoolManager(maxsize=1, timeout=_TIMEOUT_S, retries=False)
 
-    def scores(self, start_ms: int, stop_ms: int) -> dict[str, Sums]:
-        """Return what each model's predictions of a span came to.
+    def score_sums(self, start_ms: int, stop_ms: int) -> dict[str, BrierSums]:
+        """Return the Brier sums of each model's predictions in a time range.
 
         Args:
             start_ms: first minute, ms UTC.
-            stop_ms: first minute that is no longer meant.
+            stop_ms: first minute after the range, ms UTC.
 
         Raises:
-            StreamError: Elasticsearch does not answer, or refuses.
+            StreamError: Elasticsearch does not respond, or refuses.
         """
 
-        def ask(client: Elasticsearch) -> Any:
+        def search(client: Elasticsearch) -> Any:
             return client.search(
                 index=f"{names.INDEX_SCORES_PREFIX}*",
                 ignore_unavailable=True,
@@ -60,22 +60,22 @@ class Models:
                 },
             ).body
 
-        found = self._sink.ask(ask).get("aggregations", {}).get("models", {}).get("buckets", [])
+        found = self._sink.query(search).get("aggregations", {}).get("models", {}).get("buckets", [])
         return {
-            each["key"]: Sums(
+            each["key"]: BrierSums(
                 round(each["predictions"]["value"]), each["brier_sum"]["value"], each["prior_brier_sum"]["value"]
             )
             for each in found
         }
 
-    def served(self) -> Served | None:
-        """Return the model that inference has, expired or not; None where it has none or does not answer."""
+    def served_model(self) -> ServedModel | None:
+        """Return the model that inference serves, expired or not; None if it has none or does not respond."""
         try:
-            answer = self._pool.request("GET", self._url)
-            if answer.status != 200:
+            response = self._pool.request("GET", self._url)
+            if response.status != 200:
                 return None
-            told = orjson.loads(answer.data)
-            return Served(str(told["model_digest"]), int(told["expires_at_ms"]))
+            body = orjson.loads(response.data)
+            return ServedModel(str(body["model_digest"]), int(body["expires_at_ms"]))
         except (urllib3.exceptions.HTTPError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            log.debug("inference did not say which model it serves", extra={"reason": str(error)})
+            log.debug("served model unknown", extra={"reason": str(error)})
             return None

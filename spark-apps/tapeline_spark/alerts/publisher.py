@@ -1,7 +1,7 @@
-"""Alerts become documents, then records for the notifier; returns when both stand.
+"""Publishes alerts: a document in Elasticsearch, then a record for the notifier; returns when both are durable.
 
-In this order, so that whatever rings can be looked up. Both may happen again after a crash: the document answers 409,
-and the notifier knows an alert by its id.
+In this order, so that every notified alert can be looked up. Both may happen again after a crash: the document gets a
+409, and the notifier identifies an alert by its id.
 """
 
 import logging
@@ -26,24 +26,24 @@ _ATTEMPT_S: Final = 10.0
 _CRITICAL: Final = 2
 
 
-class _NotTaken(Exception):
-    """Kafka did not take every alert."""
+class _NotAcknowledged(Exception):
+    """Kafka did not acknowledge every alert."""
 
 
-class Bell(Protocol):
-    """Whoever tells the notifier."""
+class AlertSink(Protocol):
+    """Sends alerts to the notifier."""
 
-    def ring(self, alerts: Sequence[Alert]) -> None:
-        """Hand alerts over; return when they are safe.
+    def send(self, alerts: Sequence[Alert]) -> None:
+        """Send alerts; returns when they are durable.
 
         Raises:
-            StreamError: they are not.
+            StreamError: they are not durable.
         """
         ...
 
 
 def operation(alert: Alert) -> Operation:
-    """Return the creation of an alert's document."""
+    """Return the `create` operation of an alert's document."""
     source = orjson.dumps({"@timestamp": alert.began_at, **alert.model_dump()})
     return Operation(names.INDEX_ALERTS, alert.alert_id, source)
 
@@ -53,54 +53,54 @@ def record(alert: Alert) -> tuple[bytes, bytes]:
     return (alert.symbol or alert.rule).encode(), alert.model_dump_json().encode()
 
 
-class KafkaBell:
-    """Rings on the topic of alerts."""
+class KafkaAlertSink:
+    """Sends alerts to a Kafka topic."""
 
-    def __init__(self, access: KafkaConnection, topic: str, hold_s: float) -> None:
-        """Prepare; the client is made, and the password read, at the first alert.
+    def __init__(self, connection: KafkaConnection, topic: str, hold_s: float) -> None:
+        """Prepare; the client is created, and the password read, at the first alert.
 
         Args:
-            access: brokers, and who we are to them.
+            connection: brokers and credentials.
             topic: of the alerts.
-            hold_s: seconds an outage is sat out before OutageTooLong.
+            hold_s: seconds an outage is retried before OutageTooLong.
         """
-        self._access, self._topic, self._hold_s = access, topic, hold_s
+        self._connection, self._topic, self._hold_s = connection, topic, hold_s
         self._producer: Producer | None = None
-        self._reason = "no answer"
+        self._reason = "no response"
 
-    def ring(self, alerts: Sequence[Alert]) -> None:
-        """Hand alerts over to Kafka, trying until it has them.
+    def send(self, alerts: Sequence[Alert]) -> None:
+        """Send alerts to Kafka, retrying until it acknowledges them.
 
         Raises:
-            OutageTooLong: it did not take them within the hold.
+            OutageTooLong: Kafka did not acknowledge them within `hold_s`.
             InvalidConnection: password or authorities cannot be read.
         """
-        left = list(alerts)
+        remaining = list(alerts)
 
         def attempt() -> None:
-            nonlocal left
-            left = self._try(left)
-            if left:
-                raise _NotTaken
+            nonlocal remaining
+            remaining = self._send_once(remaining)
+            if remaining:
+                raise _NotAcknowledged
 
-        waiting = Retrying(
-            retry=retry_if_exception_type(_NotTaken),
+        retrying = Retrying(
+            retry=retry_if_exception_type(_NotAcknowledged),
             wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.3),
             stop=stop_after_delay(self._hold_s),
         )
         try:
-            waiting(attempt)
+            retrying(attempt)
         except RetryError as error:
             raise OutageTooLong("Kafka", self._hold_s, self._reason) from error
 
-    def _try(self, alerts: Sequence[Alert]) -> list[Alert]:
-        """Return those that Kafka did not take."""
-        taken: set[str] = set()
+    def _send_once(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Send alerts once; return those that Kafka did not acknowledge."""
+        acknowledged: set[str] = set()
 
-        def note(alert: Alert) -> Callable[[KafkaError | None, Message], None]:
+        def on_delivery_of(alert: Alert) -> Callable[[KafkaError | None, Message], None]:
             def delivered(error: KafkaError | None, _: Message) -> None:
                 if error is None:
-                    taken.add(alert.alert_id)
+                    acknowledged.add(alert.alert_id)
                 else:
                     self._reason = error.str()
 
@@ -112,21 +112,21 @@ class KafkaBell:
         for alert in alerts:
             key, value = record(alert)
             try:
-                producer.produce(self._topic, value, key, on_delivery=note(alert))
+                producer.produce(self._topic, value, key, on_delivery=on_delivery_of(alert))
             except (BufferError, KafkaException) as error:
                 self._reason = str(error)
                 producer.poll(_POLL_S)
         producer.flush(_ATTEMPT_S + 1)
-        left = [alert for alert in alerts if alert.alert_id not in taken]
-        if left:
-            log.warning("Kafka does not take alerts", extra={"reason": self._reason, "alerts": len(left)})
-            # After a fatal error only another client helps; it also reads a changed password.
+        remaining = [alert for alert in alerts if alert.alert_id not in acknowledged]
+        if remaining:
+            log.warning("alerts not acknowledged; retrying", extra={"reason": self._reason, "alerts": len(remaining)})
+            # After a fatal error only a new client works; it also reads a changed password.
             self._producer = None
-        return left
+        return remaining
 
     def _client(self) -> Producer:
         if self._producer is None:
-            own: dict[str, Any] = {
+            options: dict[str, Any] = {
                 "client.id": "tapeline-alerts",
                 "acks": "all",
                 "enable.idempotence": True,
@@ -137,32 +137,33 @@ class KafkaBell:
                 "error_cb": self._on_error,
                 "log_level": _CRITICAL,
             }
-            options = {**self._access.librdkafka(), **own}
-            self._producer = Producer(options, logger=logging.getLogger("librdkafka"))
+            self._producer = Producer(
+                {**self._connection.librdkafka(), **options}, logger=logging.getLogger("librdkafka")
+            )
         return self._producer
 
     def _on_error(self, error: KafkaError) -> None:
         self._reason = error.str().partition(" (after ")[0]
 
 
-class Raiser:
-    """Raises alerts."""
+class AlertPublisher:
+    """Publishes alerts."""
 
-    def __init__(self, sink: ElasticSink, bell: Bell) -> None:
-        """Remember where they go."""
-        self._sink, self._bell = sink, bell
+    def __init__(self, sink: ElasticSink, alert_sink: AlertSink) -> None:
+        """Publish to both sinks."""
+        self._sink, self._alert_sink = sink, alert_sink
 
-    def raise_all(self, alerts: Sequence[Alert], ringing: Sequence[Alert]) -> None:
-        """Write alerts down, and ring for some of them.
+    def publish(self, alerts: Sequence[Alert], notified: Sequence[Alert]) -> None:
+        """Store alerts, and send some of them to the notifier.
 
         Args:
-            alerts: all.
-            ringing: those of them that somebody shall be told of.
+            alerts: to store.
+            notified: alerts among them to send.
 
         Raises:
-            StreamError: they do not stand.
+            StreamError: they are not durable.
         """
         if not alerts:
             return
         self._sink.write([operation(alert) for alert in alerts], lambda: alerts[0].raised_at)
-        self._bell.ring(ringing)
+        self._alert_sink.send(notified)

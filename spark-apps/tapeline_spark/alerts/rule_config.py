@@ -1,6 +1,6 @@
-"""The rules of alerts as configuration: a YAML file, validated. What they mean: rules.py.
+"""Loads and validates alert rules from a YAML file. They are evaluated in rules.py.
 
-To add a kind of rule: a class here, in Rule, its finding in rules.py, and its name in tapeline.alert.KINDS.
+To add a kind of rule: a class here, in Rule, its finding in rules.py, and its name in tapeline.records.alert.KINDS.
 """
 
 from pathlib import Path
@@ -20,12 +20,12 @@ _Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
 
 
 class _Rule(BaseModel):
-    """What every rule has."""
+    """Fields of every rule."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    """Part of each alert's identity: under another name everything is found anew."""
+    """Part of each alert's id: a renamed rule raises its alerts again."""
     severity: Literal["info", "warning", "critical"] = "warning"
 
 
@@ -36,81 +36,81 @@ class _SymbolRule(_Rule):
     symbols: tuple[_Symbol, ...] = ()
     """Empty: all."""
 
-    def is_about(self, market_type: str, symbol: str) -> bool:
-        """Return whether a symbol is one of the rule's."""
+    def applies_to(self, market_type: str, symbol: str) -> bool:
+        """Return whether the rule applies to a symbol."""
         return market_type in self.market_types and (not self.symbols or symbol in self.symbols)
 
 
 class PriceMove(_SymbolRule):
-    """A price within the minute lies that far from the close at the window's beginning; once an episode and way."""
+    """A price of the minute is that far from the close at the window's start; one alert per episode and direction."""
 
     kind: Literal["price_move"]
     window: _Window = "5m"
     threshold_bp: Annotated[float, Field(gt=0, le=1_000_000)]
     rest_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
-    """Minutes without a finding after which the next one is a new episode; None: as many as the window has."""
+    """Minutes without a finding that end an episode; None: the length of the window."""
 
     @property
     def rest_ms(self) -> int:
-        """How long an episode must have rested to have ended."""
+        """Time without a finding that ends an episode, ms."""
         return (self.rest_minutes or candle.WINDOWS_MINUTES[self.window]) * candle.MINUTE_MS
 
 
 class VolumeBurst(_SymbolRule):
-    """The volume a minute within the window is that many times its mean over the rest of the hour."""
+    """The volume per minute in the window is that many times its mean over the rest of the hour."""
 
     kind: Literal["volume_burst"]
     window: Literal["1m", "5m", "15m"] = "1m"
     ratio: Annotated[float, Field(gt=1)]
-    least_trades: Annotated[int, Field(ge=1)] = 50
-    """In the minute; below, one large trade would be a burst."""
+    min_trades: Annotated[int, Field(ge=1)] = 50
+    """Trades in the minute; with fewer, one large trade would be a burst."""
     rest_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
 
     @property
     def rest_ms(self) -> int:
-        """How long an episode must have rested to have ended."""
+        """Time without a finding that ends an episode, ms."""
         return self.rest_minutes * candle.MINUTE_MS
 
 
 class SilentSymbol(_SymbolRule):
-    """No trade for that long: of a symbol while others trade, or of any at all."""
+    """No trade for that long: of a symbol while others trade, or of the whole feed."""
 
     kind: Literal["silent_symbol"]
     of: Literal["symbol", "feed"] = "symbol"
     after_s: Annotated[float, Field(ge=5)]
-    least_trades_an_hour: Annotated[float, Field(ge=0)] = 0.0
-    """Of a symbol, in the hour before it fell silent; those that trade less are not waited for."""
+    min_trades_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    """Of a symbol in the hour before its last trade; symbols that trade less are ignored."""
 
 
-class FeedHole(_SymbolRule):
+class FeedGap(_SymbolRule):
     """A producer reports that trades may be missing."""
 
     kind: Literal["feed_gap"]
-    least_s: Annotated[float, Field(ge=0)] = 0.0
-    """Shorter holes are not told of."""
+    min_s: Annotated[float, Field(ge=0)] = 0.0
+    """Shorter gaps are ignored."""
 
 
 class ModelBelowPrior(_Rule):
-    """Over a whole window of the clock, a model's Brier score is worse than its prior's; once in a row of such."""
+    """A model's Brier score over a clock-aligned window is worse than its prior's; one alert per run of windows."""
 
     kind: Literal["model_below_prior"]
     window_minutes: Literal[15, 30, 60, 120, 240, 480, 720, 1440] = 60
     margin: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """How much worse it must be."""
-    least_predictions: Annotated[int, Field(ge=1)] = 1000
+    """How much worse the Brier score must be."""
+    min_predictions: Annotated[int, Field(ge=1)] = 1000
     grace_minutes: Annotated[int, Field(ge=0, le=120)] = 5
-    """After the window's end, for the last predictions to be scored."""
+    """Minutes after the window's end in which the last predictions are scored."""
 
 
 class ModelExpired(_Rule):
-    """The served model has expired, or will."""
+    """The served model has expired, or expires soon."""
 
     kind: Literal["model_expired"]
     ahead_hours: Annotated[float, Field(ge=0, le=8760)] = 0.0
 
 
 Rule = Annotated[
-    PriceMove | VolumeBurst | SilentSymbol | FeedHole | ModelBelowPrior | ModelExpired, Field(discriminator="kind")
+    PriceMove | VolumeBurst | SilentSymbol | FeedGap | ModelBelowPrior | ModelExpired, Field(discriminator="kind")
 ]
 
 
@@ -119,16 +119,16 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ring_within_minutes: Annotated[float, Field(gt=0)] = 30.0
-    """A finding that is older when it is made is stored, and sent to nobody."""
+    notify_within_minutes: Annotated[float, Field(gt=0)] = 30.0
+    """An older finding is stored, but not sent to the notifier."""
     rules: tuple[Rule, ...]
 
 
 def load(path: Path | None) -> Rules:
-    """Return the rules of a file, or those of the shipped one.
+    """Return the rules of a file; None: of the shipped one.
 
     Raises:
-        RulesUnusable: it cannot be read, or breaks a rule; the message names each.
+        RulesUnusable: the file cannot be read or is invalid; the message names each violation.
     """
     where = path or DEFAULT
     try:
@@ -143,5 +143,5 @@ def load(path: Path | None) -> Rules:
         raise RulesUnusable(where, "; ".join(broken)) from None
     given = [rule.name for rule in rules.rules]
     if len(set(given)) < len(given):
-        raise RulesUnusable(where, f"names were {', '.join(given)}; each may stand once")
+        raise RulesUnusable(where, f"names were {', '.join(given)}; each must be unique")
     return rules

@@ -1,1 +1,1 @@
-"""Candles, the second query: minutes of each symbol out of the log, with indicators and rolling windows."""
+"""Candle query: one-minute candles of each symbol with indicators and rolling windows."""

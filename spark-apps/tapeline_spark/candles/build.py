@@ -1,7 +1,6 @@
-"""Candles out of a symbol's minutes: quiet ones carried, indicators and windows computed. Pure.
+"""Builds candles from the minutes of a symbol: fills quiet minutes, computes indicators and windows. Pure.
 
-Each candle is made of the minutes that lead to it and of nothing else, so it does not matter which of them are made
-together.
+A candle depends only on the minutes before it and on its own, so candles can be built in any grouping.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,88 +12,92 @@ from tapeline_spark.candles import indicators, windows
 from tapeline_spark.candles.closed_history import FLOW_MINUTES
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import Candle
-from tapeline_spark.candles.open_minute import Minute
-from tapeline_spark.candles.state import MINUTE_MS, Series, Span
+from tapeline_spark.candles.open_minute import OpenMinute
+from tapeline_spark.candles.state import MINUTE_MS, ChangedMinutes, SymbolCandles
 
 
-def candles(span: Span) -> dict[int, Candle]:
-    """Return the candles of some minutes of a symbol, ascending."""
-    made: dict[int, Candle] = {}
-    for stretch in _stretches(span.minutes):
-        made |= _stretch(span.series, stretch, span.open_ms)
-    return made
+def candles(changed: ChangedMinutes) -> dict[int, Candle]:
+    """Return the candles of the changed minutes of a symbol, ascending."""
+    built: dict[int, Candle] = {}
+    for run in _consecutive_runs(changed.minutes):
+        built |= _build_run(changed.symbol_candles, run, changed.open_ms)
+    return built
 
 
-def _stretches(minutes: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield runs of minutes that follow each other."""
+def _consecutive_runs(minutes: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield runs of consecutive minutes."""
     begin = 0
-    for place in range(1, len(minutes) + 1):
-        if place == len(minutes) or minutes[place] != minutes[place - 1] + MINUTE_MS:
-            yield minutes[begin:place]
-            begin = place
+    for position in range(1, len(minutes) + 1):
+        if position == len(minutes) or minutes[position] != minutes[position - 1] + MINUTE_MS:
+            yield minutes[begin:position]
+            begin = position
 
 
-def _stretch(series: Series, minutes: Sequence[int], open_ms: int) -> dict[int, Candle]:
-    closes = np.array(_closes(series, minutes), dtype=np.float64)
-    flows = _flows(series, minutes)
-    made = {}
+def _build_run(symbol_candles: SymbolCandles, minutes: Sequence[int], open_ms: int) -> dict[int, Candle]:
+    closes = np.array(_closes(symbol_candles, minutes), dtype=np.float64)
+    flows = _flows(symbol_candles, minutes)
+    built = {}
     for before, minute in enumerate(reversed(minutes)):
-        # Counted from the end: how far back they reach is not the same for all.
+        # Counted from the end, since closes and flows reach back differently far.
         stop, flow_stop = len(closes) - before, len(flows) - before
         recent = flows[max(0, flow_stop - FLOW_MINUTES) : flow_stop]
         measured: dict[str, Any] = {
-            "history": min(KEPT_MINUTES, (minute - series.first_ms) // MINUTE_MS + 1),
+            "history": min(KEPT_MINUTES, (minute - symbol_candles.first_ms) // MINUTE_MS + 1),
             "is_closed": minute < open_ms,
-            "missed_trades": series.missed.get(minute, 0),
+            "missed_trades": symbol_candles.missed.get(minute, 0),
             "indicators": indicators.compute(closes[max(0, stop - KEPT_MINUTES) : stop]),
             "windows": windows.compute(
                 closes[max(0, stop - FLOW_MINUTES - 1) : stop].tolist(), *zip(*recent, strict=True)
             ),
         }
-        item = series.minutes.get(minute)
-        made[minute] = _traded(minute, item, measured) if item else _quiet(minute, float(closes[stop - 1]), measured)
-    return dict(reversed(made.items()))
+        item = symbol_candles.minutes.get(minute)
+        built[minute] = (
+            _traded_candle(minute, item, measured) if item else _quiet_candle(minute, float(closes[stop - 1]), measured)
+        )
+    return dict(reversed(built.items()))
 
 
-def _recent(series: Series, minutes: Sequence[int], reach: int) -> tuple[int, range]:
-    """Return how many of the past minutes belong to the first one's reach, and the minutes that follow those."""
-    start = max(series.first_ms, minutes[0] - (reach - 1) * MINUTE_MS)
-    following = range(max(start, series.past.end_ms), minutes[-1] + MINUTE_MS, MINUTE_MS)
-    return max(0, (series.past.end_ms - start) // MINUTE_MS), following
+def _recent(symbol_candles: SymbolCandles, minutes: Sequence[int], reach: int) -> tuple[int, range]:
+    """Return how many closed minutes the first minute looks back on, and the minutes after those."""
+    start = max(symbol_candles.first_ms, minutes[0] - (reach - 1) * MINUTE_MS)
+    following = range(max(start, symbol_candles.closed.end_ms), minutes[-1] + MINUTE_MS, MINUTE_MS)
+    return max(0, (symbol_candles.closed.end_ms - start) // MINUTE_MS), following
 
 
-def _closes(series: Series, minutes: Sequence[int]) -> list[float]:
-    """Return the closes that lead to some minutes, and theirs."""
-    known, following = _recent(series, minutes, KEPT_MINUTES)
-    closes = series.past.closes[-known:].tolist() if known else []
-    close = closes[-1] if closes else _close_before(series, following[0])
+def _closes(symbol_candles: SymbolCandles, minutes: Sequence[int]) -> list[float]:
+    """Return the closes before and of some minutes."""
+    known, following = _recent(symbol_candles, minutes, KEPT_MINUTES)
+    closes = symbol_candles.closed.closes[-known:].tolist() if known else []
+    close = closes[-1] if closes else _close_before(symbol_candles, following[0])
     for minute in following:
-        item = series.minutes.get(minute)
+        item = symbol_candles.minutes.get(minute)
         close = item.close if item else close
         closes.append(close)
     return closes
 
 
-def _close_before(series: Series, minute: int) -> float:
-    """Return the last close before a minute; 0 where there is none, because it is the first."""
-    traded = max((other for other in series.minutes if other < minute), default=None)
+def _close_before(symbol_candles: SymbolCandles, minute: int) -> float:
+    """Return the last close before a minute; 0 for the first minute of a symbol."""
+    traded = max((other for other in symbol_candles.minutes if other < minute), default=None)
     if traded is not None:
-        return series.minutes[traded].close
-    return series.past.closes[-1] if series.past.closes else 0.0
+        return symbol_candles.minutes[traded].close
+    return symbol_candles.closed.closes[-1] if symbol_candles.closed.closes else 0.0
 
 
-def _flows(series: Series, minutes: Sequence[int]) -> list[tuple[float, float, int]]:
-    """Return volume, what takers bought of it, and the number of trades of the minutes that windows need."""
-    known, following = _recent(series, minutes, FLOW_MINUTES)
-    past = series.past
-    flows = list(zip(past.volumes[-known:], past.buys[-known:], past.trades[-known:], strict=True)) if known else []
+def _flows(symbol_candles: SymbolCandles, minutes: Sequence[int]) -> list[tuple[float, float, int]]:
+    """Return (volume, volume bought by takers, number of trades) of the minutes that the windows need."""
+    known, following = _recent(symbol_candles, minutes, FLOW_MINUTES)
+    closed = symbol_candles.closed
+    flows = (
+        list(zip(closed.volumes[-known:], closed.buys[-known:], closed.trades[-known:], strict=True)) if known else []
+    )
     for minute in following:
-        item = series.minutes.get(minute)
+        item = symbol_candles.minutes.get(minute)
         flows.append((float(item.volume), float(item.buy_volume), item.trades) if item else (0.0, 0.0, 0))
     return flows
 
 
-def _traded(minute: int, item: Minute, measured: dict[str, Any]) -> Candle:
+def _traded_candle(minute: int, item: OpenMinute, measured: dict[str, Any]) -> Candle:
     return Candle(
         minute_ms=minute,
         open=item.open,
@@ -113,7 +116,7 @@ def _traded(minute: int, item: Minute, measured: dict[str, Any]) -> Candle:
     )
 
 
-def _quiet(minute: int, close: float, measured: dict[str, Any]) -> Candle:
+def _quiet_candle(minute: int, close: float, measured: dict[str, Any]) -> Candle:
     return Candle(
         minute_ms=minute,
         open=close,

@@ -1,7 +1,7 @@
-"""Candles as Elasticsearch takes them. Pure.
+"""Builds the Elasticsearch documents of candles. Pure.
 
-A candle is written again whenever it changes, under a version that says how full it is. Elasticsearch keeps the fuller
-one: neither a replay that is still in the middle of a minute nor a log whose beginning is gone can write over it.
+A candle is written again whenever it changes, with a version that measures its completeness. Elasticsearch keeps the
+higher version: neither a replay inside a minute nor a truncated log can overwrite a more complete candle.
 """
 
 from typing import Any, Final
@@ -13,17 +13,17 @@ from tapeline.records import candle
 from tapeline_spark.candles.listener import Candle, Key
 from tapeline_spark.elastic.documents import Operation
 
-_HISTORIES: Final = 4_096
-"""More than there are values of Candle.history: trades weigh first, then how far back the candle could look."""
+_HISTORY_LIMIT: Final = 4_096
+"""Exceeds every Candle.history: the version orders by trades first, then by history."""
 
 
-def version_of(item: Candle) -> int:
-    """Return how full a candle is; of one minute it never sinks while the log is read."""
-    return (item.trades + item.missed_trades) * _HISTORIES + item.history
+def candle_version(item: Candle) -> int:
+    """Return the completeness of a candle; for one minute it never decreases while the log is read."""
+    return (item.trades + item.missed_trades) * _HISTORY_LIMIT + item.history
 
 
 def candle_operation(key: Key, item: Candle, now_ms: int) -> Operation:
-    """Return the writing of a candle."""
+    """Return the `index` operation of a candle."""
     market_type, symbol = key
     document: dict[str, Any] = {
         "@timestamp": item.minute_ms,
@@ -45,15 +45,17 @@ def candle_operation(key: Key, item: Candle, now_ms: int) -> Operation:
         **item.windows,
         "updated_at": now_ms,
     }
-    return Operation(*_place(key, item.minute_ms), orjson.dumps(document), kind="index", version=version_of(item))
+    return Operation(
+        *_index_and_id(key, item.minute_ms), orjson.dumps(document), kind="index", version=candle_version(item)
+    )
 
 
 def missed_operation(key: Key, minute_ms: int, missed: int, now_ms: int) -> Operation:
-    """Return the note in a candle of what came too late for it; where there is no candle, there is none to make."""
+    """Return the `update` of `missed_trades` in a candle; creates no candle."""
     changed = {"doc": {"missed_trades": missed, "updated_at": now_ms}}
-    return Operation(*_place(key, minute_ms), orjson.dumps(changed), kind="update")
+    return Operation(*_index_and_id(key, minute_ms), orjson.dumps(changed), kind="update")
 
 
-def _place(key: Key, minute_ms: int) -> tuple[str, str]:
+def _index_and_id(key: Key, minute_ms: int) -> tuple[str, str]:
     index = names.monthly_index(names.INDEX_CANDLES_PREFIX, minute_ms)
     return index, candle.identity(names.VENUE, *key, minute_ms)

@@ -1,8 +1,8 @@
-"""Indicators of one candle: what TA-Lib says of the closes that lead to it. Pure.
+"""Computes the indicators of one candle with TA-Lib from the closes up to it. Pure.
 
-Each is made anew from the closes themselves, never carried on from the candle before: so a late trade, a restart or
-another cut of the log cannot leave a trace. A window of TAIL_MINUTES is enough: what came before has a weight below
-1e-18 in the slowest of them.
+Each indicator is computed from closes, never updated from the previous candle, so late trades, restarts and batch
+boundaries cannot change it. A window of WINDOW_MINUTES is enough: older closes have a weight below 1e-18 in the slowest
+indicator.
 """
 
 from typing import Final
@@ -12,10 +12,10 @@ import numpy.typing as npt
 import talib
 from tapeline.records import candle
 
-TAIL_MINUTES: Final = 600
-"""Closes that an exponential mean is made of."""
-KEPT_MINUTES: Final = 2 * TAIL_MINUTES
-"""Closes that are looked at; what no price has moved in for longer than TAIL_MINUTES has no RSI but 0."""
+WINDOW_MINUTES: Final = 600
+"""Closes in an exponential mean."""
+KEPT_MINUTES: Final = 2 * WINDOW_MINUTES
+"""Closes that are kept; after more than WINDOW_MINUTES without a price change the RSI is 0."""
 _PERIOD: Final = 20
 
 Floats = npt.NDArray[np.float64]
@@ -25,20 +25,20 @@ def compute(closes: Floats) -> dict[str, float | None]:
     """Return the indicators of the last close.
 
     Args:
-        closes: (n,) float64, one a minute, oldest first, quiet minutes carried; of more than KEPT_MINUTES the last.
+        closes: (n,) float64, one per minute, oldest first, quiet ones filled in; only the last KEPT_MINUTES are used.
 
     Returns:
-        By the names of tapeline.candle.INDICATORS; None while there are too few closes.
+        Values by the names of tapeline.records.candle.INDICATORS; None with too few closes.
     """
     known = closes[-KEPT_MINUTES:]
-    tail = known[-TAIL_MINUTES:]
-    macd, signal, histogram = talib.MACD(tail, 12, 26, 9)
-    middle, spread = _band(tail[-_PERIOD:])
+    window = known[-WINDOW_MINUTES:]
+    macd, signal, histogram = talib.MACD(window, 12, 26, 9)
+    middle, spread = _band(window[-_PERIOD:])
     values = (
         middle,
-        talib.EMA(tail, 12)[-1],
-        talib.EMA(tail, 26)[-1],
-        talib.RSI(_until_it_moved(known), 14)[-1],
+        talib.EMA(window, 12)[-1],
+        talib.EMA(window, 26)[-1],
+        talib.RSI(_until_last_change(known), 14)[-1],
         macd[-1],
         signal[-1],
         histogram[-1],
@@ -50,25 +50,25 @@ def compute(closes: Floats) -> dict[str, float | None]:
 
 
 def _band(closes: Floats) -> tuple[float, float]:
-    """Return mean and two deviations of the last _PERIOD closes."""
-    # TA-Lib subtracts squares: of a price of 80,000 that stands still it makes a band some 0.001 wide. Counted from
-    # the last close there is nothing to lose.
+    """Return mean and two standard deviations of the last _PERIOD closes."""
+    # TA-Lib subtracts squares: a constant price of 80,000 gets a band some 0.001 wide. Relative to the last close
+    # no digits are lost.
     offset = closes[-1]
     upper, middle, _ = talib.BBANDS(closes - offset, _PERIOD, 2.0, 2.0)
     return float(middle[-1] + offset), float(upper[-1] - middle[-1])
 
 
-def _until_it_moved(known: Floats) -> Floats:
-    """Return the closes up to the last one that differs from the one before it, as many as the tail holds.
+def _until_last_change(known: Floats) -> Floats:
+    """Return the last WINDOW_MINUTES closes up to the last price change.
 
-    A close that stays changes nothing in the RSI: both its means shrink alike. But a tail that begins within a long
-    stillness has not seen the moves that they are made of.
+    An unchanged close does not change the RSI: both of its means shrink alike. But a window that begins inside a long
+    quiet period lacks the moves that the means consist of.
     """
-    moves = np.flatnonzero(np.diff(known[-TAIL_MINUTES - 1 :]))
-    still = len(known[-TAIL_MINUTES - 1 :]) - 2 - int(moves[-1]) if len(moves) else 0
-    # While it warms up, TA-Lib counts minutes, whether the price moved in them or not.
-    stop = max(len(known) - still, min(len(known), 15))
-    return known[:stop][-TAIL_MINUTES:]
+    moves = np.flatnonzero(np.diff(known[-WINDOW_MINUTES - 1 :]))
+    unchanged = len(known[-WINDOW_MINUTES - 1 :]) - 2 - int(moves[-1]) if len(moves) else 0
+    # During warm-up TA-Lib counts minutes, with or without a price change.
+    stop = max(len(known) - unchanged, min(len(known), 15))
+    return known[:stop][-WINDOW_MINUTES:]
 
 
 def _number(value: float) -> float | None:

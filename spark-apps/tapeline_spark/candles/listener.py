@@ -1,19 +1,19 @@
-"""What a batch of the candle query changed, and what may follow it: the way in for everything built on candles.
+"""Defines what a batch of the candle query changed, and the protocol of the listeners that are built on candles.
 
-A batch goes: the log's records into the state (book.py), candles of what changed (series.py), their documents into
-Elasticsearch, then every `Follower.after_batch(changes)` in turn, then Spark commits the batch. So:
+A batch runs as follows: records enter the state (state.py), changed minutes become candles (build.py), their documents
+go to Elasticsearch, then `CandleListener.after_batch(changes)` runs for each listener in turn, then Spark commits.
 
-* What a follower is told stands in Elasticsearch already (findable after the next refresh).
-* A follower that raises a StreamError ends the query; after the restart the batch comes again, with the same changes.
-* After a crash the records since the last snapshot come again, in pieces of another size. A follower gets back the
-  state it gave with that snapshot and is told everything since. So its documents must have ids made of what they are
-  about (written over, or 409), and what it does must not depend on where batches begin or end.
-* Within a batch each changed candle is told once, as it stands at its end. A minute is told again whenever it changes:
-  trades came, a later minute began (`is_closed`), a late trade came into it or into one before it.
-* The state given with a snapshot is all a follower may remember. Without a snapshot everything comes from the start
-  of the log, or from as far back as candles need, and a follower begins with None.
+* What a listener receives is already stored in Elasticsearch (searchable after the next refresh).
+* A listener that raises a StreamError stops the query; after the restart the batch comes again with the same changes.
+* After a crash the records since the last snapshot come again, in batches of another size. A listener gets back the
+  state of that snapshot and then all changes since. So its documents need ids that depend only on their subject
+  (overwritten, or 409), and its results must not depend on batch boundaries.
+* A batch reports each changed candle once, as of its end. A minute is reported again whenever it changes: new trades,
+  a later minute began (`is_closed`), a late trade in this minute or in an earlier one.
+* A listener may keep no state outside its snapshot. Without a snapshot the log comes from its start, or from as far
+  back as candles need, and `restore` gets None.
 
-Pure: no socket, no clock. To add a follower: implement `Follower`, and name it where __main__ makes them.
+Pure: no socket, no clock. To add a listener: implement `CandleListener` and add it in `__main__._listeners`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,21 +25,21 @@ Key = tuple[str, str]
 
 
 class LogRow(NamedTuple):
-    """One record of a topic as Kafka holds it."""
+    """One record of a Kafka topic."""
 
     topic: str
     partition: int
     offset: int
     key: str | None
-    """Of trades, rejects of trades and counts: the symbol."""
+    """The symbol, for trades, rejects of trades and counts."""
     value: bytes | None
     timestamp_ms: int
-    """When it was produced, as Kafka tells it."""
+    """Record timestamp of Kafka."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """One minute of one symbol; the same numbers as in its document (tapeline.candle says what they mean)."""
+    """One minute of one symbol, with the numbers of its document (defined in tapeline.records.candle)."""
 
     minute_ms: int
     """Start of the minute, ms UTC."""
@@ -48,45 +48,45 @@ class Candle:
     low: float
     close: float
     vwap: float
-    """Quote per base. A quiet minute has the last close in all five."""
+    """Quote per base. In a quiet minute all five are the last close."""
     volume: float
     notional: float
     buy_volume: float
     """Base, quote, base."""
     trades: int
-    """Distinct trades."""
+    """Number of distinct trades."""
     late_trades: int
-    """Of those, how many came behind a later one of their symbol."""
+    """Of `trades`, those behind a later trade of their symbol."""
     missed_trades: int
-    """Beside those: too late to be in it, see STREAM_LATE_MINUTES."""
+    """Not in `trades`: too late for the candle, see STREAM_LATE_MINUTES."""
     logged: int
-    """Records of this minute in the log, copies and missed ones included."""
+    """Records of this minute in the log, including duplicates and missed ones."""
     is_quiet: bool
     is_closed: bool
-    """A later minute has begun, by the newest trade of any symbol. Late trades may still change it."""
+    """A later minute has begun, by the newest trade of any symbol. Late trades may still change the candle."""
     history: int
-    """Minutes from the first known one of the symbol to this one, both included; at most indicators.KEPT_MINUTES."""
+    """Minutes from the first known minute of the symbol to this one, both included; at most indicators.KEPT_MINUTES."""
     indicators: Mapping[str, float | None] = field(default_factory=dict)
-    """By the names of tapeline.candle.INDICATORS."""
+    """By the names of tapeline.records.candle.INDICATORS."""
     windows: Mapping[str, float | None] = field(default_factory=dict)
-    """By the names of tapeline.candle.windowed_fields(), such as `return_bp_5m`."""
+    """By the names of tapeline.records.candle.windowed_fields(), such as `return_bp_5m`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one batch changed.
+    """Changes of one batch.
 
     Attributes:
-        newest_ms: the newest `traded_at` of any symbol so far, ms UTC: the clock of the log; it never goes back.
-        is_caught_up: every partition was read to its end. Only then does it say anything that a symbol has no trade:
-            while the log is caught up with, one partition can be hours ahead of another.
-        candles: every candle that is not what it was, by symbol and start of the minute, minutes ascending.
-        missed: where trades came too late for the candle (which is not in `candles` then): all such records of that
-            minute so far. Their ids are forgotten by then, so a copy counts too.
-        last_traded_ms: newest `traded_at` of every symbol known, changed or not, ms UTC.
-        books: records of names.TOPIC_COUNTS, TOPIC_GAPS and TOPIC_REJECTS, in log order within a partition. Between
-            topics there is no order: what is said of a minute can come before its trades or long after.
-        unreadable: records of the trade topic that are no trades; the trades query makes rejects of them.
+        newest_ms: the newest `traded_at` of any symbol so far, ms UTC: the clock of the log, which never goes back.
+        is_caught_up: every partition was read to its end. Only then does a missing trade mean a silent symbol: during
+            catch-up one partition can be hours ahead of another.
+        candles: every changed candle, by symbol and start of the minute, minutes ascending.
+        missed: minutes with trades too late for the candle (which is not in `candles` then): all such records of the
+            minute so far. Their ids are no longer known, so duplicates count too.
+        last_traded_ms: newest `traded_at` of every known symbol, changed or not, ms UTC.
+        producer_records: records of names.TOPIC_COUNTS, TOPIC_GAPS and TOPIC_REJECTS, in log order per partition.
+            There is no order between topics: records about a minute can come before its trades or long after.
+        unreadable: records of the trade topic that are not trades; the trade query turns them into rejects.
     """
 
     newest_ms: int
@@ -94,40 +94,40 @@ class Changes:
     candles: Mapping[Key, Mapping[int, Candle]]
     missed: Mapping[Key, Mapping[int, int]]
     last_traded_ms: Mapping[Key, int]
-    books: Sequence[LogRow] = ()
+    producer_records: Sequence[LogRow] = ()
     unreadable: Sequence[LogRow] = ()
 
 
-class Follower(Protocol):
-    """Something that is built on candles; all calls come one at a time."""
+class CandleListener(Protocol):
+    """Built on candles; calls never overlap."""
 
     name: str
-    """Under which its state is kept in the snapshot; never changed once it is in use."""
+    """Key of its state in the snapshot; never changed once in use."""
 
     def restore(self, state: bytes | None) -> None:
-        """Take back a state of `save`, or begin with nothing; called before anything else, and again for a replay.
+        """Load a state of `snapshot`, or start empty; called first, and again before a replay.
 
-        A state that cannot be read (an older version's) is treated as None.
+        An unreadable state (of an older version) counts as None.
         """
 
-    def save(self) -> bytes:
-        """Return all that is remembered; called between two batches, when everything told so far is committed."""
+    def snapshot(self) -> bytes:
+        """Return the state; called between two batches, when everything received so far is committed."""
 
     def after_batch(self, changes: Changes) -> None:
-        """Do what follows from the changes; returns when it stands.
+        """Process the changes; returns when the results are durable.
 
         Raises:
-            StreamError: it does not stand; nothing of the batch is committed.
+            StreamError: the results are not durable; Spark does not commit the batch.
         """
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due by our own clock, also while no record comes at all.
+        """Do what is due by the local clock, also without new records.
 
-        Called every few seconds between batches, never before the first `after_batch`. Nothing that it changes in the
-        state may be needed for being right after a replay: ticks are not in the log.
+        Called every few seconds between batches, never before the first `after_batch`. Results after a replay must not
+        depend on state changed here: ticks are not in the log.
 
         Args:
-            now_ms: our clock, ms UTC.
+            now_ms: local clock, ms UTC.
 
         Raises:
             StreamError: as `after_batch`.

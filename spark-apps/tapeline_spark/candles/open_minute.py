@@ -1,6 +1,6 @@
-"""One minute of one symbol, trade by trade. Pure.
+"""Aggregates one minute of one symbol, trade by trade. Pure.
 
-The sums are decimals, added exactly: neither order, nor lateness, nor batches leave anything behind in them.
+Sums are exact decimals, so they do not depend on order, lateness or batches.
 """
 
 from array import array
@@ -13,54 +13,54 @@ from typing import Any, Final
 from tapeline_spark.trades.lookback import Order
 
 EXACT: Final = Context(prec=120)
-"""Digits for sums of products of the longest decimals that a trade may carry (tapeline.trade.DECIMAL_PATTERN)."""
+"""Digits for sums of products of the longest decimals of a trade (tapeline.trade.DECIMAL_PATTERN)."""
 _ZERO: Final = Decimal(0)
-_NOBODY: Final = (0, 0, 0)
+_NO_ORDER: Final = (0, 0, 0)
 
 
-class Ids:
-    """Which trades are in a minute, as 64-bit hashes: a set while many come, eight bytes each afterwards."""
+class TradeIds:
+    """Trade ids of a minute as 64-bit hashes: a set while many arrive, then a sorted array of eight bytes each."""
 
-    __slots__ = ("_hot", "_packed")
+    __slots__ = ("_recent", "_sorted")
 
     def __init__(self, packed: bytes = b"") -> None:
-        """Begin with none, or with what `packed` gave."""
-        self._hot: set[int] | None = None if packed else set()
-        self._packed = array("Q", packed)
+        """Start empty, or with the bytes of `to_bytes`."""
+        self._recent: set[int] | None = None if packed else set()
+        self._sorted = array("Q", packed)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both remember the same."""
-        return isinstance(other, Ids) and self.packed() == other.packed()
+        """Return whether both hold the same ids."""
+        return isinstance(other, TradeIds) and self.to_bytes() == other.to_bytes()
 
     def add(self, trade_id: str) -> bool:
-        """Return whether an id is new, and remember it."""
+        """Add an id; return whether it is new."""
         number = int.from_bytes(blake2b(trade_id.encode(), digest_size=8).digest(), "little")
-        if self._hot is not None:
-            before = len(self._hot)
-            self._hot.add(number)
-            return len(self._hot) > before
-        place = bisect_left(self._packed, number)
-        if place < len(self._packed) and self._packed[place] == number:
+        if self._recent is not None:
+            before = len(self._recent)
+            self._recent.add(number)
+            return len(self._recent) > before
+        position = bisect_left(self._sorted, number)
+        if position < len(self._sorted) and self._sorted[position] == number:
             return False
-        self._packed.insert(place, number)
+        self._sorted.insert(position, number)
         return True
 
-    def pack(self) -> None:
-        """Take as little memory as can be; few more are to come."""
-        if self._hot is not None:
-            self._packed, self._hot = array("Q", sorted(self._hot)), None
+    def compact(self) -> None:
+        """Convert to the sorted array; few more ids are expected."""
+        if self._recent is not None:
+            self._sorted, self._recent = array("Q", sorted(self._recent)), None
 
-    def packed(self) -> bytes:
-        """Return all of them, in the byte order of this machine."""
-        return (self._packed if self._hot is None else array("Q", sorted(self._hot))).tobytes()
+    def to_bytes(self) -> bytes:
+        """Return all ids in native byte order."""
+        return (self._sorted if self._recent is None else array("Q", sorted(self._recent))).tobytes()
 
 
 @dataclass(slots=True)
-class Minute:
-    """A minute that trades can still come into; there is none without a trade."""
+class OpenMinute:
+    """A minute that trades can still enter; it has at least one trade."""
 
-    first: Order = _NOBODY
-    last: Order = _NOBODY
+    first: Order = _NO_ORDER
+    last: Order = _NO_ORDER
     open: float = 0.0
     high: float = 0.0
     low: float = 0.0
@@ -71,15 +71,15 @@ class Minute:
     trades: int = 0
     late_trades: int = 0
     logged: int = 0
-    ids: Ids = field(default_factory=Ids)
+    ids: TradeIds = field(default_factory=TradeIds)
 
     def add(self, trade: Any, order: Order, is_late: bool) -> bool:
-        """Take a record of the log; return whether it is a trade that was not in it yet."""
+        """Add a record of the log; return whether its trade is new."""
         self.logged += 1
         if not self.ids.add(trade.trade_id):
             return False
         price, quantity = Decimal(trade.price), Decimal(trade.quantity)
-        self._place(float(trade.price), order)
+        self._add_price(float(trade.price), order)
         self.volume = EXACT.add(self.volume, quantity)
         self.notional = EXACT.add(self.notional, EXACT.multiply(price, quantity))
         if trade.side == "Buy":
@@ -88,7 +88,7 @@ class Minute:
         self.late_trades += is_late
         return True
 
-    def _place(self, price: float, order: Order) -> None:
+    def _add_price(self, price: float, order: Order) -> None:
         if not self.trades:
             self.first = self.last = order
             self.open = self.high = self.low = self.close = price
@@ -100,5 +100,5 @@ class Minute:
             self.last, self.close = order, price
 
     def vwap(self) -> float:
-        """Return the mean price, weighted by quantity."""
+        """Return the volume-weighted mean price."""
         return float(EXACT.divide(self.notional, self.volume))

@@ -1,4 +1,4 @@
-"""The second query: what Spark hands over becomes rows, and a runner's report becomes metrics and a log line."""
+"""Runs the candle query: Spark's batches become rows, reports become metrics and log events."""
 
 import logging
 import time
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 QUERY_NAME = "candles"
 COLUMNS = ("topic", "partition", "offset", "cast(key as string) key", "value", "unix_millis(timestamp) timestamp")
 _NAMES = ("topic", "partition", "offset", "key", "value", "timestamp")
-# Spark gives each partition its share of a full batch, rounded down.
+# Spark divides a full batch over the partitions and rounds down.
 _FULL = 0.9
 
 
-def rows_of(table: pa.Table) -> list[LogRow]:
+def rows_in_log_order(table: pa.Table) -> list[LogRow]:
     """Return the records of a batch, in log order."""
     rows = [LogRow(*values) for values in zip(*(table.column(name).to_pylist() for name in _NAMES), strict=True)]
     rows.sort(key=lambda row: (row.topic, row.partition, row.offset))
@@ -27,39 +27,44 @@ def rows_of(table: pa.Table) -> list[LogRow]:
 
 
 class CandleQuery:
-    """Carries the batches of the candle query."""
+    """Processes the batches of the candle query."""
 
     def __init__(self, runner: Runner, max_records: int) -> None:
-        """Remember who does the work.
+        """Use `runner`.
 
         Args:
-            runner: does it.
-            max_records: of a batch; a full one says that there is more.
+            runner: processes the batches.
+            max_records: of a batch; a full batch means that more records wait.
         """
         self._runner, self._max_records = runner, max_records
 
     def on_batch(self, batch: DataFrame, number: int) -> None:
-        """Carry one micro-batch."""
-        rows = rows_of(batch.toArrow())
+        """Process one micro-batch."""
+        rows = rows_in_log_order(batch.toArrow())
         if not rows:
             return
         started = time.perf_counter()
         report = self._runner.run(rows, is_caught_up=len(rows) < _FULL * self._max_records)
         metrics.count_candles(report, time.perf_counter() - started)
-        _tell(report, number)
+        _log_report(report, number)
 
     def tick(self) -> None:
-        """Let the followers do what is due."""
+        """Tick the listeners."""
         self._runner.tick()
 
 
-def _tell(report: CandleReport, number: int) -> None:
+def _log_report(report: CandleReport, number: int) -> None:
     spent = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in report.stage_s.items()}
     written = report.written
     documents = {"written": written.created, "kept": written.conflict, "absent": written.absent}
-    log.info("candles", extra={"batch": number, "records": dict(report.outcomes), "documents": documents, **spent})
-    if report.reread:
-        log.info("minutes rebuilt from the log", extra={"records": report.reread})
-    astray = {outcome: report.outcomes[outcome] for outcome in ("missed", "cut", "ahead") if report.outcomes[outcome]}
-    if astray:
-        log.warning("trades that are in no candle", extra=astray)
+    log.info(
+        "candle batch processed",
+        extra={"batch": number, "records": dict(report.outcomes), "documents": documents, **spent},
+    )
+    if report.replayed:
+        log.info("minutes rebuilt from the log", extra={"records": report.replayed})
+    excluded = {
+        outcome: report.outcomes[outcome] for outcome in ("missed", "truncated", "ahead") if report.outcomes[outcome]
+    }
+    if excluded:
+        log.warning("trades excluded from candles", extra=excluded)

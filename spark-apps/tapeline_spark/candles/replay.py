@@ -1,4 +1,4 @@
-"""The log between the state and Spark's own position, read again after a crash, in pieces."""
+"""Replays the log between the candle state and Spark's offsets after a crash, in chunks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -7,17 +7,17 @@ from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import LogRow
-from tapeline_spark.candles.state import MINUTE_MS, Book
+from tapeline_spark.candles.state import MINUTE_MS, CandleState
 from tapeline_spark.errors import LogTruncated
 from tapeline_spark.kafka.log_reader import KafkaLog
 
-Place = tuple[str, int]
+TopicPartition = tuple[str, int]
 """(topic, partition)"""
-# Stamps in the log follow the trades by the delay of the feed, and the first minute is not whole.
+# Timestamps in the log follow the trades by the feed delay, and the first minute is incomplete.
 _MARGIN_MINUTES: Final = 5
 
 
-class Stretch(NamedTuple):
+class OffsetRange(NamedTuple):
     """Offsets of one partition, from start to before stop."""
 
     topic: str
@@ -26,62 +26,64 @@ class Stretch(NamedTuple):
     stop: int
 
 
-class Rereader:
-    """Finds out what a book lacks where a batch begins, and reads it."""
+class LogReplay:
+    """Finds the records that a state lacks at the beginning of a batch, and reads them."""
 
-    def __init__(self, access: KafkaConnection, topic_trades: str, piece: int) -> None:
-        """Prepare; a consumer is made, and its password read, when it is needed.
+    def __init__(self, connection: KafkaConnection, topic_trades: str, chunk_records: int) -> None:
+        """Prepare; the consumer is created, and its password read, on first use.
 
         Args:
-            access: brokers, and who we are to them.
-            topic_trades: the topic whose beginning matters.
-            piece: records in one piece at most.
+            connection: brokers and credentials.
+            topic_trades: topic whose first offset decides from when minutes are complete.
+            chunk_records: most records in a chunk.
         """
-        self._access, self._topic_trades, self._piece = access, topic_trades, piece
+        self._connection, self._topic_trades, self._chunk_records = connection, topic_trades, chunk_records
 
-    def plan(self, book: Book, first: Mapping[Place, int]) -> list[Stretch]:
-        """Return what must be read before a batch, and let the book begin where it knows nothing.
+    def plan(self, state: CandleState, first: Mapping[TopicPartition, int]) -> list[OffsetRange]:
+        """Return the ranges to replay before a batch, and begin unknown partitions in the state.
 
         Args:
-            book: not ahead of the batch.
+            state: not ahead of the batch.
             first: first offset of the batch, by topic and partition.
 
         Raises:
-            LogTruncated: the log no longer holds what is between.
+            LogTruncated: the log no longer holds a range.
             InvalidConnection: password or authorities cannot be read.
         """
-        behind = {place: stop for place, stop in first.items() if book.next_offset.get(place) != stop}
+        behind = {partition: stop for partition, stop in first.items() if state.next_offset.get(partition) != stop}
         if not behind:
             return []
-        with KafkaLog(self._access) as source:
+        with KafkaLog(self._connection) as source:
             for (topic, partition), stop in behind.items():
-                known, earliest = book.next_offset.get((topic, partition)), source.earliest(topic, partition)
+                known, earliest = state.next_offset.get((topic, partition)), source.earliest_offset(topic, partition)
                 if known is not None and known < earliest < stop:
                     raise LogTruncated(partition, known, earliest)
-            span_ms = book.late_ms + (KEPT_MINUTES + _MARGIN_MINUTES) * MINUTE_MS
-            for topic, partition in sorted(behind.keys() - book.next_offset.keys()):
-                start = source.look_back(topic, partition, first[topic, partition], span_ms)
-                book.begin(topic, partition, start, with_trades=topic == self._topic_trades)
-        return [Stretch(*place, book.next_offset[place], stop) for place, stop in sorted(behind.items())]
+            span_ms = state.late_ms + (KEPT_MINUTES + _MARGIN_MINUTES) * MINUTE_MS
+            for topic, partition in sorted(behind.keys() - state.next_offset.keys()):
+                start = source.offset_at_lookback(topic, partition, first[topic, partition], span_ms)
+                state.begin_partition(topic, partition, start, with_trades=topic == self._topic_trades)
+        return [
+            OffsetRange(*partition, state.next_offset[partition], stop) for partition, stop in sorted(behind.items())
+        ]
 
-    def read(self, plan: list[Stretch]) -> Iterator[list[LogRow]]:
-        """Yield the records of a plan in pieces, partition after partition."""
-        if not any(stretch.start < stretch.stop for stretch in plan):
+    def read(self, plan: list[OffsetRange]) -> Iterator[list[LogRow]]:
+        """Yield the records of a plan in chunks, partition after partition."""
+        if not any(offsets.start < offsets.stop for offsets in plan):
             return
-        with KafkaLog(self._access) as source:
-            piece: list[LogRow] = []
-            for stretch in plan:
-                for message in source.messages(*stretch):
-                    piece.append(_row(message, stretch))
-                    if len(piece) >= self._piece:
-                        yield piece
-                        piece = []
-            if piece:
-                yield piece
+        with KafkaLog(self._connection) as source:
+            chunk: list[LogRow] = []
+            for offsets in plan:
+                for message in source.messages(*offsets):
+                    chunk.append(_row(message, offsets))
+                    if len(chunk) >= self._chunk_records:
+                        yield chunk
+                        chunk = []
+            if chunk:
+                yield chunk
 
 
-def _row(message: Any, stretch: Stretch) -> LogRow:
+def _row(message: Any, offsets: OffsetRange) -> LogRow:
     key, value = message.key(), message.value()
     text = None if key is None else key.decode(errors="replace")
-    stamp = int(message.timestamp()[1])
-    return LogRow(stretch.topic, stretch.partition, message.offset(), text, value, stamp)
+    timestamp = int(message.timestamp()[1])
+    return LogRow(offsets.topic, offsets.partition, message.offset(), text, value, timestamp)

@@ -1,6 +1,6 @@
-"""A batch of the candle query, from Kafka's bytes to documents that stand: on the driver, in both shapes.
+"""Processes a batch of the candle query, from Kafka's bytes to stored documents; always on the driver.
 
-Symbols times minutes is little work however many trades there are, and what follows needs all symbols in one hand.
+The work grows with symbols times minutes, not with trades, and the listeners need all symbols in one place.
 """
 
 import logging
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from tapeline_spark.candles import build, snapshot
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.listener import Changes, Follower, LogRow
-from tapeline_spark.candles.replay import Place, Rereader
-from tapeline_spark.candles.state import Book
+from tapeline_spark.candles.listener import CandleListener, Changes, LogRow
+from tapeline_spark.candles.replay import LogReplay, TopicPartition
+from tapeline_spark.candles.state import CandleState
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import LogTruncated
-from tapeline_spark.kafka.decode import Record, read
+from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 from tapeline_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,47 +28,47 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CandleReport:
-    """What one call of `Runner.run` did.
+    """Result of one call of `Runner.run`.
 
     Attributes:
-        outcomes: records of trades by what became of them, by the names of book.OUTCOMES, and `unreadable`.
-        reread: records that were read again before the batch.
-        written: what Elasticsearch did with the documents.
+        outcomes: trade records by outcome (state.OUTCOMES and `unreadable`).
+        replayed: number of records replayed before the batch.
+        written: result of the bulk requests.
         newest_ms: the clock of the log.
         stage_s: seconds spent, by stage.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    reread: int = 0
+    replayed: int = 0
     written: Outcome = field(default_factory=Outcome)
     newest_ms: int = 0
-    stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("minutes", "candles", "follow"), 0.0))
+    stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("minutes", "candles", "listeners"), 0.0))
 
 
 class Runner:
-    """Holds the minutes of all symbols, writes their candles, and tells those who follow."""
+    """Holds the candle state, writes candles and calls the listeners."""
 
     def __init__(
-        self, settings: Settings, sink: ElasticSink, followers: Sequence[Follower], now_ms: Callable[[], int]
+        self, settings: Settings, sink: ElasticSink, listeners: Sequence[CandleListener], now_ms: Callable[[], int]
     ) -> None:
         """Start from the last snapshot, if there is one.
 
         Args:
             settings: of the stream.
-            sink: where documents go.
-            followers: told of every batch, in this order.
-            now_ms: our clock, ms UTC.
+            sink: of the documents.
+            listeners: called after every batch, in this order.
+            now_ms: local clock, ms UTC.
         """
-        self._settings, self._sink, self._followers, self._now_ms = settings, sink, followers, now_ms
+        self._settings, self._sink, self._listeners, self._now_ms = settings, sink, listeners, now_ms
         self._path = Path(settings.checkpoint) / "minutes" / "candles.msgpack"
-        self._rereader = Rereader(settings, settings.topic_trades, settings.candles_max_records)
+        self._replay = LogReplay(settings, settings.topic_trades, settings.candles_max_records)
         self._lock = threading.Lock()
-        self._saved_at = 0.0
+        self._snapshot_at = 0.0
         self._has_run = False
-        self._book = self._restored()
+        self._state = self._restored()
 
     def run(self, rows: Sequence[LogRow], is_caught_up: bool) -> CandleReport:
-        """Carry one batch; returns only when all that follows from it stands.
+        """Process one batch; returns when its candles and the results of the listeners are durable.
 
         Args:
             rows: records of all topics, in log order within a partition.
@@ -78,113 +78,122 @@ class Runner:
             StreamError: see errors.py; the batch comes again.
         """
         report = CandleReport()
-        first: dict[Place, int] = {}
+        first: dict[TopicPartition, int] = {}
         for row in rows:
             first.setdefault((row.topic, row.partition), row.offset)
         with self._lock:
-            for piece in self._missing(first):
-                report.reread += len(piece)
-                self._carry(piece, False, report)
-            if not report.reread and time.monotonic() - self._saved_at >= self._settings.candles_snapshot_interval_s:
-                self._save()
-            self._carry(rows, is_caught_up, report)
+            for chunk in self._replayed_rows(first):
+                report.replayed += len(chunk)
+                self._process(chunk, False, report)
+            if (
+                not report.replayed
+                and time.monotonic() - self._snapshot_at >= self._settings.candles_snapshot_interval_s
+            ):
+                self._save_snapshot()
+            self._process(rows, is_caught_up, report)
             self._has_run = True
-        report.newest_ms = self._book.newest_ms
+        report.newest_ms = self._state.newest_ms
         return report
 
     def tick(self) -> None:
-        """Let the followers do what is due by our clock, unless a batch is being carried.
+        """Tick the listeners, unless a batch is running.
 
         Raises:
             StreamError: as `run`.
         """
         if self._has_run and self._lock.acquire(blocking=False):
             try:
-                for follower in self._followers:
-                    follower.tick(self._now_ms())
+                for listener in self._listeners:
+                    listener.tick(self._now_ms())
             finally:
                 self._lock.release()
 
-    def _missing(self, first: Mapping[Place, int]) -> Iterator[list[LogRow]]:
-        """Yield what lies between the state and where the batch begins."""
+    def _replayed_rows(self, first: Mapping[TopicPartition, int]) -> Iterator[list[LogRow]]:
+        """Yield the records between the state and the beginning of the batch."""
         if self._is_ahead(first):
-            # The batch is being run again: this state has seen it already.
-            self._book = self._restored()
+            # Spark runs the batch again, and this state already contains it.
+            self._state = self._restored()
         if self._is_ahead(first):
-            self._book = self._fresh()
+            self._state = self._fresh()
         try:
-            plan = self._rereader.plan(self._book, first)
+            plan = self._replay.plan(self._state, first)
         except LogTruncated as error:
-            log.warning("state of the candles begins anew", extra={"reason": str(error)})
-            self._book = self._fresh()
-            plan = self._rereader.plan(self._book, first)
-        yield from self._rereader.read(plan)
+            log.warning("log truncated; candle state reset", extra={"reason": str(error)})
+            self._state = self._fresh()
+            plan = self._replay.plan(self._state, first)
+        yield from self._replay.read(plan)
 
-    def _is_ahead(self, first: Mapping[Place, int]) -> bool:
-        return any(self._book.next_offset.get(place, 0) > offset for place, offset in first.items())
+    def _is_ahead(self, first: Mapping[TopicPartition, int]) -> bool:
+        return any(self._state.next_offset.get(partition, 0) > offset for partition, offset in first.items())
 
-    def _restored(self) -> Book:
+    def _restored(self) -> CandleState:
         loaded = snapshot.load(self._path, self._settings.late_minutes, self._settings.quiet_minutes)
         if loaded is None:
             return self._fresh()
-        book, states = loaded
-        for follower in self._followers:
-            follower.restore(states.get(follower.name))
-        return book
+        state, listener_states = loaded
+        for listener in self._listeners:
+            listener.restore(listener_states.get(listener.name))
+        return state
 
-    def _fresh(self) -> Book:
-        for follower in self._followers:
-            follower.restore(None)
-        return Book(self._settings.late_minutes, self._settings.quiet_minutes)
+    def _fresh(self) -> CandleState:
+        for listener in self._listeners:
+            listener.restore(None)
+        return CandleState(self._settings.late_minutes, self._settings.quiet_minutes)
 
-    def _save(self) -> None:
-        snapshot.save(self._book, {follower.name: follower.save() for follower in self._followers}, self._path)
-        self._saved_at = time.monotonic()
+    def _save_snapshot(self) -> None:
+        snapshot.save(self._state, {listener.name: listener.snapshot() for listener in self._listeners}, self._path)
+        self._snapshot_at = time.monotonic()
 
-    def _carry(self, rows: Sequence[LogRow], is_caught_up: bool, report: CandleReport) -> None:
+    def _process(self, rows: Sequence[LogRow], is_caught_up: bool, report: CandleReport) -> None:
         started = time.perf_counter()
-        books, unreadable = self._admit(rows, report)
+        producer_records, unreadable = self._admit(rows, report)
         admitted = time.perf_counter()
-        spans = self._book.changed(is_caught_up)
-        candles = {span.key: build.candles(span) for span in spans}
-        self._book.forget(spans)
-        last_traded_ms = {key: series.newest[0] for key, series in self._book.series.items()}
-        missed = self._book.missed()
+        changed = self._state.changed(is_caught_up)
+        candles = {one.key: build.candles(one) for one in changed}
+        self._state.trim(changed)
+        last_traded_ms = {key: symbol_candles.newest[0] for key, symbol_candles in self._state.symbols.items()}
+        missed = self._state.missed()
         changes = Changes(
-            self._book.newest_ms, is_caught_up, candles, missed, last_traded_ms, tuple(books), tuple(unreadable)
+            self._state.newest_ms,
+            is_caught_up,
+            candles,
+            missed,
+            last_traded_ms,
+            tuple(producer_records),
+            tuple(unreadable),
         )
         self._write(changes, report)
         written = time.perf_counter()
-        for follower in self._followers:
-            follower.after_batch(changes)
+        for listener in self._listeners:
+            listener.after_batch(changes)
         report.stage_s["minutes"] += admitted - started
         report.stage_s["candles"] += written - admitted
-        report.stage_s["follow"] += time.perf_counter() - written
+        report.stage_s["listeners"] += time.perf_counter() - written
 
     def _admit(self, rows: Sequence[LogRow], report: CandleReport) -> tuple[list[LogRow], list[LogRow]]:
-        """Take trades into the state; return the records of other topics, and those of trades that are none."""
-        books: list[LogRow] = []
+        """Admit trades to the state; return the records of other topics, and unreadable trade records."""
+        producer_records: list[LogRow] = []
         unreadable: list[LogRow] = []
-        records: list[Record] = []
+        records: list[DecodedTrade] = []
         for row in rows:
-            self._book.next_offset[row.topic, row.partition] = row.offset + 1
+            self._state.next_offset[row.topic, row.partition] = row.offset + 1
             if row.topic != self._settings.topic_trades:
-                books.append(row)
+                producer_records.append(row)
                 continue
-            item = read(row.value, row.partition, row.offset)
-            if isinstance(item, Record):
+            item = decode_trade(row.value, row.partition, row.offset)
+            if isinstance(item, DecodedTrade):
                 records.append(item)
             else:
                 unreadable.append(row)
-        report.outcomes += self._book.admit(records)
+        report.outcomes += self._state.admit(records)
         report.outcomes["unreadable"] += len(unreadable)
-        return books, unreadable
+        return producer_records, unreadable
 
     def _write(self, changes: Changes, report: CandleReport) -> None:
         pending: list[Operation] = []
         for operation in _operations(changes, self._now_ms()):
             pending.append(operation)
-            # A week without Kafka gives more quiet minutes than should be held as text.
+            # After a week without Kafka there are more quiet minutes than should be held as text.
             if len(pending) >= self._settings.bulk_documents:
                 report.written.add(self._sink.write(pending, self._now_ms))
                 pending = []

@@ -1,4 +1,4 @@
-"""The candles' state on disk, with that of those who follow them: one file, so that it is of one place in the log."""
+"""Saves the candle state and the states of its listeners in one file, all of one log position."""
 
 import logging
 from decimal import Decimal
@@ -7,20 +7,20 @@ from typing import Final
 
 import msgspec
 
-from tapeline_spark.candles.closed_history import Past
+from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.listener import Key
-from tapeline_spark.candles.open_minute import Ids, Minute
-from tapeline_spark.candles.state import Book, Series
+from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
+from tapeline_spark.candles.state import CandleState, SymbolCandles
 from tapeline_spark.trades.lookback import Order
 from tapeline_spark.trades.snapshot import write_whole
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
-"""Raised whenever the state would mean something else; a file of another format is no file."""
+_FORMAT: Final = 2
+"""Raised whenever the meaning of the state changes; a file of another format is ignored."""
 
 
-class _MinuteState(msgspec.Struct, array_like=True):
+class _MinuteSnapshot(msgspec.Struct, array_like=True):
     at: int
     first: Order
     last: Order
@@ -30,14 +30,14 @@ class _MinuteState(msgspec.Struct, array_like=True):
     ids: bytes
 
 
-class _SeriesState(msgspec.Struct):
+class _SymbolSnapshot(msgspec.Struct):
     key: Key
     partition: int
     first_ms: int
-    shown_ms: int
+    published_until_ms: int
     newest: Order
-    minutes: list[_MinuteState]
-    past: tuple[int, int | None, tuple[bytes, bytes, bytes, bytes]]
+    minutes: list[_MinuteSnapshot]
+    closed: tuple[int, int | None, tuple[bytes, bytes, bytes, bytes]]
     missed: dict[int, int]
 
 
@@ -45,93 +45,95 @@ class _State(msgspec.Struct):
     format: int
     late_ms: int
     next_offset: list[tuple[str, int, int]]
-    whole_from: dict[int, int]
+    complete_from: dict[int, int]
     clock: dict[int, int]
-    series: list[_SeriesState]
-    followers: dict[str, bytes]
+    symbols: list[_SymbolSnapshot]
+    listeners: dict[str, bytes]
 
 
-def save(book: Book, followers: dict[str, bytes], path: Path) -> None:
-    """Write a book, shown as it is, so that a crash leaves the old file or the new one."""
-    state = _State(
+def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
+    """Write a snapshot atomically."""
+    stored = _State(
         _FORMAT,
-        book.late_ms,
-        [(topic, partition, offset) for (topic, partition), offset in book.next_offset.items()],
-        book.whole_from,
-        book.clock,
-        [_series_state(key, series) for key, series in book.series.items()],
-        followers,
+        state.late_ms,
+        [(topic, partition, offset) for (topic, partition), offset in state.next_offset.items()],
+        state.complete_from,
+        state.clock,
+        [_symbol_snapshot(key, symbol_candles) for key, symbol_candles in state.symbols.items()],
+        listeners,
     )
-    write_whole(path, msgspec.msgpack.encode(state))
+    write_whole(path, msgspec.msgpack.encode(stored))
 
 
-def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[Book, dict[str, bytes]] | None:
-    """Return the saved book and the followers' states, or None where there is none that can be used."""
+def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState, dict[str, bytes]] | None:
+    """Return the saved state and the listeners' states, or None if there is no usable file."""
     try:
-        state = msgspec.msgpack.decode(path.read_bytes(), type=_State)
+        stored = msgspec.msgpack.decode(path.read_bytes(), type=_State)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        log.warning("state of the candles unreadable, the log is read instead", extra={"reason": str(error)})
+        log.warning("candle snapshot unreadable; replaying the log", extra={"reason": str(error)})
         return None
-    book = Book(late_minutes, quiet_minutes)
-    # With a longer horizon than it was made with, minutes lack what has been forgotten of them.
-    if state.format != _FORMAT or state.late_ms < book.late_ms:
+    state = CandleState(late_minutes, quiet_minutes)
+    # With a longer horizon than at the time of the snapshot, minutes lack data that was dropped.
+    if stored.format != _FORMAT or stored.late_ms < state.late_ms:
         return None
-    book.next_offset = {(topic, partition): offset for topic, partition, offset in state.next_offset}
-    book.whole_from, book.clock = state.whole_from, state.clock
-    book.series = {item.key: _series(item) for item in state.series}
-    return book, state.followers
+    state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
+    state.complete_from, state.clock = stored.complete_from, stored.clock
+    state.symbols = {item.key: _symbol_candles(item) for item in stored.symbols}
+    return state, stored.listeners
 
 
-def _series_state(key: Key, series: Series) -> _SeriesState:
-    past = series.past
-    return _SeriesState(
+def _symbol_snapshot(key: Key, symbol_candles: SymbolCandles) -> _SymbolSnapshot:
+    closed = symbol_candles.closed
+    return _SymbolSnapshot(
         key,
-        series.partition,
-        series.first_ms,
-        series.shown_ms,
-        series.newest,
-        [_minute_state(at, item) for at, item in series.minutes.items()],
-        (past.end_ms, past.traded_ms, past.packed()),
-        series.missed,
+        symbol_candles.partition,
+        symbol_candles.first_ms,
+        symbol_candles.published_until_ms,
+        symbol_candles.newest,
+        [_minute_snapshot(at, item) for at, item in symbol_candles.minutes.items()],
+        (closed.end_ms, closed.traded_ms, closed.to_bytes()),
+        symbol_candles.missed,
     )
 
 
-def _minute_state(at: int, item: Minute) -> _MinuteState:
-    return _MinuteState(
+def _minute_snapshot(at: int, item: OpenMinute) -> _MinuteSnapshot:
+    return _MinuteSnapshot(
         at,
         item.first,
         item.last,
         (item.open, item.high, item.low, item.close),
         (str(item.volume), str(item.notional), str(item.buy_volume)),
         (item.trades, item.late_trades, item.logged),
-        item.ids.packed(),
+        item.ids.to_bytes(),
     )
 
 
-def _series(state: _SeriesState) -> Series:
-    return Series(
-        state.partition,
-        state.first_ms,
-        state.shown_ms,
-        state.newest,
-        _past(state.past),
-        {item.at: _minute(item) for item in state.minutes},
-        state.missed,
+def _symbol_candles(stored: _SymbolSnapshot) -> SymbolCandles:
+    return SymbolCandles(
+        stored.partition,
+        stored.first_ms,
+        stored.published_until_ms,
+        stored.newest,
+        _closed_history(stored.closed),
+        {item.at: _minute(item) for item in stored.minutes},
+        stored.missed,
     )
 
 
-def _past(state: tuple[int, int | None, tuple[bytes, bytes, bytes, bytes]]) -> Past:
-    end_ms, traded_ms, columns = state
-    past = Past(end_ms, traded_ms)
-    past.closes.frombytes(columns[0])
-    past.volumes.frombytes(columns[1])
-    past.buys.frombytes(columns[2])
-    past.trades.frombytes(columns[3])
-    return past
+def _closed_history(stored: tuple[int, int | None, tuple[bytes, bytes, bytes, bytes]]) -> ClosedHistory:
+    end_ms, traded_ms, columns = stored
+    closed = ClosedHistory(end_ms, traded_ms)
+    closed.closes.frombytes(columns[0])
+    closed.volumes.frombytes(columns[1])
+    closed.buys.frombytes(columns[2])
+    closed.trades.frombytes(columns[3])
+    return closed
 
 
-def _minute(state: _MinuteState) -> Minute:
-    volume, notional, buy_volume = (Decimal(text) for text in state.sums)
-    return Minute(state.first, state.last, *state.prices, volume, notional, buy_volume, *state.counts, Ids(state.ids))
+def _minute(stored: _MinuteSnapshot) -> OpenMinute:
+    volume, notional, buy_volume = (Decimal(text) for text in stored.sums)
+    return OpenMinute(
+        stored.first, stored.last, *stored.prices, volume, notional, buy_volume, *stored.counts, TradeIds(stored.ids)
+    )

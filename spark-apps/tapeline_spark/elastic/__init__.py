@@ -1,1 +1,1 @@
-"""Writing to Elasticsearch: templates, documents, bulk requests."""
+"""Writes to Elasticsearch: index templates, documents, bulk requests."""

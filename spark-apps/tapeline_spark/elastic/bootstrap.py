@@ -1,9 +1,8 @@
-"""Prepares Elasticsearch once: index templates, and retention if it is asked for.
+"""Writes index templates, and the retention policy if one is configured.
 
 `python -m tapeline_spark.elastic.bootstrap` waits for Elasticsearch and exits with 0, or with 1 and the reason.
-It may be run again at any time. Where it runs, the stream has STREAM_TEMPLATES=external and
-needs no right to templates.
-Wiring only: what is put stands in index_templates.py.
+Running it again is safe. With it, the stream runs with STREAM_TEMPLATES=external and needs no permission on templates.
+The templates themselves are in index_templates.py.
 """
 
 import logging
@@ -20,7 +19,7 @@ log = logging.getLogger("tapeline_spark.elastic.bootstrap")
 
 
 def main() -> int:
-    """Put everything in place; 1 after an error that a person or a later attempt may heal."""
+    """Write templates and retention. Returns 1 after an error that an operator or a later attempt may fix."""
     settings = BootstrapSettings()  # type: ignore[call-arg]
     logs.configure("bootstrap", settings.log_level)
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
@@ -30,7 +29,7 @@ def main() -> int:
     except (StreamError, InvalidConnection) as error:
         log.error(str(error), extra={"error": type(error).__name__})
         return 1
-    log.info("index templates are in place", extra={"retention_days": settings.retention_days})
+    log.info("index templates written", extra={"retention_days": settings.retention_days})
     return 0
 
 

@@ -1,8 +1,8 @@
-"""What Elasticsearch said of each document of a bulk request. Pure.
+"""Classifies the items of a bulk response. Pure.
 
-HTTP 200 says nothing: every item has its own status. 201 is stored, 200 written over. 409 is stored already, or a
-fuller one is, which is what a replay must find. 400 is a document that will never fit. 429 and 5xx will pass.
-Anything else (403 read-only, 404 no such index) is for a person.
+HTTP 200 means nothing: every item has its own status. 201: created, 200: overwritten. 409: already stored, or a more
+complete version is, as expected in a replay. 400: the document never fits the mapping. 429 and 5xx: transient.
+Anything else (403 read-only, 404 no such index) needs an operator.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from typing import Any, Final
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.errors import WriteRefused
 
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(slots=True)
 class Outcome:
-    """One bulk answer, item by item.
+    """Counts of one bulk response.
 
     Attributes:
-        created: stored, or written over.
-        conflict: what stands was left as it is.
-        absent: there was no such document to update.
-        retry: to be sent again.
-        unfit: never to be taken, and why.
-        last_reason: of those to be sent again.
+        created: created or overwritten.
+        conflict: the stored document was kept.
+        absent: the document to update does not exist.
+        retry: to send again.
+        unfit: documents that never fit the mapping, with the reason.
+        last_reason: of the last item to send again.
     """
 
     created: int = 0
@@ -36,37 +36,36 @@ class Outcome:
     last_reason: str = ""
 
     def add(self, other: "Outcome") -> None:
-        """Count what is settled of another answer too; what is to be sent again is its sender's affair."""
+        """Add the final counts of another response; its `retry` is left to the caller."""
         self.created += other.created
         self.conflict += other.conflict
         self.absent += other.absent
         self.unfit += other.unfit
 
 
-def classify(operations: Sequence[Operation], answer: dict[str, Any]) -> Outcome:
-    """Sort a bulk answer's items by what has to be done.
+def classify(operations: Sequence[Operation], response: dict[str, Any]) -> Outcome:
+    """Classify the items of a bulk response.
 
     Args:
-        operations: what was sent, in order.
-        answer: the body, reduced to `errors` and each item's `status` and `error`.
+        operations: sent, in order.
+        response: the body, reduced to `errors` and each item's `status` and `error`.
 
     Raises:
-        WriteRefused: an item was refused in a way that repeating will not change,
-            or the answer has another number of items than was sent.
+        WriteRefused: an item was refused permanently, or the number of items differs from what was sent.
     """
-    if answer.get("errors") is False:
+    if response.get("errors") is False:
         return Outcome(created=len(operations))
-    items = answer.get("items", [])
+    items = response.get("items", [])
     if len(items) != len(operations):
         raise WriteRefused("bulk", 200, f"{len(operations)} documents were sent, {len(items)} answered")
     outcome = Outcome()
     for operation, item in zip(operations, items, strict=True):
         result = item[operation.kind]
-        _place(outcome, operation, int(result["status"]), result.get("error") or {})
+        _add_item(outcome, operation, int(result["status"]), result.get("error") or {})
     return outcome
 
 
-def _place(outcome: Outcome, operation: Operation, status: int, error: dict[str, Any]) -> None:
+def _add_item(outcome: Outcome, operation: Operation, status: int, error: dict[str, Any]) -> None:
     reason = f"{error.get('type', 'unknown')}: {error.get('reason', 'no reason given')}"
     if status in (200, 201):
         outcome.created += 1
@@ -74,8 +73,8 @@ def _place(outcome: Outcome, operation: Operation, status: int, error: dict[str,
         outcome.conflict += 1
     elif operation.kind == "update" and error.get("type") == "document_missing_exception":
         outcome.absent += 1
-    elif status in _PASSING or status == 409:
-        # An update reads and writes; 409 says that somebody else wrote in between.
+    elif status in _TRANSIENT or status == 409:
+        # An update reads and writes; 409 means that another writer came in between.
         outcome.retry.append(operation)
         outcome.last_reason = reason
     elif status == 400:

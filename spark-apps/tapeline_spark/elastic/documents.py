@@ -1,4 +1,4 @@
-"""Documents for Elasticsearch and the operations that carry them. Pure."""
+"""Builds documents for Elasticsearch and the bulk operations that write them. Pure."""
 
 from typing import Any, Final, Literal, NamedTuple
 
@@ -9,13 +9,13 @@ from tapeline.model import features
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
 
-from tapeline_spark.kafka.decode import Record, Unreadable, object_body
+from tapeline_spark.kafka.decode import DecodedTrade, UnreadableRecord, object_body
 
 _LINE_END: Final = b"\n"
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
-    """One document to write, and where in the log it came from if it is of one record."""
+    """One document to write, with its position in the log if it comes from one record."""
 
     index: str
     identity: str
@@ -24,20 +24,20 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     partition: int = -1
     offset: int = -1
     kind: Literal["create", "index", "update"] = "create"
-    """`create` leaves what stands, `index` writes over it, `update` changes fields of it."""
+    """`create` keeps a stored document, `index` overwrites it, `update` changes some of its fields."""
     version: int | None = None
-    """With `index`: it only writes over what has no higher one."""
+    """With `index`: overwrites only a document without a higher version."""
 
     def lines(self) -> bytes:
-        """Return the two lines of a bulk request."""
-        place: dict[str, Any] = {"_index": self.index, "_id": self.identity}
+        """Return the two lines of this operation in a bulk request."""
+        action: dict[str, Any] = {"_index": self.index, "_id": self.identity}
         if self.version is not None:
-            place |= {"version": self.version, "version_type": "external_gte"}
-        return b"".join((orjson.dumps({self.kind: place}), _LINE_END, self.source, _LINE_END))
+            action |= {"version": self.version, "version_type": "external_gte"}
+        return b"".join((orjson.dumps({self.kind: action}), _LINE_END, self.source, _LINE_END))
 
 
-class Verdict(NamedTuple):
-    """What is said of one trade: a state, and numbers only where the state is `ok`."""
+class PredictionResult(NamedTuple):
+    """Prediction of one trade: a state, and numbers only if the state is `ok`."""
 
     state: str
     probability: float | None = None
@@ -45,8 +45,8 @@ class Verdict(NamedTuple):
     model_digest: str | None = None
 
 
-def trade_operation(record: Record, verdict: Verdict, indexed_at_ms: int, topic: str) -> Operation:
-    """Return the creation of a trade's document, the exchange's own digits kept."""
+def trade_operation(record: DecodedTrade, result: PredictionResult, indexed_at_ms: int, topic: str) -> Operation:
+    """Return the `create` operation of a trade; the exchange's digits are kept."""
     item = record.trade
     added: dict[str, Any] = {
         "@timestamp": item.traded_at,
@@ -55,10 +55,10 @@ def trade_operation(record: Record, verdict: Verdict, indexed_at_ms: int, topic:
         "delay_ms": indexed_at_ms - item.traded_at,
         "feed_ms": item.received_at - item.traded_at,
         "own_ms": indexed_at_ms - item.received_at,
-        "probability": verdict.probability,
-        "prediction": verdict.prediction,
-        "prediction_state": verdict.state,
-        "model_digest": verdict.model_digest,
+        "probability": result.probability,
+        "prediction": result.prediction,
+        "prediction_state": result.state,
+        "model_digest": result.model_digest,
         "feature_version": features.VERSION,
     }
     source = object_body(record) + b"," + orjson.dumps(added)[1:]
@@ -66,20 +66,20 @@ def trade_operation(record: Record, verdict: Verdict, indexed_at_ms: int, topic:
     return Operation(index, trade.identity_of(item), source, topic, record.partition, record.offset)
 
 
-def unreadable_operation(item: Unreadable, rejected_at_ms: int, topic: str) -> Operation:
-    """Return the creation of a reject for a value of the log that is no trade."""
+def unreadable_operation(item: UnreadableRecord, rejected_at_ms: int, topic: str) -> Operation:
+    """Return the `create` operation of a reject for a value that is not a trade."""
     reject = Reject.of("spark", item.reason, item.value, rejected_at_ms)
     return _reject_operation(reject, topic, item.partition, item.offset)
 
 
 def refused_operation(refused: Operation, reason: str, rejected_at_ms: int) -> Operation:
-    """Return the creation of a reject for a document that Elasticsearch would not take."""
+    """Return the `create` operation of a reject for a document that Elasticsearch refused."""
     reject = Reject.of("elasticsearch", reason, refused.source, rejected_at_ms)
     return _reject_operation(reject, refused.topic, refused.partition, refused.offset)
 
 
 def reject_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
-    """Return the creation of a reject that the producer reported, or of its unreadable report."""
+    """Return the `create` operation of a reject from the producer, or of a reject for an unreadable one."""
     try:
         reject = Reject.model_validate_json(value)
     except ValueError as error:
@@ -88,7 +88,7 @@ def reject_operation(value: bytes, topic: str, partition: int, offset: int, now_
 
 
 def gap_operation(value: bytes, topic: str, partition: int, offset: int, now_ms: int) -> Operation:
-    """Return the creation of a gap that the producer reported, or of a reject where it is unreadable."""
+    """Return the `create` operation of a gap from the producer, or of a reject if it is unreadable."""
     try:
         gap = Gap.model_validate_json(value)
     except ValueError as error:
@@ -99,7 +99,7 @@ def gap_operation(value: bytes, topic: str, partition: int, offset: int, now_ms:
 
 
 def _reject_operation(reject: Reject, topic: str, partition: int, offset: int) -> Operation:
-    place = {"topic": topic, "partition": partition, "offset": offset}
-    source = orjson.dumps({"@timestamp": reject.rejected_at, **reject.model_dump(), **place})
+    position = {"topic": topic, "partition": partition, "offset": offset}
+    source = orjson.dumps({"@timestamp": reject.rejected_at, **reject.model_dump(), **position})
     identity = f"{topic}|{partition}|{offset}"
     return Operation(names.INDEX_REJECTS, identity, source, topic, partition, offset)

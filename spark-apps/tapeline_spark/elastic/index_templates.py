@@ -1,4 +1,4 @@
-"""The index templates of the platform and its retention, as data. Pure; elastic.py puts them in place."""
+"""Index templates and retention policy as data. Pure; sink.py writes them."""
 
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ def templates(replicas: int, refresh_interval: str, with_retention: bool = False
     """Return every index template by name.
 
     Args:
-        replicas: copies of each shard beside the first.
+        replicas: number of replicas of each index.
         refresh_interval: Elasticsearch's notation, such as "1s".
-        with_retention: let indices of trades follow the policy that `lifecycle` describes.
+        with_retention: attach the policy of `lifecycle` to the indices of trades.
     """
     settings = {
         "number_of_shards": 1,
@@ -47,7 +47,7 @@ def templates(replicas: int, refresh_interval: str, with_retention: bool = False
 
 
 def lifecycle(retention_days: int) -> dict[str, Any]:
-    """Return the policy that deletes an index whole, so many days after it was made."""
+    """Return the policy that deletes an index `retention_days` after its creation."""
     return {
         "phases": {
             "hot": {"min_age": "0ms", "actions": {}},
@@ -56,12 +56,12 @@ def lifecycle(retention_days: int) -> dict[str, Any]:
     }
 
 
-def lacking(actual: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Return what of a wanted mapping another one does not say; fields it has beside are its own affair.
+def differing_fields(actual: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Return the names of the wanted fields that are missing or different; additional fields are ignored.
 
     Args:
-        actual: mapping of a template that stands in Elasticsearch.
-        wanted: mapping of the same template here.
+        actual: mapping of the stored template.
+        wanted: mapping of the same template in this version.
     """
     fields = actual.get("properties", {})
     absent = [name for name, field in wanted["properties"].items() if fields.get(name) != field]

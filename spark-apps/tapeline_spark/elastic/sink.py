@@ -1,6 +1,6 @@
-"""The way into Elasticsearch: templates at start, then bulk writes that are held until they stand.
+"""Writes templates and documents to Elasticsearch; retries until each document is stored or refused.
 
-Not here: what a document looks like (documents.py), what an answer means (bulk.py).
+Documents are built in documents.py, bulk responses are classified in bulk.py.
 """
 
 import logging
@@ -22,7 +22,7 @@ from tenacity import (
 
 from tapeline_spark.elastic.bulk import Outcome, classify
 from tapeline_spark.elastic.documents import Operation, refused_operation
-from tapeline_spark.elastic.index_templates import lacking, lifecycle, templates
+from tapeline_spark.elastic.index_templates import differing_fields, lifecycle, templates
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
 
 log = logging.getLogger(__name__)
@@ -32,98 +32,100 @@ _HEADERS = {
     "accept": "application/vnd.elasticsearch+json; compatible-with=9",
 }
 _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
-_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class _Json(OrjsonSerializer):
-    """Reads answers in half the time that the client's own takes."""
+    """Parses responses in half the time of the client's default."""
 
     mimetype: ClassVar[str] = "application/vnd.elasticsearch+json"
 
 
-class _Unread(_Json):
-    """Leaves answers as they come."""
+class _RawResponse(_Json):
+    """Returns response bodies as bytes."""
 
     def loads(self, data: bytes) -> bytes:
-        """Return them."""
+        """Return the bytes unchanged."""
         return data
 
 
-class _Away(Exception):
-    """Elasticsearch did not answer, or asked to come back later."""
+class _Unavailable(Exception):
+    """Elasticsearch did not respond, or responded with a transient status."""
 
 
 class ElasticSink:
-    """Writes documents and does not return before their fate is known; nothing is sent twice without need."""
+    """Writes documents; returns when each one is stored or refused. Only transient failures are sent again."""
 
     def __init__(
-        self, access: ElasticsearchConnection, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
+        self, connection: ElasticsearchConnection, hold_s: float, chunk: int, on_state: Callable[[str | None], None]
     ) -> None:
-        """Prepare; the password is read, nothing is sent yet.
+        """Create the clients; reads the password, sends nothing.
 
         Args:
-            access: address, user and authorities of Elasticsearch.
-            hold_s: seconds an outage is sat out before OutageTooLong.
+            connection: address, user and authorities of Elasticsearch.
+            hold_s: seconds an outage is retried before OutageTooLong.
             chunk: documents in one request.
-            on_state: told why Elasticsearch is away, or None when it answers again.
+            on_state: called with the reason while Elasticsearch is unavailable, with None when it responds.
 
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        # The hold below is the only retry: two layers would multiply.
-        patience: dict[str, Any] = {"request_timeout": 30, "max_retries": 0, "retry_on_timeout": False}
-        connect = partial(Elasticsearch, access.elasticsearch_url, **access.client_options(), **patience)
+        # _retry_while_unavailable is the only retry: two layers would multiply.
+        limits: dict[str, Any] = {"request_timeout": 30, "max_retries": 0, "retry_on_timeout": False}
+        connect = partial(Elasticsearch, connection.elasticsearch_url, **connection.client_options(), **limits)
         self._client = connect(serializers={_Json.mimetype: _Json()})
-        self._unread = connect(serializers={_Json.mimetype: _Unread()})
+        self._raw_client = connect(serializers={_Json.mimetype: _RawResponse()})
         self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
-        self._known: set[str] = set()
+        self._known_indices: set[str] = set()
 
     def prepare(self, replicas: int, refresh_interval: str, retention_days: int | None = None) -> None:
-        """Put every index template in place, and the retention if there is one, waiting if it must.
+        """Write every index template, and the retention policy if `retention_days` is set.
 
-        Indices that stand already are given the fields they lack: a template speaks only to those made after it, and a
-        strict index of an older release would refuse every document of this one.
+        Existing indices get the fields they lack: a template applies only to indices created after it, and a strict
+        index of an older release would refuse every document of this one.
 
         Raises:
             OutageTooLong: as `write`.
-            WriteRefused: as `write`, or an index has a field of the same name and another type.
+            WriteRefused: as `write`, or an index has a field of the same name with another type.
         """
         if retention_days is not None:
             policy = lifecycle(retention_days)
-            self._held(partial(self._client.ilm.put_lifecycle, name=names.LIFECYCLE_TRADES, policy=policy))
+            self._retry_while_unavailable(
+                partial(self._client.ilm.put_lifecycle, name=names.LIFECYCLE_TRADES, policy=policy)
+            )
         for name, body in templates(replicas, refresh_interval, retention_days is not None).items():
-            # First, since a stream that waits for this release's templates begins as soon as it sees them.
+            # Mappings first: a stream that waits for the templates of this release starts as soon as it finds them.
             (pattern,), properties = body["index_patterns"], body["template"]["mappings"]["properties"]
             fields = {"index": pattern, "properties": properties, "ignore_unavailable": True, "allow_no_indices": True}
-            self._held(partial(self._client.indices.put_mapping, **fields))
-            self._held(partial(self._client.indices.put_index_template, name=name, **body))
+            self._retry_while_unavailable(partial(self._client.indices.put_mapping, **fields))
+            self._retry_while_unavailable(partial(self._client.indices.put_index_template, name=name, **body))
 
     def check_prepared(self) -> None:
-        """See that somebody else has put every index template in place, waiting if it must.
+        """Check that every index template exists and fits; retries while Elasticsearch is unavailable.
 
         Raises:
-            TemplateUnusable: one is missing, or made for other documents than these.
+            TemplateUnusable: a template is missing or does not fit the documents.
             OutageTooLong, WriteRefused: as `write`.
         """
         reading = self._client.options(ignore_status=404).indices
         for name, wanted in templates(0, "1s").items():
-            answer = self._held(partial(reading.get_index_template, name=name))
-            if answer.meta.status == 404:
+            response = self._retry_while_unavailable(partial(reading.get_index_template, name=name))
+            if response.meta.status == 404:
                 raise TemplateUnusable(name, "missing")
-            found = answer["index_templates"][0]["index_template"].get("template", {})
-            absent = lacking(found.get("mappings", {}), wanted["template"]["mappings"])
+            found = response["index_templates"][0]["index_template"].get("template", {})
+            absent = differing_fields(found.get("mappings", {}), wanted["template"]["mappings"])
             if absent:
                 raise TemplateUnusable(name, f"another one (differs in {', '.join(absent)})")
 
     def write(self, operations: Sequence[Operation], now_ms: Callable[[], int]) -> Outcome:
-        """Write documents; those of a record that can never fit are created as rejects instead.
+        """Write documents. A document of a record that never fits the mapping is stored as a reject instead.
 
         Returns:
-            Counts by what became of them, and the unfit with their reasons.
+            Counts by outcome, and the unfit documents with their reasons.
 
         Raises:
-            OutageTooLong: Elasticsearch stayed away for longer than the hold.
-            WriteRefused: it refuses for good, an index would not be strict, or what does not fit is of no record.
+            OutageTooLong: Elasticsearch was unavailable for longer than `hold_s`.
+            WriteRefused: a permanent refusal, an index that is not strict, or an unfit document without a record.
         """
         total = Outcome()
         for start in range(0, len(operations), self._chunk):
@@ -132,32 +134,32 @@ class ElasticSink:
             if not operation.topic:
                 raise WriteRefused(operation.index, 400, reason)
         rejects = [refused_operation(operation, reason, now_ms()) for operation, reason in total.unfit]
-        if rejects and (again := self._write_chunk(rejects)).unfit:
-            operation, reason = again.unfit[0]
+        if rejects and (rejected := self._write_chunk(rejects)).unfit:
+            operation, reason = rejected.unfit[0]
             raise WriteRefused(operation.index, 400, reason)
         return total
 
-    def ask(self, question: Callable[[Elasticsearch], Any]) -> Any:
-        """Return the answer to a question, waiting if it must.
+    def query(self, request: Callable[[Elasticsearch], Any]) -> Any:
+        """Return the response to a request; retries while Elasticsearch is unavailable.
 
         Raises:
             OutageTooLong, WriteRefused: as `write`.
         """
-        return self._held(partial(question, self._client))
+        return self._retry_while_unavailable(partial(request, self._client))
 
-    def ask_unread(self, question: Callable[[Elasticsearch], Any]) -> bytes:
-        """Return the answer to a question as it comes, for whoever reads it better than the client.
+    def query_raw(self, request: Callable[[Elasticsearch], Any]) -> bytes:
+        """Return the response body to a request as bytes, for callers with a faster parser than the client.
 
         Raises:
             OutageTooLong, WriteRefused: as `write`.
         """
-        answer: bytes = self._held(partial(question, self._unread)).body
-        return answer
+        response: bytes = self._retry_while_unavailable(partial(request, self._raw_client)).body
+        return response
 
     def _write_chunk(self, operations: Sequence[Operation]) -> Outcome:
-        for index in {operation.index for operation in operations} - self._known:
-            self._held(partial(self._ensure_index, index))
-            self._known.add(index)
+        for index in {operation.index for operation in operations} - self._known_indices:
+            self._retry_while_unavailable(partial(self._ensure_index, index))
+            self._known_indices.add(index)
         total = Outcome()
         pending = list(operations)
 
@@ -167,22 +169,22 @@ class ElasticSink:
             total.add(outcome)
             pending = outcome.retry
             if pending:
-                raise _Away(f"{len(pending)} documents put off: {outcome.last_reason}")
+                raise _Unavailable(f"{len(pending)} documents deferred: {outcome.last_reason}")
 
         if pending:
-            self._held(attempt)
+            self._retry_while_unavailable(attempt)
         return total
 
     def _send(self, operations: Sequence[Operation]) -> dict[str, Any]:
         body = b"".join(operation.lines() for operation in operations)
-        answer = self._client.perform_request(
+        response = self._client.perform_request(
             "POST", "/_bulk", params={"filter_path": _FILTER}, headers=_HEADERS, body=body
         )
-        parsed: dict[str, Any] = answer.body if isinstance(answer.body, dict) else orjson.loads(answer.body)
+        parsed: dict[str, Any] = response.body if isinstance(response.body, dict) else orjson.loads(response.body)
         return parsed
 
     def _ensure_index(self, index: str) -> None:
-        """Create an index from its template; never write into one that takes any field."""
+        """Create an index from its template; refuse an index whose mapping is not strict."""
         if not self._client.indices.exists(index=index):
             try:
                 self._client.indices.create(index=index)
@@ -193,39 +195,39 @@ class ElasticSink:
         if mapping.get("dynamic") != "strict":
             raise WriteRefused(index, 400, "its mapping is not strict: the index template is missing")
 
-    def _held(self, action: Callable[[], Any]) -> Any:
-        """Run `action` until Elasticsearch answers it, however often it is away meanwhile."""
+    def _retry_while_unavailable(self, action: Callable[[], Any]) -> Any:
+        """Run `action`, retrying until Elasticsearch responds or `hold_s` is over."""
 
         def attempt() -> Any:
             try:
                 return action()
             except TransportError as error:
-                # The error's own text forgets its cause, which may be a certificate that is not trusted.
-                raise _Away(f"{type(error).__name__}: {error.message}") from error
+                # The error's own text omits its cause, such as an untrusted certificate.
+                raise _Unavailable(f"{type(error).__name__}: {error.message}") from error
             except ApiError as error:
-                if error.status_code in _PASSING_STATUS:
-                    raise _Away(f"status {error.status_code}") from error
+                if error.status_code in _TRANSIENT_STATUS:
+                    raise _Unavailable(f"status {error.status_code}") from error
                 if isinstance(error, ConflictError):
                     raise
                 raise WriteRefused("elasticsearch", error.status_code, str(error)) from error
 
-        waiting = Retrying(
-            retry=retry_if_exception_type(_Away),
+        retrying = Retrying(
+            retry=retry_if_exception_type(_Unavailable),
             wait=wait_exponential_jitter(multiplier=0.1, max=5, jitter=0.3),
             stop=stop_after_delay(self._hold_s),
-            before_sleep=self._report,
-            retry_error_callback=self._give_up,
+            before_sleep=self._report_outage,
+            retry_error_callback=self._raise_outage,
         )
-        result = waiting(attempt)
+        result = retrying(attempt)
         self._on_state(None)
         return result
 
-    def _report(self, state: RetryCallState) -> None:
+    def _report_outage(self, state: RetryCallState) -> None:
         reason = str(state.outcome.exception()) if state.outcome else "unknown"
         self._on_state(reason)
         if state.attempt_number in (1, 5) or state.attempt_number % 20 == 0:
-            log.warning("elasticsearch is away, the batch is held", extra={"reason": reason})
+            log.warning("Elasticsearch unavailable; retrying", extra={"reason": reason})
 
-    def _give_up(self, state: RetryCallState) -> Any:
+    def _raise_outage(self, state: RetryCallState) -> Any:
         reason = str(state.outcome.exception()) if state.outcome else "unknown"
         raise OutageTooLong("Elasticsearch", state.seconds_since_start or 0.0, reason)

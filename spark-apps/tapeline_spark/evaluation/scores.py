@@ -1,9 +1,10 @@
-"""How a minute's predictions turned out: sums over them, from the minute's documents and the price that came next.
+"""Scores the predictions of a minute: sums over its documents and the next price move.
 
-Pure: rows in, documents out. A prediction is right about the next different price of its symbol, as tapeline.labels
-has it, and never across a hole; late trades took part in the market and so in the prices. The last prices of a minute
-wait for a later minute (`Tail`): kept are their sums for either answer, so that no row must be read twice.
-To add a sum: add it to _SUMS and to tapeline.score.MAPPING.
+Pure: rows in, documents out. A prediction is right about the next different price of its symbol
+(tapeline.model.labels), never across a gap; late trades are part of the market and count as prices. The last
+predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are kept for both outcomes, so
+that no row is read twice.
+To add a sum: add it to _SUMS and to tapeline.records.score.MAPPING.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,13 +24,13 @@ _BIN_SUMS: Final = ("predictions", "ups", "probability_sum")
 _FIELDS: Final = (*_SUMS, *(f"bin_{number}_{what}" for what in _BIN_SUMS for number in range(score.BINS)))
 _WHOLE: Final = frozenset(name for name in _FIELDS if not name.endswith(("brier_sum", "probability_sum")))
 
-Sums = npt.NDArray[np.float64]
-Hole = tuple[int, int]
-"""Times of the two known trades at its ends, ms UTC."""
+SumVector = npt.NDArray[np.float64]
+GapInterval = tuple[int, int]
+"""Times of the known trades at both ends, ms UTC."""
 
 
 class Rows(NamedTuple):
-    """Every trade of one symbol and minute, in the symbol's total order.
+    """All trades of one symbol and minute, in the symbol's total order.
 
     Attributes:
         traded_at_ms: (n,) int64, ms UTC.
@@ -37,7 +38,7 @@ class Rows(NamedTuple):
         is_buy: (n,) bool, of the taker.
         probability: (n,) float64; nan where the state is not `ok`.
         prediction: (n,) int64, 0 or 1; anything where the probability is nan.
-        model: digest of who said so; None where nobody did.
+        model: digest of the predicting model; None without a prediction.
     """
 
     traded_at_ms: Ints
@@ -48,57 +49,57 @@ class Rows(NamedTuple):
     model: Sequence[str | None]
 
 
-class Head(msgspec.Struct, frozen=True):
-    """What an earlier minute must know of this one to find its answer here."""
+class MinuteBoundary(msgspec.Struct, frozen=True):
+    """Prices of a minute that an earlier minute needs to find its next move."""
 
     first_ms: int
     last_ms: int
     first_price: float
     last_price: float
     second_price: float | None
-    """The first that differs from the first one."""
-    is_joined: bool
-    """No hole lies before `second_price`, or, without one, anywhere."""
+    """First price that differs from `first_price`."""
+    is_gap_free: bool
+    """No gap lies before `second_price`, or in the whole minute without one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one model's predictions of a minute have come to.
+class ScoreSums:
+    """Score sums of one model's predictions of a minute.
 
     Attributes:
-        known: (k,) sums of those whose answer is in the minute itself.
-        if_up: (k,) sums of the last ones, should the next different price be higher.
-        if_down: (k,) the same, should it be lower.
-        waiting: how many the last ones are.
-        cut: predictions whose answer lies behind a hole.
+        known: (k,) sums of predictions whose next move is in the minute.
+        if_up: (k,) sums of the pending ones if the next different price is higher.
+        if_down: (k,) the same if it is lower.
+        pending: number of predictions without a next move so far.
+        censored: number of predictions whose next move lies behind a gap.
     """
 
-    known: Sums
-    if_up: Sums
-    if_down: Sums
-    waiting: int
-    cut: int
+    known: SumVector
+    if_up: SumVector
+    if_down: SumVector
+    pending: int
+    censored: int
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look at a minute's documents gave."""
+class MinuteScores:
+    """Scores from one read of a minute's documents."""
 
-    head: Head
-    models: Mapping[str, Told]
+    boundary: MinuteBoundary
+    models: Mapping[str, ScoreSums]
 
 
-class Answer(NamedTuple):
-    """What followed the last price of a minute; neither known nor cut: it is still to come."""
+class NextMove(NamedTuple):
+    """Next move after the last price of a minute; neither known nor censored: still pending."""
 
     up: bool | None = None
-    is_cut: bool = False
+    is_censored: bool = False
 
 
-def _is_broken(before_ms: Ints, after_ms: Ints, holes: Iterable[Hole]) -> Bools:
-    """Return whether a hole lies between two trades, element by element."""
+def _has_gap_between(before_ms: Ints, after_ms: Ints, gaps: Iterable[GapInterval]) -> Bools:
+    """Return whether a gap lies between two trades, element by element."""
     broken = np.zeros(len(before_ms), dtype=bool)
-    for start, stop in holes:
+    for start, stop in gaps:
         if start == stop:
             broken |= (before_ms == start) & (after_ms == start)
         else:
@@ -106,42 +107,42 @@ def _is_broken(before_ms: Ints, after_ms: Ints, holes: Iterable[Hole]) -> Bools:
     return broken
 
 
-def read(rows: Rows, holes: Sequence[Hole]) -> Reading:
-    """Return what is known of a minute's predictions from the minute alone.
+def score_minute(rows: Rows, gaps: Sequence[GapInterval]) -> MinuteScores:
+    """Return the scores of a minute's predictions from the minute alone.
 
     Args:
         rows: all trades of the minute, at least one.
-        holes: known holes of the symbol's feed.
+        gaps: known gaps of the symbol's feed.
     """
     times, price = rows.traded_at_ms, rows.price
-    breaks = _is_broken(times[:-1], times[1:], holes)
+    breaks = _has_gap_between(times[:-1], times[1:], gaps)
     segment = np.concatenate([[0], np.cumsum(breaks)]).astype(np.int64)
     later = labels.next_change(price, segment)
-    waits = (later < 0) & (segment == segment[-1])
+    is_pending = (later < 0) & (segment == segment[-1])
     different = np.flatnonzero(price != price[0])
     until = int(different[0]) if len(different) else len(price) - 1
     second = float(price[until]) if len(different) else None
     joined = bool(segment[until] == segment[0])
-    head = Head(int(times[0]), int(times[-1]), float(price[0]), float(price[-1]), second, joined)
-    models: dict[str, Told] = {}
-    said = ~np.isnan(rows.probability)
+    boundary = MinuteBoundary(int(times[0]), int(times[-1]), float(price[0]), float(price[-1]), second, joined)
+    models: dict[str, ScoreSums] = {}
+    has_prediction = ~np.isnan(rows.probability)
     digests = np.array([name or "" for name in rows.model], dtype=object)
-    for digest in sorted({str(name) for name in digests[said]}):
-        own = said & (digests == digest)
-        answered, waiting, cut = own & (later >= 0), own & waits, own & (later < 0) & ~waits
+    for digest in sorted({str(name) for name in digests[has_prediction]}):
+        own = has_prediction & (digests == digest)
+        known, pending, censored = own & (later >= 0), own & is_pending, own & (later < 0) & ~is_pending
         up = price[np.maximum(later, 0)] > price
-        models[digest] = Told(
-            _sums(rows, answered, up[answered]),
-            _sums(rows, waiting, np.ones(int(waiting.sum()), dtype=bool)),
-            _sums(rows, waiting, np.zeros(int(waiting.sum()), dtype=bool)),
-            int(waiting.sum()),
-            int(cut.sum()),
+        models[digest] = ScoreSums(
+            _sums(rows, known, up[known]),
+            _sums(rows, pending, np.ones(int(pending.sum()), dtype=bool)),
+            _sums(rows, pending, np.zeros(int(pending.sum()), dtype=bool)),
+            int(pending.sum()),
+            int(censored.sum()),
         )
-    return Reading(head, models)
+    return MinuteScores(boundary, models)
 
 
-def _sums(rows: Rows, which: Bools, up: Bools) -> Sums:
-    """Return the sums of some rows, `up` being their answers."""
+def _sums(rows: Rows, which: Bools, up: Bools) -> SumVector:
+    """Return the sums of some rows with outcomes `up`."""
     probability = rows.probability[which]
     bins = np.minimum((probability * score.BINS).astype(np.int64), score.BINS - 1)
     by_bin = [np.bincount(bins, weights=of, minlength=score.BINS) for of in (np.ones(len(up)), up, probability)]
@@ -156,30 +157,30 @@ def _sums(rows: Rows, which: Bools, up: Bools) -> Sums:
     return np.concatenate([np.array(plain, dtype=np.float64), *by_bin])
 
 
-def answer(head: Head, later: Iterable[Head], holes: Sequence[Hole]) -> Answer:
-    """Return what followed the last price of a minute.
+def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: Sequence[GapInterval]) -> NextMove:
+    """Return the next move after the last price of a minute.
 
     Args:
-        head: of the minute.
-        later: of the minutes with trades behind it, in order, none left out between them.
-        holes: known holes of the symbol's feed.
+        boundary: of the minute.
+        later: of the following minutes with trades, in order and complete.
+        gaps: known gaps of the symbol's feed.
     """
-    before_ms, price = head.last_ms, head.last_price
-    for next_one in later:
-        if _is_broken(np.array([before_ms]), np.array([next_one.first_ms]), holes)[0]:
-            return Answer(is_cut=True)
-        if next_one.first_price != price:
-            return Answer(up=next_one.first_price > price)
-        if not next_one.is_joined:
-            return Answer(is_cut=True)
-        if next_one.second_price is not None:
-            return Answer(up=next_one.second_price > price)
-        before_ms = next_one.last_ms
-    return Answer()
+    before_ms, price = boundary.last_ms, boundary.last_price
+    for following in later:
+        if _has_gap_between(np.array([before_ms]), np.array([following.first_ms]), gaps)[0]:
+            return NextMove(is_censored=True)
+        if following.first_price != price:
+            return NextMove(up=following.first_price > price)
+        if not following.is_gap_free:
+            return NextMove(is_censored=True)
+        if following.second_price is not None:
+            return NextMove(up=following.second_price > price)
+        before_ms = following.last_ms
+    return NextMove()
 
 
 def document(
-    key: tuple[str, str], minute_ms: int, digest: str, told: Told, followed: Answer, prior: float
+    key: tuple[str, str], minute_ms: int, digest: str, score_sums: ScoreSums, move: NextMove, prior: float
 ) -> dict[str, Any]:
     """Return the document of one model's predictions of one minute, without `updated_at`.
 
@@ -187,13 +188,13 @@ def document(
         key: market_type and symbol.
         minute_ms: start of the minute, ms UTC.
         digest: of the model.
-        told: what its predictions have come to.
-        followed: what followed the minute's last price.
+        score_sums: of its predictions.
+        move: after the minute's last price.
         prior: share of higher prices that the model was trained on.
     """
-    sums = told.known
-    if followed.up is not None:
-        sums = sums + (told.if_up if followed.up else told.if_down)
+    sums = score_sums.known
+    if move.up is not None:
+        sums = sums + (score_sums.if_up if move.up else score_sums.if_down)
     numbers = {name: int(value) if name in _WHOLE else float(value) for name, value in zip(_FIELDS, sums, strict=True)}
     predictions, ups = numbers["predictions"], numbers["ups"]
     market_type, symbol = key
@@ -205,5 +206,5 @@ def document(
         "model_digest": digest,
         **numbers,
         "prior_brier_sum": ups * (1 - prior) ** 2 + (predictions - ups) * prior**2,
-        "pending": told.cut + (told.waiting if followed.up is None else 0),
+        "pending": score_sums.censored + (score_sums.pending if move.up is None else 0),
     }

@@ -1,1 +1,1 @@
-"""Reading Kafka: decoding records, reading the log again, waiting for topics."""
+"""Reads Kafka: decoding, replaying a range of the log, waiting for topics."""

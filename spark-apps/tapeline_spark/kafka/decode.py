@@ -1,7 +1,7 @@
-"""Kafka values to trades: bytes in, typed records or a reason out.
+"""Decodes Kafka values into trades, or into a reason why a value is not a trade. Pure.
 
-Pure. The struct is made from tapeline.trade.COLUMNS, so the limits are those of the pydantic model;
-msgspec reads it several times faster.
+The struct is generated from tapeline.trade.WIRE_COLUMNS, so its limits are those of the pydantic model; msgspec
+decodes several times faster.
 """
 
 from typing import Annotated, Any, Final, NamedTuple
@@ -17,15 +17,15 @@ def _field(column: trade.Column) -> tuple[Any, ...]:
     return (column.name, value | None, None) if column.nullable else (column.name, value)
 
 
-# A missing optional must not move the required ones behind a default.
+# Required fields must come before those with a default.
 _FIELDS: Final = sorted((_field(column) for column in trade.WIRE_COLUMNS), key=len)
 WireTrade: Final = msgspec.defstruct("WireTrade", _FIELDS, forbid_unknown_fields=True, frozen=True, gc=False)
 _decode = msgspec.json.Decoder(WireTrade).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Record(NamedTuple):
-    """One readable trade with the bytes it came as and where it stood in the log."""
+class DecodedTrade(NamedTuple):
+    """One trade with its original bytes and its position in the log."""
 
     trade: Any
     value: bytes
@@ -33,8 +33,8 @@ class Record(NamedTuple):
     offset: int
 
 
-class Unreadable(NamedTuple):
-    """A value that is no trade, and why."""
+class UnreadableRecord(NamedTuple):
+    """A value that is not a trade, and the reason."""
 
     value: bytes
     partition: int
@@ -42,20 +42,20 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-def read(value: bytes | None, partition: int, offset: int) -> Record | Unreadable:
-    """Return the trade in one Kafka value, or why there is none."""
+def decode_trade(value: bytes | None, partition: int, offset: int) -> DecodedTrade | UnreadableRecord:
+    """Return the trade of one Kafka value, or the reason why there is none."""
     if value is None:
-        return Unreadable(b"", partition, offset, "value was null; a trade is a JSON object")
+        return UnreadableRecord(b"", partition, offset, "value was null; a trade is a JSON object")
     try:
-        return Record(_decode(value), value, partition, offset)
+        return DecodedTrade(_decode(value), value, partition, offset)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Unreadable(value, partition, offset, str(error))
+        return UnreadableRecord(value, partition, offset, str(error))
 
 
-def object_body(record: Record) -> bytes:
-    """Return the trade's JSON object without its closing brace, on one line, digits untouched."""
+def object_body(record: DecodedTrade) -> bytes:
+    """Return the trade's JSON object on one line without its closing brace; digits unchanged."""
     body = record.value.rstrip()
     if b"\n" in body or b"\r" in body:
-        # Legal JSON, but a line break would end the document inside a bulk request.
+        # Valid JSON, but a line break would end the document inside a bulk request.
         body = _encode(record.trade)
     return body[:-1]

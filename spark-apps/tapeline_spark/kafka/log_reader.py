@@ -1,4 +1,4 @@
-"""Reads a stretch of the log again, outside of Spark's own reading."""
+"""Reads a range of the log again, independently of Spark's own reading."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -11,22 +11,22 @@ from tapeline.service.connection import KafkaConnection
 from tapeline_spark.errors import OutageTooLong
 
 _POLL_S: Final = 1.0
-_MOST: Final = 10_000
-_GIVE_UP_POLLS: Final = 60
+_MAX_MESSAGES: Final = 10_000
+_MAX_EMPTY_POLLS: Final = 60
 _TIMEOUT_S: Final = 30.0
 
 
 class KafkaLog:
-    """A consumer for the length of a `with`; it commits nothing."""
+    """A consumer as a context manager; it commits nothing."""
 
-    def __init__(self, access: KafkaConnection) -> None:
-        """Make the consumer.
+    def __init__(self, connection: KafkaConnection) -> None:
+        """Create the consumer.
 
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        own = {"group.id": names.GROUP_LOOKBACK, "enable.auto.commit": False, "auto.offset.reset": "error"}
-        self._consumer = Consumer({**access.librdkafka(), **own})
+        options = {"group.id": names.GROUP_LOOKBACK, "enable.auto.commit": False, "auto.offset.reset": "error"}
+        self._consumer = Consumer({**connection.librdkafka(), **options})
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -38,36 +38,36 @@ class KafkaLog:
         """Close the consumer."""
         self._consumer.close()
 
-    def earliest(self, topic: str, partition: int) -> int:
-        """Return the first offset that is still there."""
+    def earliest_offset(self, topic: str, partition: int) -> int:
+        """Return the earliest offset that Kafka still holds."""
         earliest, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
         return int(earliest)
 
-    def look_back(self, topic: str, partition: int, stop: int, span_ms: int) -> int:
-        """Return the first offset whose stamp is at most `span_ms` older than that of the last one before `stop`."""
-        earliest = self.earliest(topic, partition)
+    def offset_at_lookback(self, topic: str, partition: int, stop: int, span_ms: int) -> int:
+        """Return the first offset at most `span_ms` older than the last record before `stop`, by timestamp."""
+        earliest = self.earliest_offset(topic, partition)
         if stop <= earliest:
             return stop
-        stamp = self._stamp_at(topic, partition, stop - 1)
-        wanted = TopicPartition(topic, partition, max(0, stamp - span_ms))
-        (found,) = self._consumer.offsets_for_times([wanted], timeout=_TIMEOUT_S)
+        timestamp = self._timestamp_at(topic, partition, stop - 1)
+        start = TopicPartition(topic, partition, max(0, timestamp - span_ms))
+        (found,) = self._consumer.offsets_for_times([start], timeout=_TIMEOUT_S)
         return max(earliest, min(found.offset, stop)) if found.offset != OFFSET_END else stop
 
     def messages(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Any]:
         """Yield the messages from start to before stop.
 
         Raises:
-            OutageTooLong: Kafka gives none of them for a minute.
-            KafkaException: it refuses to.
+            OutageTooLong: Kafka returns no record for a minute.
+            KafkaException: Kafka refuses the read.
         """
         self._consumer.assign([TopicPartition(topic, partition, start)])
-        position, silent = start, 0
+        position, empty_polls = start, 0
         while position < stop:
-            # Asking for more than is left would wait the whole time-out for it.
-            messages = self._consumer.consume(min(_MOST, stop - position), timeout=_POLL_S)
-            silent = 0 if messages else silent + 1
-            if silent > _GIVE_UP_POLLS:
-                raise OutageTooLong("Kafka", silent * _POLL_S, f"no record at offset {position}")
+            # Requesting more than is left would wait for the whole timeout.
+            messages = self._consumer.consume(min(_MAX_MESSAGES, stop - position), timeout=_POLL_S)
+            empty_polls = 0 if messages else empty_polls + 1
+            if empty_polls > _MAX_EMPTY_POLLS:
+                raise OutageTooLong("Kafka", empty_polls * _POLL_S, f"no record at offset {position}")
             for message in messages:
                 error = message.error()
                 if error is not None:
@@ -80,7 +80,7 @@ class KafkaLog:
                 position = offset + 1
                 yield message
 
-    def _stamp_at(self, topic: str, partition: int, offset: int) -> int:
+    def _timestamp_at(self, topic: str, partition: int, offset: int) -> int:
         for message in self.messages(topic, partition, offset, offset + 1):
             return int(message.timestamp()[1])
         return 0

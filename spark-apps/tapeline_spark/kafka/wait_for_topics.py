@@ -1,4 +1,4 @@
-"""Waits for the topics: the JVM starts in seconds that a broker needs too, so neither waits for the other to begin."""
+"""Waits until the topics exist. The JVM and a broker start in parallel, so the stream may be up first."""
 
 import logging
 import threading
@@ -19,67 +19,67 @@ _PAUSE_S = 0.25
 
 
 class _Missing(Exception):
-    """The broker does not answer yet, or does not have every topic yet."""
+    """The broker does not respond yet, or a topic is missing."""
 
 
 def wait_for(
-    access: KafkaConnection, topics: Sequence[str], stopping: threading.Event, tell: Callable[[str], None]
+    connection: KafkaConnection, topics: Sequence[str], stopping: threading.Event, on_wait: Callable[[str], None]
 ) -> bool:
-    """Wait until every topic exists; whoever runs the broker creates them, never a reader.
+    """Wait until every topic exists; readers never create topics.
 
     Args:
-        access: brokers, and who we are to them.
-        topics: names.
+        connection: brokers and credentials.
+        topics: names of the topics.
         stopping: ends the wait when it is set.
-        tell: told why at every try that failed, so that waiting does not look like hanging.
+        on_wait: called with the reason after every failed attempt, so that waiting does not look like a hang.
 
     Returns:
-        Whether they are there; False only after `stopping`.
+        True if the topics exist; False only after `stopping` is set.
 
     Raises:
         InvalidConnection: password or authorities cannot be read.
     """
-    told = ""
+    last_reason = ""
 
-    def look() -> None:
-        nonlocal told
-        reason = _lacking(access, topics)
+    def check_topics() -> None:
+        nonlocal last_reason
+        reason = _missing_reason(connection, topics)
         if reason is not None:
-            if reason != told:
-                log.info("waiting for the topics", extra={"reason": reason})
-            told = reason
-            tell(reason)
+            if reason != last_reason:
+                log.info("waiting for topics", extra={"reason": reason})
+            last_reason = reason
+            on_wait(reason)
             raise _Missing
 
-    waiting = Retrying(
+    retrying = Retrying(
         retry=retry_if_exception_type(_Missing),
         wait=wait_fixed(_PAUSE_S),
         sleep=sleep_using_event(stopping),
         stop=stop_when_event_set(stopping),
     )
     try:
-        waiting(look)
+        retrying(check_topics)
     except RetryError:
         return False
     return True
 
 
-def _lacking(access: KafkaConnection, topics: Sequence[str]) -> str | None:
-    """Return why the topics cannot be read, None if they can; a client each time, for the password may change."""
-    heard: list[str] = []
+def _missing_reason(connection: KafkaConnection, topics: Sequence[str]) -> str | None:
+    """Return why the topics cannot be read, None if they can. A new client each time, since the password may change."""
+    errors: list[str] = []
 
-    def hear(error: KafkaError) -> None:
-        # The call that fails says only that it did; the rest of this is how long it took.
+    def record_error(error: KafkaError) -> None:
+        # The exception of the call has no cause; text after " (after " is the duration.
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            heard.append(error.str().partition(" (after ")[0])
+            errors.append(error.str().partition(" (after ")[0])
 
-    options: dict[str, Any] = {"log_level": 0, "socket.timeout.ms": 5000, "error_cb": hear}
-    admin = AdminClient({**access.librdkafka(), **options})
+    options: dict[str, Any] = {"log_level": 0, "socket.timeout.ms": 5000, "error_cb": record_error}
+    admin = AdminClient({**connection.librdkafka(), **options})
     try:
         present = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:
         admin.poll(0)
-        reason = heard[-1] if heard else error.args[0].str()
-        return f"{access.kafka_bootstrap} does not answer over {access.kafka_security_protocol}: {reason}"
+        reason = errors[-1] if errors else error.args[0].str()
+        return f"{connection.kafka_bootstrap} does not respond over {connection.kafka_security_protocol}: {reason}"
     missing = ", ".join(topic for topic in topics if topic not in present)
-    return f"{access.kafka_bootstrap} shows this user no topic {missing}" if missing else None
+    return f"{connection.kafka_bootstrap} shows this user no topic {missing}" if missing else None

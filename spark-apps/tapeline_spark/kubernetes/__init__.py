@@ -1,1 +1,1 @@
-"""The container's entry point and what Spark on Kubernetes tells it."""
+"""Entry point of the image, and the settings that Spark on Kubernetes passes to it."""

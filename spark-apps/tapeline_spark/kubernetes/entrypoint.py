@@ -1,10 +1,10 @@
-"""What the image does with the word it is started with: `driver`, `executor`, or any other command.
+"""Entry point of the image: runs `driver`, `executor`, or any other command.
 
 Spark on Kubernetes starts its containers with these two words and leaves the rest to the image; the PySpark
-wheel brings no entry point. Apache's own starts spark-submit, a JVM, which starts Python: SIGTERM then stops
-the JVM under a Python that never hears of it. Here Python comes first, as on one machine, and starts its JVM
-with what Kubernetes said: SIGTERM reaches the stream, which stops its query and gives back its executors.
-Every way ends in exec. tini is in front of it: an executor's JVM does not bury the workers it did not start.
+wheel has no entry point. Apache's entry point starts spark-submit, a JVM, which starts Python: SIGTERM then stops
+the JVM, and Python does not receive it. Here Python runs first, as on one machine, and starts its JVM with the
+options from Kubernetes: SIGTERM reaches the stream, which stops its queries and releases its executors.
+Every path ends in exec. tini is PID 1, since an executor's JVM does not reap workers that it did not start.
 Source: Spark 4.2, resource-managers/kubernetes/docker/src/main/dockerfiles/spark/entrypoint.sh
 """
 
@@ -24,59 +24,59 @@ _PYTHON_RUNNER = "org.apache.spark.deploy.PythonRunner"
 
 
 def driver_command(arguments: Sequence[str], pod_address: str) -> tuple[list[str], dict[str, str]]:
-    """Return what runs the application, and the variable that PySpark makes its JVM from.
+    """Return the command of the application, and the environment variable from which PySpark starts its JVM.
 
     Args:
-        arguments: as Spark's submission writes them: options, the application, its own arguments.
-        pod_address: the driver listens there; executors of other pods must reach it.
+        arguments: as Spark's submission passes them: options, the application, its arguments.
+        pod_address: address the driver listens on; executors in other pods must reach it.
 
     Raises:
-        SystemExit: they are not those of a Python application in this image.
+        SystemExit: the arguments are not those of a Python application in this image.
     """
     parser = argparse.ArgumentParser(prog="driver", allow_abbrev=False)
     parser.add_argument("--properties-file", required=True)
     parser.add_argument("--class", dest="runner", choices=(_PYTHON_RUNNER,), default=_PYTHON_RUNNER)
     parser.add_argument("application")
     parser.add_argument("own", nargs=argparse.REMAINDER)
-    given = parser.parse_args(arguments)
-    file = given.application.removeprefix("local://")
+    parsed = parser.parse_args(arguments)
+    file = parsed.application.removeprefix("local://")
     if not file.startswith("/"):
-        parser.error(f"the application was {given.application}; it must lie in the image: local:///app/stream.py")
+        parser.error(f"the application was {parsed.application}; it must lie in the image: local:///app/stream.py")
     submit = [
-        *("--properties-file", given.properties_file),
-        # The properties say `cluster`, which is how this pod came to be; within it the driver is here.
+        *("--properties-file", parsed.properties_file),
+        # The properties say `cluster`, since Kubernetes created this pod; inside it the driver runs in this process.
         *("--deploy-mode", "client"),
         *("--conf", f"spark.driver.bindAddress={pod_address}"),
         *("--conf", f"spark.executorEnv.SPARK_DRIVER_POD_IP={pod_address}"),
-        # On by itself in what Spark takes for a shell; a bar that moves is no log.
+        # Spark enables the progress bar in a shell, and takes this process for one.
         *("--conf", "spark.ui.showConsoleProgress=false"),
         "pyspark-shell",
     ]
-    return [sys.executable, file, *given.own], {"PYSPARK_SUBMIT_ARGS": shlex.join(submit)}
+    return [sys.executable, file, *parsed.own], {"PYSPARK_SUBMIT_ARGS": shlex.join(submit)}
 
 
-def executor_command(told: ExecutorSettings, options: Sequence[str]) -> list[str]:
-    """Return the JVM of an executor; it starts its Python workers itself."""
-    classpath = [told.conf_dir, told.classpath, f"{told.home}/jars/*"]
+def executor_command(settings: ExecutorSettings, options: Sequence[str]) -> list[str]:
+    """Return the JVM command of an executor; the JVM starts its Python workers."""
+    classpath = [settings.conf_dir, settings.classpath, f"{settings.home}/jars/*"]
     return [
-        f"{told.java_home}/bin/java",
+        f"{settings.java_home}/bin/java",
         *options,
-        f"-Xms{told.executor_memory}",
-        f"-Xmx{told.executor_memory}",
+        f"-Xms{settings.executor_memory}",
+        f"-Xmx{settings.executor_memory}",
         *("-cp", ":".join(part for part in classpath if part)),
         _BACKEND,
-        *("--driver-url", told.driver_url),
-        *("--executor-id", told.executor_id),
-        *("--cores", told.executor_cores),
-        *("--app-id", told.application_id),
-        *("--hostname", told.executor_pod_ip),
-        *("--resourceProfileId", told.resource_profile_id),
-        *("--podName", told.executor_pod_name),
+        *("--driver-url", settings.driver_url),
+        *("--executor-id", settings.executor_id),
+        *("--cores", settings.executor_cores),
+        *("--app-id", settings.application_id),
+        *("--hostname", settings.executor_pod_ip),
+        *("--resourceProfileId", settings.resource_profile_id),
+        *("--podName", settings.executor_pod_name),
     ]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Become what the first word says; returns only where that cannot be."""
+    """Execute the command of the first word; returns only on an error."""
     if not arguments:
         sys.stderr.write("tapeline_spark.kubernetes.entrypoint: say `driver ARGUMENTS`, `executor`, or a command\n")
         return 2
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
                 f"tapeline_spark.kubernetes.entrypoint: {missing} not set, and Spark sets it in the pod of a {word}\n"
             )
             return 2
-        # Spark writes into its working folder, and of this image only the temporary one can be written to.
+        # Spark writes into its working folder, and only the temporary folder of this image is writable.
         os.chdir(tempfile.gettempdir())
     try:
         os.execvpe(command[0], command, inherited() | more)

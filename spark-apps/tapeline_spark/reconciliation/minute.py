@@ -1,68 +1,80 @@
-"""What is remembered of one symbol and minute, and of everything; saved with the snapshot. Pure."""
+"""Persistent state of reconciliation: one struct per symbol and minute, and all of them together. Pure."""
 
 import msgspec
 
-from tapeline_spark.candles.listener import Candle
-from tapeline_spark.evaluation.scores import Head
-from tapeline_spark.reconciliation.rule import Hands
+from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.evaluation.scores import MinuteBoundary
+from tapeline_spark.reconciliation.rule import StageCounts
 
 
-class Minute(msgspec.Struct):
-    """One symbol and minute."""
+def key_to_text(key: Key) -> str:
+    """Return a symbol's key as text: `market_type|symbol`."""
+    return "|".join(key)
+
+
+def key_from_text(text: str) -> Key:
+    """Return the key of `key_to_text`."""
+    market_type, symbol = text.split("|")
+    return market_type, symbol
+
+
+class MinuteState(msgspec.Struct):
+    """State of one symbol and minute."""
 
     distinct: int = 0
     missed: int = 0
     logged: int = 0
-    """Of the log; see tapeline_spark.candles.listener.Candle."""
+    """Counts of the log; see tapeline_spark.candles.listener.Candle."""
     is_first: bool = False
-    """The log begins in this minute, or the symbol does."""
+    """The log or the symbol begins in this minute."""
     rejected: int = 0
     counts: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
-    """Received and produced, by producer."""
+    """(received, produced) by producer."""
     is_scored: bool = False
-    """No prediction of it waits for anything."""
-    head: Head | None = None
-    """Of its documents as they were read last."""
-    seen: Hands | None = None
-    """What the last look found, and when it was and the hands moved last, by our clock, ms UTC."""
-    looked_ms: int = 0
-    moved_ms: int = 0
+    """No prediction of this minute is pending."""
+    boundary: MinuteBoundary | None = None
+    """Of its documents, as of the last read."""
+    last_counts: StageCounts | None = None
+    """Counts of the last check; then the times of that check and of the last change, local clock, ms UTC."""
+    checked_ms: int = 0
+    changed_ms: int = 0
     state: str = ""
 
     @property
     def trades(self) -> int:
-        """Trades at the most: whether a missed one is a copy is not known."""
+        """Upper bound of distinct trades: a missed one may be a duplicate."""
         return self.distinct + self.missed
 
-    def take(self, one: Candle) -> bool:
-        """Take a candle over; return whether its trades are others than before."""
+    def update(self, one: Candle) -> bool:
+        """Take over the counts of a candle; return whether its number of trades changed."""
         is_other = (self.distinct, self.missed) != (one.trades, one.missed_trades)
         self.distinct, self.missed, self.logged = one.trades, one.missed_trades, one.logged
         self.is_first = one.history == 1
         return is_other
 
-    def miss(self, missed: int) -> bool:
-        """Take note of trades that came too late for the candle, all of them so far; return whether there are more."""
+    def update_missed(self, missed: int) -> bool:
+        """Set the total of trades that came too late for the candle; return whether it changed."""
         is_other = missed != self.missed
         self.logged += missed - self.missed
         self.missed = missed
         return is_other
 
 
-class Hole(msgspec.Struct):
-    """A hole as it is kept."""
+class KnownGap(msgspec.Struct):
+    """A gap of a symbol's feed: identity, and the times of its two known ends, ms UTC."""
 
     identity: str
     from_ms: int
     to_ms: int
 
 
-class State(msgspec.Struct):
-    """All open books; symbols are written `market_type|symbol`."""
+class ReconciliationState(msgspec.Struct):
+    """State of all open minutes, by the text of `key_to_text`."""
 
     newest_ms: int = 0
     is_caught_up: bool = False
-    minutes: dict[str, dict[int, Minute]] = msgspec.field(default_factory=dict)
-    holes: dict[str, list[Hole]] = msgspec.field(default_factory=dict)
-    heard_ms: dict[str, int] = msgspec.field(default_factory=dict)
-    amend: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    minutes: dict[str, dict[int, MinuteState]] = msgspec.field(default_factory=dict)
+    gaps: dict[str, list[KnownGap]] = msgspec.field(default_factory=dict)
+    reported_ms: dict[str, int] = msgspec.field(default_factory=dict)
+    """Newest `counted_at` by producer process."""
+    reopened: dict[str, list[int]] = msgspec.field(default_factory=dict)

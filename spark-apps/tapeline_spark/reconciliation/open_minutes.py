@@ -1,8 +1,8 @@
-"""What is remembered of the minutes whose books are not closed yet, and which of them are due for a look.
+"""Holds the minutes that are open for reconciliation, and selects those that are due for a check.
 
-Pure: changes of a batch in, times as arguments. All of it comes from the log, so a replay from a snapshot ends in the
-same; what a look found (`Minute.seen` and after) is a memory of our own that may be lost.
-A minute is let go once late trades can no longer change it and its hands have been still for a while.
+Pure: changes of a batch in, times as arguments. All state comes from the log, so a replay from a snapshot ends in the
+same state; results of a check (`MinuteState.last_counts` and later fields) may be lost. A minute is dropped once late
+trades can no longer change it and its counts have not changed for a while.
 """
 
 from collections.abc import Iterator
@@ -15,45 +15,38 @@ from tapeline.records.gap import Gap
 
 from tapeline_spark.candles.listener import Changes, Key, LogRow
 from tapeline_spark.reconciliation import reject_attribution
-from tapeline_spark.reconciliation.minute import Hole, Minute, State
-from tapeline_spark.reconciliation.rule import PATIENCE_MS, Hands, is_over
+from tapeline_spark.reconciliation.known_gaps import KnownGaps
+from tapeline_spark.reconciliation.minute import MinuteState, ReconciliationState, key_from_text, key_to_text
+from tapeline_spark.reconciliation.producer_liveness import ProducerLiveness
+from tapeline_spark.reconciliation.rule import STABLE_MS, StageCounts, is_over
 
-_ALIVE_MS: Final = 30_000
-"""A producer is taken for dead that has told nothing for so long while others have."""
-_ASK_AGAIN_MS: Final = 15_000
-_MOST_AMENDED: Final = 24 * 60
-"""Minutes of one hole, counted from its end, that are gone back to after they were settled."""
-
-
-def _text(key: Key) -> str:
-    return "|".join(key)
+_RECHECK_MS: Final = 15_000
+_MAX_REOPENED: Final = 24 * 60
+"""Most minutes, counted from the end of a gap, that are reopened after they were dropped."""
 
 
-def _key(text: str) -> Key:
-    market_type, symbol = text.split("|")
-    return market_type, symbol
-
-
-class Ledger:
-    """The open books of all symbols."""
+class OpenMinutes:
+    """The open minutes of all symbols."""
 
     def __init__(self, keep_ms: int, state: bytes | None = None) -> None:
-        """Start with a saved state, or with nothing where there is none that can be read.
+        """Start with a saved state, or empty if there is none that can be read.
 
         Args:
             keep_ms: how long after its end late trades may change a minute, by the clock of the log.
-            state: of `save`.
+            state: of `snapshot`.
         """
         self._keep_ms = keep_ms
-        self.strays = 0
-        """Counts that came for minutes long settled."""
+        self.late_counts = 0
+        """Producer counts that arrived for dropped minutes."""
         try:
-            self._state = msgspec.msgpack.decode(state, type=State) if state else State()
+            self._state = msgspec.msgpack.decode(state, type=ReconciliationState) if state else ReconciliationState()
         except (msgspec.DecodeError, msgspec.ValidationError):
-            self._state = State()
+            self._state = ReconciliationState()
+        self.gaps = KnownGaps(self._state.gaps)
+        self._liveness = ProducerLiveness(self._state.reported_ms)
 
-    def save(self) -> bytes:
-        """Return all of it."""
+    def snapshot(self) -> bytes:
+        """Return the state."""
         return msgspec.msgpack.encode(self._state)
 
     @property
@@ -67,197 +60,182 @@ class Ledger:
         return self._state.is_caught_up
 
     def apply(self, changes: Changes) -> None:
-        """Take a batch in."""
+        """Apply the changes of a batch."""
         self._state.newest_ms, self._state.is_caught_up = changes.newest_ms, changes.is_caught_up
         for key, candles in changes.candles.items():
             for minute_ms, one in candles.items():
-                if self._make(key, minute_ms).take(one):
-                    self._read_again(key, minute_ms)
+                if self._get_or_create(key, minute_ms).update(one):
+                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
         for key, missed in changes.missed.items():
             for minute_ms, number in missed.items():
-                if self._make(key, minute_ms).miss(number):
-                    self._read_again(key, minute_ms)
-        for row in changes.books:
+                if self._get_or_create(key, minute_ms).update_missed(number):
+                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
+        for row in changes.producer_records:
             if row.topic == names.TOPIC_COUNTS:
-                self._count(row)
+                self._apply_count(row)
             elif row.topic == names.TOPIC_GAPS:
-                self._hole(row)
+                self._apply_gap(row)
             else:
-                self._reject(*reject_attribution.place_report(row.value or b"", row.timestamp_ms))
+                self._apply_reject(*reject_attribution.attribute_report(row.value or b"", row.timestamp_ms))
         for row in changes.unreadable:
-            self._reject(*reject_attribution.place(row.value or b"", row.timestamp_ms, symbol=row.key))
+            self._apply_unreadable(row)
 
-    def _make(self, key: Key, minute_ms: int) -> Minute:
-        minutes = self._state.minutes.setdefault(_text(key), {})
+    def _get_or_create(self, key: Key, minute_ms: int) -> MinuteState:
+        minutes = self._state.minutes.setdefault(key_to_text(key), {})
         minute = minutes.get(minute_ms)
         if minute is None:
-            minute = minutes[minute_ms] = Minute()
+            minute = minutes[minute_ms] = MinuteState()
         return minute
 
-    def _read_again(self, key: Key, minute_ms: int) -> None:
-        """Forget what was read of a minute, and what minutes before it learnt from that."""
-        minutes = self._state.minutes[_text(key)]
-        was_read = any(one.head is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
-        minutes[minute_ms].is_scored, minutes[minute_ms].head = False, None
-        if not was_read:
-            return
-        for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
-            earlier = minutes[earlier_ms]
-            if not earlier.trades:
-                continue
-            if not earlier.is_scored and earlier.head is None:
-                return
-            earlier.is_scored = False
-            # Where its price changed, what came before that found its answer there.
-            if earlier.head is None or earlier.head.second_price is not None:
-                return
-
-    def _is_settled(self, key: Key, minute_ms: int) -> bool:
+    def _is_dropped(self, key: Key, minute_ms: int) -> bool:
         is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.newest_ms
-        return is_old and minute_ms not in self._state.minutes.get(_text(key), {})
+        return is_old and minute_ms not in self._state.minutes.get(key_to_text(key), {})
 
-    def _count(self, row: LogRow) -> None:
+    def _apply_count(self, row: LogRow) -> None:
         try:
             count = reconciliation.Count.model_validate_json(row.value or b"")
         except ValueError:
-            self._reject(*reject_attribution.place(row.value or b"", row.timestamp_ms, symbol=row.key))
+            self._apply_unreadable(row)
             return
-        process = count.producer.partition(".")[0]
-        self._state.heard_ms[process] = max(self._state.heard_ms.get(process, 0), count.counted_at)
+        self._liveness.record_report(count.producer, count.counted_at)
         key = count.market_type, count.symbol
-        if self._is_settled(key, count.minute):
-            self.strays += 1
+        if self._is_dropped(key, count.minute):
+            self.late_counts += 1
             return
-        counts = self._make(key, count.minute).counts
+        counts = self._get_or_create(key, count.minute).counts
         before = counts.get(count.producer, (0, 0))
-        # Totals never go back; reports of one producer may have been sent twice.
+        # Totals never decrease; a producer may send a report twice.
         counts[count.producer] = max(before[0], count.received), max(before[1], count.produced)
 
-    def _hole(self, row: LogRow) -> None:
+    def _apply_gap(self, row: LogRow) -> None:
         try:
             gap = Gap.model_validate_json(row.value or b"")
         except ValueError:
-            self._reject(*reject_attribution.place(row.value or b"", row.timestamp_ms, symbol=row.key))
+            self._apply_unreadable(row)
+            return
+        if not self.gaps.add(gap):
             return
         key = gap.market_type, gap.symbol
-        holes = self._state.holes.setdefault(_text(key), [])
-        if any(hole.identity == gap.identity() for hole in holes):
-            return
-        holes.append(Hole(gap.identity(), gap.from_traded_at, gap.to_traded_at))
-        for minute_ms in self._state.minutes.get(_text(key), {}):
+        for minute_ms in self._state.minutes.get(key_to_text(key), {}):
             if gap.from_traded_at < minute_ms + candle.MINUTE_MS and minute_ms <= gap.to_traded_at:
-                self._read_again(key, minute_ms)
+                _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
-        first_ms = max(gap.from_traded_at, last_ms - _MOST_AMENDED * candle.MINUTE_MS)
+        first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
-        late = [minute_ms for minute_ms in touched if self._is_settled(key, minute_ms)]
-        if late:
-            self._state.amend.setdefault(_text(key), []).extend(late)
+        dropped = [minute_ms for minute_ms in touched if self._is_dropped(key, minute_ms)]
+        if dropped:
+            self._state.reopened.setdefault(key_to_text(key), []).extend(dropped)
 
-    def _reject(self, keys: list[Key], minute_ms: int) -> None:
+    def _apply_unreadable(self, row: LogRow) -> None:
+        self._apply_reject(*reject_attribution.attribute(row.value or b"", row.timestamp_ms, symbol=row.key))
+
+    def _apply_reject(self, keys: list[Key], minute_ms: int) -> None:
         for key in keys:
             at_ms = minute_ms
-            if self._is_settled(key, minute_ms):
+            if self._is_dropped(key, minute_ms):
                 at_ms = self.newest_ms - self.newest_ms % candle.MINUTE_MS
-            self._make(key, at_ms).rejected += 1
+            self._get_or_create(key, at_ms).rejected += 1
 
-    def holes(self, key: Key) -> list[tuple[int, int]]:
-        """Return the known holes of a symbol's feed: the times of their ends, ms UTC."""
-        return [(hole.from_ms, hole.to_ms) for hole in self._state.holes.get(_text(key), [])]
-
-    def hands(self, key: Key, minute_ms: int, indexed: int) -> Hands:
-        """Return what is known of a minute.
+    def stage_counts(self, key: Key, minute_ms: int, indexed: int) -> StageCounts:
+        """Return the counts of a minute by stage.
 
         Args:
             key: market_type and symbol.
             minute_ms: start of the minute, ms UTC.
-            indexed: documents of it in Elasticsearch.
+            indexed: number of its documents in Elasticsearch.
         """
-        minute = self._state.minutes[_text(key)][minute_ms]
+        minute = self._state.minutes[key_to_text(key)][minute_ms]
         received = sum(number for number, _ in minute.counts.values())
         produced = sum(number for _, number in minute.counts.values())
         of_log = minute.logged, minute.distinct, minute.missed
-        gaps = self.gaps(key, minute_ms)
-        return Hands(received, produced, *of_log, indexed, minute.rejected, gaps)
+        return StageCounts(received, produced, *of_log, indexed, minute.rejected, self.gaps.count(key, minute_ms))
 
-    def gaps(self, key: Key, minute_ms: int) -> int:
-        """Return how many known holes touch a minute."""
-        end_ms = minute_ms + candle.MINUTE_MS
-        return sum(start < end_ms and stop >= minute_ms for start, stop in self.holes(key))
+    def has_unacknowledged(self, minute: MinuteState) -> bool:
+        """Return whether a live producer has received more trades of a minute than Kafka has acknowledged."""
+        return self._liveness.has_unacknowledged(minute.counts)
 
-    def is_owed(self, minute: Minute) -> bool:
-        """Return whether a producer that lives has read more of a minute than it knows Kafka to have."""
-        heard_ms = self._state.heard_ms
-        alive_since = max(heard_ms.values(), default=0) - _ALIVE_MS
-        return any(
-            received > produced and heard_ms.get(producer.partition(".")[0], 0) >= alive_since
-            for producer, (received, produced) in minute.counts.items()
-        )
-
-    def of(self, key: Key) -> dict[int, Minute]:
+    def symbol_minutes(self, key: Key) -> dict[int, MinuteState]:
         """Return the minutes of a symbol by their start, ascending."""
-        return dict(sorted(self._state.minutes.get(_text(key), {}).items()))
+        return dict(sorted(self._state.minutes.get(key_to_text(key), {}).items()))
 
-    def each(self) -> Iterator[tuple[Key, int, Minute]]:
+    def items(self) -> Iterator[tuple[Key, int, MinuteState]]:
         """Yield every minute."""
         for text, minutes in self._state.minutes.items():
             for minute_ms, minute in minutes.items():
-                yield _key(text), minute_ms, minute
+                yield key_from_text(text), minute_ms, minute
 
-    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Key, int, Minute]]:
-        """Return the minutes to look at: those with news, those that do not balance yet, and the others by and by.
+    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Key, int, MinuteState]]:
+        """Return the minutes to check: changed ones, ones not reconciled yet, and the others every `recount_ms`.
 
         Args:
-            now_ms: our clock, ms UTC.
-            recount_ms: how often a minute is looked at that seems to be done.
+            now_ms: local clock, ms UTC.
+            recount_ms: interval between two checks of a reconciled minute.
         """
-        return [(k, m, one) for k, m, one in self.each() if now_ms - one.looked_ms >= self._wait(k, m, one, recount_ms)]
+        return [
+            (key, minute_ms, minute)
+            for key, minute_ms, minute in self.items()
+            if now_ms - minute.checked_ms >= self._check_interval_ms(key, minute_ms, minute, recount_ms)
+        ]
 
-    def _wait(self, key: Key, minute_ms: int, minute: Minute, recount_ms: int) -> int:
+    def _check_interval_ms(self, key: Key, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
         if not is_over(minute_ms, self.newest_ms):
             return recount_ms
-        if minute.seen is None or minute.seen != self.hands(key, minute_ms, minute.seen.indexed):
+        last = minute.last_counts
+        if last is None or last != self.stage_counts(key, minute_ms, last.indexed) or minute.state == "open":
             return 0
-        if minute.state == "open":
-            return 0
-        return min(_ASK_AGAIN_MS, recount_ms) if minute.state == "incomplete" else recount_ms
+        return min(_RECHECK_MS, recount_ms) if minute.state == "incomplete" else recount_ms
 
-    def look(self, minute: Minute, hands: Hands, now_ms: int) -> int:
-        """Take note of a look; return how long the hands have been still, ms."""
-        if minute.seen != hands:
-            minute.moved_ms = now_ms
-        minute.seen, minute.looked_ms = hands, now_ms
-        return now_ms - minute.moved_ms
+    def record_check(self, minute: MinuteState, counts: StageCounts, now_ms: int) -> int:
+        """Record a check; return for how long the counts have not changed, ms."""
+        if minute.last_counts != counts:
+            minute.changed_ms = now_ms
+        minute.last_counts, minute.checked_ms = counts, now_ms
+        return now_ms - minute.changed_ms
 
-    def amendments(self) -> list[tuple[Key, int]]:
-        """Return the minutes that were settled before a hole in them was known."""
-        return [(_key(text), minute_ms) for text, late in self._state.amend.items() for minute_ms in late]
+    def reopened(self) -> list[tuple[Key, int]]:
+        """Return the minutes that were dropped before a gap in them was known."""
+        return [(key_from_text(text), minute_ms) for text, late in self._state.reopened.items() for minute_ms in late]
 
-    def settle(self, now_ms: int) -> int:
-        """Let go of what is done for good; return of how many minutes.
+    def drop_finalised(self, now_ms: int) -> int:
+        """Drop the minutes that can no longer change; return how many.
 
         Args:
-            now_ms: our clock, ms UTC.
+            now_ms: local clock, ms UTC.
         """
-        state, gone = self._state, 0
-        state.amend = {}
-        newest_heard = max(state.heard_ms.values(), default=0)
-        state.heard_ms = {name: at for name, at in state.heard_ms.items() if at >= newest_heard - self._keep_ms}
+        state, dropped = self._state, 0
+        state.reopened = {}
+        self._liveness.drop(self._keep_ms)
         floor = self.newest_ms - self._keep_ms - candle.MINUTE_MS
         for text, minutes in list(state.minutes.items()):
-            done = [m for m, one in minutes.items() if m < floor and _is_still(one, now_ms)]
-            gone += len(done)
+            done = [m for m, one in minutes.items() if m < floor and _is_stable(one, now_ms)]
+            dropped += len(done)
             for minute_ms in done:
                 del minutes[minute_ms]
             if not minutes:
                 del state.minutes[text]
-        for text, holes in list(state.holes.items()):
+        for text in self.gaps.symbols():
             oldest = min(state.minutes.get(text, {self.newest_ms: None}))
-            state.holes[text] = [hole for hole in holes if hole.to_ms >= min(oldest, floor)]
-            if not state.holes[text]:
-                del state.holes[text]
-        return gone
+            self.gaps.drop(text, before_ms=min(oldest, floor))
+        return dropped
 
 
-def _is_still(minute: Minute, now_ms: int) -> bool:
-    return minute.seen is not None and minute.state != "open" and now_ms - minute.moved_ms > 2 * PATIENCE_MS
+def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
+    """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
+    was_read = any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
+    minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
+    if not was_read:
+        return
+    for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
+        earlier = minutes[earlier_ms]
+        if not earlier.trades:
+            continue
+        if not earlier.is_scored and earlier.boundary is None:
+            return
+        earlier.is_scored = False
+        # Its price changed, so predictions before this minute found their next move here.
+        if earlier.boundary is None or earlier.boundary.second_price is not None:
+            return
+
+
+def _is_stable(minute: MinuteState, now_ms: int) -> bool:
+    return minute.last_counts is not None and minute.state != "open" and now_ms - minute.changed_ms > 2 * STABLE_MS

@@ -1,6 +1,6 @@
-"""What is asked of Elasticsearch for the books and the scores. Thin: questions out, plain values in.
+"""Elasticsearch queries for reconciliation and evaluation: returns plain values.
 
-Not here: what follows from the answers (completeness.py, scores.py); waiting while it is away (elastic.py).
+Decisions are in rule.py and evaluation/scores.py; retries are in elastic/sink.py.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,77 +14,77 @@ from tapeline.records import candle, reconciliation
 from tapeline_spark.candles.listener import Key
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.evaluation.scores import Rows
-from tapeline_spark.evaluation.stored_trades import FIELDS, Hit, Table, hits
+from tapeline_spark.evaluation.stored_trades import FIELDS, Hit, SymbolTrades, parse_hits
 
 _MINUTES_AT_ONCE: Final = 10
-"""Times the symbols of two markets, this stays below the 65,536 buckets of one answer."""
+"""Times the symbols of two market types, this stays below the 65,536 buckets of one response."""
 _SYMBOLS: Final = 3_000
 _PAGE: Final = 10_000
 _KEEP_ALIVE: Final = "1m"
 
 
-class Reader:
-    """Asks Elasticsearch."""
+class Queries:
+    """Queries of the reconciler and the score evaluator."""
 
     def __init__(self, sink: ElasticSink) -> None:
-        """Ask by way of `sink`, which waits while Elasticsearch is away."""
+        """Query through `sink`, which retries while Elasticsearch is unavailable."""
         self._sink = sink
         self._priors: dict[str, float] = {}
 
-    def counted(self, minutes: Collection[int]) -> dict[tuple[Key, int], int]:
-        """Return the number of documents of each symbol and minute that has any.
+    def indexed_counts(self, minutes: Collection[int]) -> dict[tuple[Key, int], int]:
+        """Return the number of trade documents by symbol and minute, without zeros.
 
         Args:
             minutes: starts of the minutes, ms UTC.
 
         Raises:
-            StreamError: Elasticsearch does not answer, or refuses.
+            StreamError: Elasticsearch does not respond, or refuses.
         """
         found: dict[tuple[Key, int], int] = {}
         ordered = sorted(minutes)
         for start in range(0, len(ordered), _MINUTES_AT_ONCE):
             part = ordered[start : start + _MINUTES_AT_ONCE]
-            answer = self._sink.ask(partial(_count, part))
-            for market_type in answer.get("aggregations", {}).get("market_types", {}).get("buckets", []):
+            response = self._sink.query(partial(_count, part))
+            for market_type in response.get("aggregations", {}).get("market_types", {}).get("buckets", []):
                 for symbol in market_type["symbols"]["buckets"]:
                     for minute in symbol["minutes"]["buckets"]:
-                        place = (market_type["key"], symbol["key"]), int(minute["key"])
-                        found[place] = int(minute["doc_count"])
+                        key_and_minute = (market_type["key"], symbol["key"]), int(minute["key"])
+                        found[key_and_minute] = int(minute["doc_count"])
         return found
 
-    def newest_ms(self, around_ms: int) -> int:
-        """Return the time of the newest trade in Elasticsearch, ms UTC; 0 where there is none.
+    def newest_indexed_ms(self, around_ms: int) -> int:
+        """Return the time of the newest trade in Elasticsearch, ms UTC; 0 if there is none.
 
         Args:
-            around_ms: a time near it; its day and the days beside it are looked at.
+            around_ms: a time near it, ms UTC; its day and both adjacent days are searched.
         """
         day_ms = 24 * 60 * candle.MINUTE_MS
         days = sorted({names.index_for_trade(around_ms + shift) for shift in (-day_ms, 0, day_ms)})
         aggs = {"newest": {"max": {"field": "traded_at"}}}
-        answer = self._sink.ask(lambda client: _search(client, days, size=0, aggs=aggs))
-        value = answer.get("aggregations", {}).get("newest", {}).get("value")
+        response = self._sink.query(lambda client: _search(client, days, size=0, aggs=aggs))
+        value = response.get("aggregations", {}).get("newest", {}).get("value")
         return int(value) if value is not None else 0
 
-    def rows(self, minute_ms: int, keys: Collection[Key]) -> dict[Key, Rows]:
-        """Return all trades of some symbols in one minute, each symbol's in order, from one point in time.
+    def read_trades(self, minute_ms: int, keys: Collection[Key]) -> dict[Key, Rows]:
+        """Return all trades of some symbols in one minute, in order per symbol, from one point in time (PIT).
 
         Args:
             minute_ms: start of the minute, ms UTC.
             keys: market_type and symbol of each.
 
         Raises:
-            StreamError: Elasticsearch does not answer, or refuses.
+            StreamError: Elasticsearch does not respond, or refuses.
         """
-        tables = {key: Table() for key in keys}
-        for hit in self._hits(minute_ms, sorted({symbol for _, symbol in keys})):
+        tables = {key: SymbolTrades() for key in keys}
+        for hit in self._read_hits(minute_ms, sorted({symbol for _, symbol in keys})):
             table = tables.get(hit.fields.key)
             if table is not None:
                 table.add(hit.fields)
         return {key: table.rows() for key, table in tables.items() if table.price}
 
-    def _hits(self, minute_ms: int, symbols: Sequence[str]) -> Iterator[Hit]:
+    def _read_hits(self, minute_ms: int, symbols: Sequence[str]) -> Iterator[Hit]:
         index = names.index_for_trade(minute_ms)
-        point = self._sink.ask(
+        point = self._sink.query(
             lambda client: client.open_point_in_time(
                 index=index, keep_alive=_KEEP_ALIVE, ignore_unavailable=True, allow_partial_search_results=False
             )
@@ -93,54 +93,54 @@ class Reader:
             request: dict[str, Any] = {
                 "pit": {"id": point, "keep_alive": _KEEP_ALIVE},
                 "size": _PAGE,
-                # In the order in which they lie: sorting them there would read all of them again for every page.
+                # Index order: any other sort would read all documents again for every page.
                 "sort": ["_shard_doc"],
                 "query": {"bool": {"filter": [{"terms": {"symbol": list(symbols)}}, _within(minute_ms)]}},
                 "docvalue_fields": [
                     {"field": name, "format": "epoch_millis"} if name == "traded_at" else name for name in FIELDS
                 ],
-                # Columns are all that is asked for; the rest of a document is compressed text.
+                # Only doc values are fetched; the source is compressed text.
                 "stored_fields": "_none_",
                 "track_total_hits": False,
                 "allow_partial_search_results": False,
                 "filter_path": "hits.hits.fields,hits.hits.sort",
             }
             while True:
-                page = hits(self._sink.ask_unread(lambda client: client.search(**request)))
+                page = parse_hits(self._sink.query_raw(lambda client: client.search(**request)))
                 yield from page
                 if len(page) < _PAGE:
                     return
                 request["search_after"] = page[-1].sort
         finally:
-            self._sink.ask(lambda client: client.options(ignore_status=404).close_point_in_time(id=point))
+            self._sink.query(lambda client: client.options(ignore_status=404).close_point_in_time(id=point))
 
-    def standing(self, places: Sequence[tuple[Key, int]]) -> dict[tuple[Key, int], dict[str, Any]]:
-        """Return the completeness documents that stand of some symbols and minutes."""
-        if not places:
+    def stored_documents(self, minutes: Sequence[tuple[Key, int]]) -> dict[tuple[Key, int], dict[str, Any]]:
+        """Return the stored reconciliation documents of some symbols and minutes."""
+        if not minutes:
             return {}
         wanted = [
             {
                 "_index": names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms),
                 "_id": reconciliation.identity(names.VENUE, *key, minute_ms),
             }
-            for key, minute_ms in places
+            for key, minute_ms in minutes
         ]
-        answer = self._sink.ask(lambda client: client.mget(docs=wanted))
-        pairs = zip(places, answer["docs"], strict=True)
-        return {place: found["_source"] for place, found in pairs if found.get("found")}
+        response = self._sink.query(lambda client: client.mget(docs=wanted))
+        pairs = zip(minutes, response["docs"], strict=True)
+        return {minute: found["_source"] for minute, found in pairs if found.get("found")}
 
     def priors(self, digests: Collection[str]) -> dict[str, float]:
-        """Return the share of higher prices that models were trained on, of those with a verdict."""
+        """Return the prior (share of higher prices in training) of each model that has a training record."""
         unknown = sorted(set(digests) - self._priors.keys())
         if unknown:
             query = {"bool": {"filter": [{"terms": {"digest": unknown}}, {"exists": {"field": "prior"}}]}}
             fields = ["digest", "prior"]
-            answer = self._sink.ask(
+            response = self._sink.query(
                 lambda client: _search(
                     client, [names.INDEX_MODELS], size=1_000, query=query, docvalue_fields=fields, source=False
                 )
             )
-            for hit in answer["hits"]["hits"]:
+            for hit in response["hits"]["hits"]:
                 self._priors[hit["fields"]["digest"][0]] = float(hit["fields"]["prior"][0])
         return {digest: self._priors[digest] for digest in digests if digest in self._priors}
 

@@ -1,8 +1,8 @@
-"""Keeps the books: completeness and scores of every symbol and minute, as a follower of the candles.
+"""Reconciles every symbol and minute, and evaluates its predictions, as a candle listener.
 
-What a batch changed goes into the ledger; the looks at Elasticsearch are taken at ticks, between batches, and nothing
-that a look finds is needed after a crash: the ledger comes back from the snapshot and the log, and looks again.
-Wiring of ledger.py, reading.py, completeness.py and scoring.py; no thinking here.
+The changes of a batch update the open minutes. Elasticsearch is queried at ticks, between batches, and no result of a
+query is needed after a crash: the open minutes come back from the snapshot and the log, and are checked again. The rule
+is in rule.py, the state in open_minutes.py, the queries in queries.py, the scores in evaluation/.
 """
 
 import logging
@@ -18,129 +18,135 @@ from tapeline_spark.candles.listener import Changes, Key
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
-from tapeline_spark.evaluation.evaluator import Scoring
-from tapeline_spark.reconciliation.minute import Minute
-from tapeline_spark.reconciliation.open_minutes import Ledger
-from tapeline_spark.reconciliation.queries import Reader
+from tapeline_spark.evaluation.evaluator import ScoreEvaluator
+from tapeline_spark.reconciliation.minute import MinuteState
+from tapeline_spark.reconciliation.open_minutes import OpenMinutes
+from tapeline_spark.reconciliation.queries import Queries
 from tapeline_spark.reconciliation.rule import (
-    Hands,
-    Moment,
-    amended,
+    StageCounts,
+    Watermarks,
     document,
-    judge,
+    reconcile_minute,
+    reopened_document,
 )
 
 log = logging.getLogger(__name__)
 
 HOLD_S: Final = 5.0
-"""For the sink of these books."""
+"""Retry time of this listener's sink."""
 _AFTER_LATE_MS: Final = 5 * candle.MINUTE_MS
-_LEFT_ALONE: Final = "left"
-"""The log does not reach back to where the minute began: what stands of it in Elasticsearch is left alone."""
+_SKIPPED: Final = "skipped"
+"""The log begins inside this minute: its stored document is not overwritten."""
 
 
-class Books:
-    """The follower."""
+class Reconciler:
+    """The candle listener."""
 
-    name = "books"
+    name = "reconciliation"
 
     def __init__(self, sink: ElasticSink, late_minutes: int, recount_s: float) -> None:
-        """Begin with nothing; see `restore`.
+        """Start empty; see `restore`.
 
         Args:
-            sink: the way into Elasticsearch; how long it holds is how long a tick may take while that is away.
+            sink: of Elasticsearch; its retry time bounds a tick while Elasticsearch is unavailable.
             late_minutes: how long after its end late trades may change a minute.
-            recount_s: how often the documents of a minute are counted that seems to be done.
+            recount_s: seconds between two counts of the documents of a reconciled minute.
         """
         self._sink = sink
-        self._reader = Reader(sink)
+        self._queries = Queries(sink)
         self._keep_ms = late_minutes * candle.MINUTE_MS + _AFTER_LATE_MS
         self._recount_ms = int(recount_s * 1000)
         self.restore(None)
 
     def restore(self, state: bytes | None) -> None:
-        """Take back a state of `save`, or begin with nothing."""
-        self._ledger = Ledger(self._keep_ms, state)
-        self._scoring = Scoring(self._ledger, self._reader)
-        self._written: dict[tuple[Key, int], tuple[Hands, str]] = {}
+        """Load a state of `snapshot`, or start empty."""
+        self._open_minutes = OpenMinutes(self._keep_ms, state)
+        self._evaluator = ScoreEvaluator(self._open_minutes, self._queries)
+        self._written: dict[tuple[Key, int], tuple[StageCounts, str]] = {}
 
-    def save(self) -> bytes:
-        """Return the open books."""
-        return self._ledger.save()
+    def snapshot(self) -> bytes:
+        """Return the open minutes."""
+        return self._open_minutes.snapshot()
 
     def after_batch(self, changes: Changes) -> None:
-        """Take in what a batch changed."""
-        self._ledger.apply(changes)
+        """Update the open minutes."""
+        self._open_minutes.apply(changes)
 
     def tick(self, now_ms: int) -> None:
-        """Look at what is due, write what changed, and let go of what is done.
+        """Check the minutes that are due, write what changed, and drop final minutes.
 
-        While Elasticsearch is away this waits a little only, and the tick has not happened: the next one does its work.
+        While Elasticsearch is unavailable this retries briefly, then undoes the tick; the next tick does its work.
 
         Args:
-            now_ms: our clock, ms UTC.
+            now_ms: local clock, ms UTC.
 
         Raises:
-            WriteRefused: it refuses for good.
+            WriteRefused: Elasticsearch refuses permanently.
         """
-        before = self._ledger.save()
+        before = self._open_minutes.snapshot()
         try:
-            self._work(now_ms)
+            self._reconcile(now_ms)
         except OutageTooLong as error:
-            log.warning("the books wait for Elasticsearch", extra={"reason": str(error)})
+            log.warning("Elasticsearch unavailable; reconciliation deferred", extra={"reason": str(error)})
             self.restore(before)
-        self._tell()
+        self._set_metrics()
 
-    def _work(self, now_ms: int) -> None:
-        ledger = self._ledger
-        due = ledger.due(now_ms, self._recount_ms)
-        operations = [*self._look(due, now_ms), *self._amend(now_ms)]
-        operations += self._scoring.operations(now_ms)
+    def _reconcile(self, now_ms: int) -> None:
+        open_minutes = self._open_minutes
+        due = open_minutes.due(now_ms, self._recount_ms)
+        operations = [*self._check_minutes(due, now_ms), *self._reopen(now_ms)]
+        operations += self._evaluator.operations(now_ms)
         self._sink.write(operations, lambda: now_ms)
-        gone = ledger.settle(now_ms)
-        if gone:
-            self._scoring.settle()
-            known = {(key, minute_ms) for key, minute_ms, _ in ledger.each()}
-            self._written = {place: what for place, what in self._written.items() if place in known}
+        dropped = open_minutes.drop_finalised(now_ms)
+        if dropped:
+            self._evaluator.drop_finalised()
+            known = {(key, minute_ms) for key, minute_ms, _ in open_minutes.items()}
+            self._written = {place: written for place, written in self._written.items() if place in known}
 
-    def _look(self, due: list[tuple[Key, int, Minute]], now_ms: int) -> Iterator[Operation]:
+    def _check_minutes(self, due: list[tuple[Key, int, MinuteState]], now_ms: int) -> Iterator[Operation]:
         if not due:
             return
-        ledger = self._ledger
-        # Asked first: what is counted afterwards is not less than what it speaks of.
-        indexed_ms = self._reader.newest_ms(ledger.newest_ms)
-        counted = self._reader.counted({minute_ms for _, minute_ms, _ in due})
+        open_minutes = self._open_minutes
+        # Queried first, so that the counts below cover every document up to this time.
+        indexed_ms = self._queries.newest_indexed_ms(open_minutes.newest_ms)
+        indexed_counts = self._queries.indexed_counts({minute_ms for _, minute_ms, _ in due})
         for key, minute_ms, minute in due:
-            hands = ledger.hands(key, minute_ms, counted.get((key, minute_ms), 0))
-            still_ms = ledger.look(minute, hands, now_ms)
-            if minute.is_first and hands.indexed > hands.distinct + hands.missed:
-                minute.state = _LEFT_ALONE
+            counts = open_minutes.stage_counts(key, minute_ms, indexed_counts.get((key, minute_ms), 0))
+            unchanged_ms = open_minutes.record_check(minute, counts, now_ms)
+            if minute.is_first and counts.indexed > counts.distinct + counts.missed:
+                minute.state = _SKIPPED
                 continue
-            moment = Moment(ledger.newest_ms, indexed_ms, still_ms, ledger.is_caught_up, ledger.is_owed(minute))
-            minute.state = judge(minute_ms, hands, moment)
-            if self._written.get((key, minute_ms)) != (hands, minute.state):
-                self._written[key, minute_ms] = hands, minute.state
-                yield _operation(key, minute_ms, document(key, minute_ms, hands, minute.state), now_ms)
+            watermarks = Watermarks(
+                open_minutes.newest_ms,
+                indexed_ms,
+                unchanged_ms,
+                open_minutes.is_caught_up,
+                open_minutes.has_unacknowledged(minute),
+            )
+            minute.state = reconcile_minute(minute_ms, counts, watermarks)
+            if self._written.get((key, minute_ms)) != (counts, minute.state):
+                self._written[key, minute_ms] = counts, minute.state
+                yield _operation(key, minute_ms, document(key, minute_ms, counts, minute.state), now_ms)
 
-    def _amend(self, now_ms: int) -> Iterator[Operation]:
-        """Yield the documents of minutes that were settled before a hole in them was known."""
-        late = self._ledger.amendments()
-        stands = self._reader.standing(late)
-        for key, minute_ms in late:
-            found = stands.get((key, minute_ms))
-            body = amended(key, minute_ms, found, self._ledger.gaps(key, minute_ms))
+    def _reopen(self, now_ms: int) -> Iterator[Operation]:
+        """Yield the documents of minutes that were dropped before a gap in them was known."""
+        reopened = self._open_minutes.reopened()
+        stored = self._queries.stored_documents(reopened)
+        for key, minute_ms in reopened:
+            found = stored.get((key, minute_ms))
+            body = reopened_document(key, minute_ms, found, self._open_minutes.gaps.count(key, minute_ms))
             if body != found:
                 yield _operation(key, minute_ms, body, now_ms)
 
-    def _tell(self) -> None:
-        counts = dict.fromkeys((*reconciliation.STATES, _LEFT_ALONE), 0)
-        for _, _, minute in self._ledger.each():
+    def _set_metrics(self) -> None:
+        counts = dict.fromkeys((*reconciliation.STATES, _SKIPPED), 0)
+        for _, _, minute in self._open_minutes.items():
             if minute.state:
                 counts[minute.state] += 1
         for state, number in counts.items():
-            metrics.BOOKS.labels(state).set(number)
-        metrics.STRAYS.inc(self._ledger.strays)
-        self._ledger.strays = 0
+            metrics.RECONCILIATION_MINUTES.labels(state).set(number)
+        metrics.LATE_COUNTS.inc(self._open_minutes.late_counts)
+        self._open_minutes.late_counts = 0
 
 
 def _operation(key: Key, minute_ms: int, body: dict[str, Any], now_ms: int) -> Operation:

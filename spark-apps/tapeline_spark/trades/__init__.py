@@ -1,1 +1,1 @@
-"""The trade query: decode, de-duplicate, compute features, score, index."""
+"""Trade query: decode, de-duplicate, compute features, score, index."""

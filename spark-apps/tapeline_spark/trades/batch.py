@@ -1,4 +1,4 @@
-"""A batch, from Kafka's bytes to counted documents: the same work in the driver and in an executor."""
+"""Processes a batch from Kafka's bytes to counted documents, in the driver or in an executor."""
 
 import logging
 import time
@@ -16,20 +16,20 @@ from tapeline.model import features
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import (
     Operation,
-    Verdict,
+    PredictionResult,
     gap_operation,
     reject_operation,
     trade_operation,
     unreadable_operation,
 )
 from tapeline_spark.elastic.sink import ElasticSink
-from tapeline_spark.kafka.decode import Record, Unreadable, read
+from tapeline_spark.kafka.decode import DecodedTrade, UnreadableRecord, decode_trade
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import snapshot
 from tapeline_spark.trades.batch_counts import BatchCounts
-from tapeline_spark.trades.inference_client import Scorer
-from tapeline_spark.trades.lookback import Admission, Book
-from tapeline_spark.trades.snapshot import LogReader
+from tapeline_spark.trades.inference_client import InferenceClient
+from tapeline_spark.trades.lookback import Admission, LookbackState
+from tapeline_spark.trades.snapshot import LookbackReplay
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +37,18 @@ Row = tuple[str, int, int, bytes | None]
 
 
 def now_ms() -> int:
-    """Return our clock, ms UTC."""
+    """Return the local clock, ms UTC."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)
 class BatchReport:
-    """What one call of `Processor.run` did.
+    """Result of one call of `BatchProcessor.run`.
 
     Attributes:
-        counts: every record's fate.
+        counts: records by outcome.
         stage_s: seconds spent, by stage; `index` runs beside the others, so their sum can exceed the batch.
-        ack_delay_s: (n,) seconds from produce() to the bulk answer, one a trade.
+        ack_delay_s: (n,) seconds from produce() to the bulk response, one per trade.
     """
 
     counts: BatchCounts
@@ -57,15 +57,15 @@ class BatchReport:
 
 
 class _Written(NamedTuple):
-    """What became of one part in Elasticsearch."""
+    """Result of writing one part to Elasticsearch."""
 
     outcome: Outcome
     delays_s: Any
     seconds: float
 
 
-class _Work:
-    """A batch under way: what is counted of it, and the part that is being written."""
+class _BatchProgress:
+    """A running batch: its counts so far, and the part that is being written."""
 
     def __init__(self) -> None:
         self.counts = BatchCounts()
@@ -73,8 +73,8 @@ class _Work:
         self.delays_s: list[Any] = []
         self.pending: Future[_Written] | None = None
 
-    def settle(self) -> None:
-        """Wait until the part under way is written, and count it; its error is the batch's."""
+    def collect_written(self) -> None:
+        """Wait for the part that is being written and count it; raises the error of the write."""
         if self.pending is None:
             return
         pending, self.pending = self.pending, None
@@ -86,7 +86,7 @@ class _Work:
         self.stage_s["index"] += written.seconds
 
 
-def rows_of(table: pa.Table) -> list[Row]:
+def rows_in_log_order(table: pa.Table) -> list[Row]:
     """Return (topic, partition, offset, value) of each record, in log order."""
     columns = (table.column(name).to_pylist() for name in ("topic", "partition", "offset", "value"))
     rows = list(zip(*columns, strict=True))
@@ -94,59 +94,61 @@ def rows_of(table: pa.Table) -> list[Row]:
     return rows
 
 
-class Processor:
-    """Holds the tails of some partitions and carries their batches to Elasticsearch."""
+class BatchProcessor:
+    """Holds the lookback state of some partitions and processes their batches."""
 
-    def __init__(self, settings: Settings, scorer: Scorer, sink: ElasticSink, scope: str) -> None:
+    def __init__(self, settings: Settings, inference: InferenceClient, sink: ElasticSink, scope: str) -> None:
         """Start from the last snapshot of `scope`, if there is one."""
-        self._settings, self._scorer, self._sink = settings, scorer, sink
-        self._path = Path(settings.checkpoint) / "tails" / f"{scope}.msgpack"
-        self._book = snapshot.load(self._path) or Book()
-        self._reader = LogReader(settings, settings.topic_trades)
-        self._saved_at = 0.0
-        self.reread = 0
+        self._settings, self._inference, self._sink = settings, inference, sink
+        self._path = Path(settings.checkpoint) / "lookback" / f"{scope}.msgpack"
+        self._state = snapshot.load(self._path) or LookbackState()
+        self._replay = LookbackReplay(settings, settings.topic_trades)
+        self._snapshot_at = 0.0
+        self.replayed = 0
 
     def run(self, rows: Iterable[Row]) -> BatchReport:
-        """Carry one batch through; returns only when every record's fate is known and counted.
+        """Process one batch; returns when the outcome of every record is known and counted.
 
         Args:
             rows: records of all topics in log order.
 
         Raises:
-            StreamError: see errors.py; nothing of the batch is forgotten, Spark runs it again.
+            StreamError: see errors.py; Spark runs the batch again.
         """
-        trades, books_rows = self._split(rows)
-        work = _Work()
+        trades, gap_reject_rows = self._split(rows)
+        progress = _BatchProgress()
         with ThreadPoolExecutor(1, thread_name_prefix="index") as writer:
-            self._align(trades)
+            self._synchronise(trades)
             size = self._settings.bulk_documents
             for start in range(0, len(trades), size):
-                # Elasticsearch takes the part before in the meantime: it is the other half of the cost.
-                prepared = self._prepare(trades[start : start + size], work)
-                work.settle()
-                work.pending = writer.submit(self._write, *prepared)
-            work.settle()
-        extra = self._bookkeeping(books_rows, work.counts)
+                # Meanwhile Elasticsearch indexes the previous part, which is the other half of the cost.
+                prepared = self._prepare(trades[start : start + size], progress)
+                progress.collect_written()
+                progress.pending = writer.submit(self._write, *prepared)
+            progress.collect_written()
+        extra = self._gap_reject_operations(gap_reject_rows, progress.counts)
         self._sink.write(extra, now_ms)
-        work.counts.check()
-        return BatchReport(work.counts, work.stage_s, np.concatenate([np.empty(0), *work.delays_s]))
+        progress.counts.check()
+        return BatchReport(progress.counts, progress.stage_s, np.concatenate([np.empty(0), *progress.delays_s]))
 
-    def _prepare(self, rows: list[Row], work: "_Work") -> tuple[Admission, list[Operation], list[Operation]]:
-        """Return a part's admission, its documents and its rejects, all of them counted."""
+    def _prepare(
+        self, rows: list[Row], progress: "_BatchProgress"
+    ) -> tuple[Admission, list[Operation], list[Operation]]:
+        """Return the admission, documents and rejects of one part, and count them."""
         started = time.perf_counter()
         admission, unreadable = self._admit(rows)
         admitted = time.perf_counter()
-        verdicts = self._judge(admission)
-        judged = time.perf_counter()
+        results = self._predict(admission)
+        predicted = time.perf_counter()
         topic, now = self._settings.topic_trades, now_ms()
-        operations = self._operations(admission, verdicts, work.counts)
+        operations = self._operations(admission, results, progress.counts)
         rejects = [unreadable_operation(item, now, topic) for item in unreadable]
-        work.counts.read += len(rows)
-        work.counts.unreadable += len(unreadable)
-        work.counts.duplicate += admission.duplicates
-        work.stage_s["features"] += admitted - started
-        work.stage_s["score"] += judged - admitted
-        work.stage_s["documents"] += time.perf_counter() - judged
+        progress.counts.read += len(rows)
+        progress.counts.unreadable += len(unreadable)
+        progress.counts.duplicate += admission.duplicates
+        progress.stage_s["features"] += admitted - started
+        progress.stage_s["score"] += predicted - admitted
+        progress.stage_s["documents"] += time.perf_counter() - predicted
         return admission, operations, rejects
 
     def _write(self, admission: Admission, operations: list[Operation], rejects: list[Operation]) -> "_Written":
@@ -162,68 +164,70 @@ class Processor:
             (trades if row[0] == self._settings.topic_trades else other).append(row)
         return trades, other
 
-    def _align(self, trades: list[Row]) -> None:
-        """Bring the tails to where this batch begins, and save them when it is time."""
+    def _synchronise(self, trades: list[Row]) -> None:
+        """Bring the state to the offsets at which this batch begins; save a snapshot when one is due."""
         first: dict[int, int] = {}
         for _, partition, offset, _ in trades:
             first.setdefault(partition, offset)
-        if any(self._book.next_offset.get(p, 0) > offset for p, offset in first.items()):
-            # The batch is being run again: these tails have seen it already.
-            self._book = self._restored(first)
-        again = self._reader.catch_up(self._book, first)
-        if again:
-            self.reread += again
-            log.info("tails rebuilt from the log", extra={"records": again})
-        if time.monotonic() - self._saved_at >= self._settings.snapshot_interval_s:
-            snapshot.save(self._book, self._path)
-            self._saved_at = time.monotonic()
+        if any(self._state.next_offset.get(p, 0) > offset for p, offset in first.items()):
+            # Spark runs the batch again, and this state already contains it.
+            self._state = self._restored(first)
+        replayed = self._replay.catch_up(self._state, first)
+        if replayed:
+            self.replayed += replayed
+            log.info("lookback state rebuilt from the log", extra={"records": replayed})
+        if time.monotonic() - self._snapshot_at >= self._settings.snapshot_interval_s:
+            snapshot.save(self._state, self._path)
+            self._snapshot_at = time.monotonic()
 
-    def _restored(self, first: dict[int, int]) -> Book:
-        book = snapshot.load(self._path) or Book()
-        ahead = any(book.next_offset.get(p, 0) > offset for p, offset in first.items())
-        return Book() if ahead else book
+    def _restored(self, first: dict[int, int]) -> LookbackState:
+        state = snapshot.load(self._path) or LookbackState()
+        ahead = any(state.next_offset.get(p, 0) > offset for p, offset in first.items())
+        return LookbackState() if ahead else state
 
-    def _admit(self, trades: list[Row]) -> tuple[Admission, list[Unreadable]]:
-        readable: list[Record] = []
-        unreadable: list[Unreadable] = []
+    def _admit(self, trades: list[Row]) -> tuple[Admission, list[UnreadableRecord]]:
+        readable: list[DecodedTrade] = []
+        unreadable: list[UnreadableRecord] = []
         for _, partition, offset, value in trades:
-            item = read(value, partition, offset)
-            if isinstance(item, Record):
+            item = decode_trade(value, partition, offset)
+            if isinstance(item, DecodedTrade):
                 readable.append(item)
             else:
                 unreadable.append(item)
-            self._book.next_offset[partition] = offset + 1
-        return self._book.admit(readable), unreadable
+            self._state.next_offset[partition] = offset + 1
+        return self._state.admit(readable), unreadable
 
-    def _judge(self, admission: Admission) -> list[Verdict]:
-        """Return one verdict a row of `admission.ordered`."""
+    def _predict(self, admission: Admission) -> list[PredictionResult]:
+        """Return one result per row of `admission.ordered`."""
         matrix, warm = features.compute(admission.trades, admission.rows)
         with np.errstate(over="ignore"):
             narrow = matrix.astype(np.float32)
         finite = np.isfinite(narrow).all(axis=1)
-        scores = self._scorer.score(narrow[warm & finite])
-        verdicts = [Verdict(names.STATE_WARMING_UP)] * len(warm)
+        predictions = self._inference.predict(narrow[warm & finite])
+        results = [PredictionResult(names.STATE_WARMING_UP)] * len(warm)
         for row in np.flatnonzero(warm & ~finite):
-            verdicts[row] = Verdict(names.STATE_INVALID_FEATURES)
+            results[row] = PredictionResult(names.STATE_INVALID_FEATURES)
         for number, row in enumerate(np.flatnonzero(warm & finite)):
-            if scores.state == names.STATE_OK:
-                probability = float(scores.probability[number])
-                passes = int(probability >= scores.threshold)
-                verdicts[row] = Verdict(names.STATE_OK, probability, passes, scores.model_digest)
+            if predictions.state == names.STATE_OK:
+                probability = float(predictions.probability[number])
+                passes = int(probability >= predictions.threshold)
+                results[row] = PredictionResult(names.STATE_OK, probability, passes, predictions.model_digest)
             else:
-                verdicts[row] = Verdict(scores.state)
-        return verdicts
+                results[row] = PredictionResult(predictions.state)
+        return results
 
-    def _operations(self, admission: Admission, verdicts: list[Verdict], counts: BatchCounts) -> list[Operation]:
+    def _operations(
+        self, admission: Admission, results: list[PredictionResult], counts: BatchCounts
+    ) -> list[Operation]:
         topic, now = self._settings.topic_trades, now_ms()
-        late = [Verdict(names.STATE_LATE)] * len(admission.late)
+        late = [PredictionResult(names.STATE_LATE)] * len(admission.late)
         operations = []
-        for record, verdict in zip(admission.ordered + admission.late, verdicts + late, strict=True):
-            operations.append(trade_operation(record, verdict, now, topic))
-            counts.by_state[verdict.state] += 1
+        for record, result in zip(admission.ordered + admission.late, results + late, strict=True):
+            operations.append(trade_operation(record, result, now, topic))
+            counts.by_state[result.state] += 1
         return operations
 
-    def _bookkeeping(self, rows: list[Row], counts: BatchCounts) -> list[Operation]:
+    def _gap_reject_operations(self, rows: list[Row], counts: BatchCounts) -> list[Operation]:
         operations = []
         for topic, partition, offset, value in rows:
             gap = topic == self._settings.topic_gaps

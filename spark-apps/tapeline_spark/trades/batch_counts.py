@@ -1,17 +1,17 @@
-"""The count of a batch: every record that came in is one of the things that can become of it.
+"""Counts the records of a batch by outcome. Pure.
 
-Pure. `check` is called before a batch is done: an imbalance is a defect, not a statistic.
+`check` runs before a batch is committed: a mismatch is a defect, not a statistic.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
-from tapeline_spark.errors import BooksUnbalanced
+from tapeline_spark.errors import BatchCountMismatch
 
 
 @dataclass(slots=True)
 class BatchCounts:
-    """Records of one batch, by what became of them; all counts of records, none of seconds."""
+    """Records of one batch, by outcome."""
 
     read: int = 0
     unreadable: int = 0
@@ -24,7 +24,7 @@ class BatchCounts:
     by_state: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "BatchCounts") -> None:
-        """Add another partition's counts to this one."""
+        """Add the counts of another partition."""
         for item in fields(self):
             if item.name == "by_state":
                 self.by_state.update(other.by_state)
@@ -32,17 +32,17 @@ class BatchCounts:
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
 
     def check(self) -> None:
-        """Compare what came in with what became of it.
+        """Compare the records read with the sum of the outcomes.
 
         Raises:
-            BooksUnbalanced: a record is unaccounted for, or counted twice.
+            BatchCountMismatch: a record is missing, or counted twice.
         """
         stored = self.created + self.conflict + self.refused
         outcome = self.unreadable + self.duplicate + stored
         if self.read != outcome:
-            raise BooksUnbalanced(f"read {self.read}, accounted for {outcome}: {self.as_dict()}")
+            raise BatchCountMismatch(f"read {self.read}, accounted for {outcome}: {self.as_dict()}")
         if stored != self.by_state.total():
-            raise BooksUnbalanced(f"sent {stored}, with a state {self.by_state.total()}: {self.as_dict()}")
+            raise BatchCountMismatch(f"sent {stored}, with a state {self.by_state.total()}: {self.as_dict()}")
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts for a log line."""

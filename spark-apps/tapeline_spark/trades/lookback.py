@@ -1,8 +1,8 @@
-"""The state of the stream: the tail of each symbol's trades that the longest feature looks back on.
+"""Lookback state: the recent trades of each symbol that the longest feature needs.
 
-Pure. `admit` is a function of the log alone, record after record in log order, so the state can
-always be rebuilt by reading the log again, and batch boundaries never change a feature.
-A trade that comes behind a later one of its symbol is late: stored and marked, never part of a tail.
+Pure. `admit` is a function of the log alone, record after record in log order: the state can be rebuilt by replaying
+the log, and batch boundaries never change a feature. A trade behind a later one of its symbol is late: it is stored and
+marked, but never enters a lookback.
 """
 
 from collections.abc import Iterable
@@ -12,23 +12,23 @@ from typing import Any, Final
 import numpy as np
 from tapeline.model import features
 
-from tapeline_spark.kafka.decode import Record
+from tapeline_spark.kafka.decode import DecodedTrade
 
-REMEMBERED_IDS: Final = 512
-"""Ids a symbol remembers; an older duplicate is late and meets Elasticsearch's own check of the id."""
+MAX_TRADE_IDS: Final = 512
+"""Trade ids kept per symbol; an older duplicate is late, and Elasticsearch rejects its id."""
 
 Key = tuple[str, str]
 Order = tuple[int, int, int]
 
 
-def order_of(trade: Any) -> Order:
-    """Return the total order of a symbol's trades."""
+def order_key(trade: Any) -> Order:
+    """Return the sort key of a symbol's trades (a total order)."""
     return trade.traded_at, trade.sequence or 0, trade.frame_index
 
 
 @dataclass(slots=True)
-class Tail:
-    """One symbol's recent past, oldest first."""
+class Lookback:
+    """Recent trades of one symbol, oldest first."""
 
     traded_at_ms: list[int] = field(default_factory=list)
     price: list[float] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Tail:
     ids: dict[str, None] = field(default_factory=dict)
 
     def append(self, trade: Any, order: Order) -> None:
-        """Add a trade that follows the last one."""
+        """Append a trade that follows the last one."""
         self.traded_at_ms.append(trade.traded_at)
         self.price.append(float(trade.price))
         self.quantity.append(float(trade.quantity))
@@ -46,8 +46,8 @@ class Tail:
         self.last = order
 
     def trim(self) -> None:
-        """Forget what no later trade can look back on."""
-        # The next trade is not older than the last one, and it is itself the newest of its window.
+        """Drop what no later trade looks back on."""
+        # The next trade is not older than the last one, and is itself the newest of its window.
         floor = self.last[0] - features.LOOKBACK_MS
         surplus = max(0, len(self.price) - (features.LOOKBACK_TRADES - 1))
         while surplus < len(self.price) and self.traded_at_ms[surplus] < floor:
@@ -55,78 +55,78 @@ class Tail:
         if surplus:
             for column in (self.traded_at_ms, self.price, self.quantity, self.is_buy):
                 del column[:surplus]
-        for forgotten in list(self.ids)[: max(0, len(self.ids) - REMEMBERED_IDS)]:
-            del self.ids[forgotten]
+        for trade_id in list(self.ids)[: max(0, len(self.ids) - MAX_TRADE_IDS)]:
+            del self.ids[trade_id]
 
 
 @dataclass(slots=True)
 class Admission:
-    """What became of the records of a batch.
+    """Records of a batch by outcome.
 
     Attributes:
         ordered: admitted records, grouped by symbol, in order.
-        trades: their columns, each symbol led by its tail.
+        trades: their columns, each symbol led by its lookback.
         rows: row of each of `ordered` in `trades`.
         late: records behind a later trade of their symbol.
-        duplicates: records whose id was seen before.
+        duplicates: number of records with a known id.
     """
 
-    ordered: list[Record]
+    ordered: list[DecodedTrade]
     trades: features.TradeColumns
     rows: features.Ints
-    late: list[Record]
+    late: list[DecodedTrade]
     duplicates: int
 
 
-class Book:
-    """The tails of all symbols of some partitions, and up to where the log is in them."""
+class LookbackState:
+    """Lookbacks of all symbols of some partitions, and the next offset of each partition."""
 
     def __init__(self) -> None:
-        """Start empty, expecting nothing of any partition."""
-        self.tails: dict[Key, Tail] = {}
+        """Start empty, without an offset for any partition."""
+        self.lookbacks: dict[Key, Lookback] = {}
         self.next_offset: dict[int, int] = {}
 
-    def admit(self, records: Iterable[Record]) -> Admission:
-        """Take records in log order into the tails."""
-        fresh: dict[Key, list[Record]] = {}
-        late: list[Record] = []
+    def admit(self, records: Iterable[DecodedTrade]) -> Admission:
+        """Add records in log order to the lookbacks."""
+        fresh: dict[Key, list[DecodedTrade]] = {}
+        late: list[DecodedTrade] = []
         duplicates = 0
         for record in records:
             trade = record.trade
             key = (trade.market_type, trade.symbol)
-            tail = self.tails.get(key)
-            if tail is None:
-                tail = self.tails[key] = Tail()
-            if trade.trade_id in tail.ids:
+            lookback = self.lookbacks.get(key)
+            if lookback is None:
+                lookback = self.lookbacks[key] = Lookback()
+            if trade.trade_id in lookback.ids:
                 duplicates += 1
                 continue
-            tail.ids[trade.trade_id] = None
-            order = order_of(trade)
-            if order < tail.last:
+            lookback.ids[trade.trade_id] = None
+            order = order_key(trade)
+            if order < lookback.last:
                 late.append(record)
             else:
-                tail.append(trade, order)
+                lookback.append(trade, order)
                 fresh.setdefault(key, []).append(record)
         admission = self._assemble(fresh, late, duplicates)
         for key in fresh:
-            self.tails[key].trim()
+            self.lookbacks[key].trim()
         return admission
 
-    def _assemble(self, fresh: dict[Key, list[Record]], late: list[Record], duplicates: int) -> Admission:
+    def _assemble(self, fresh: dict[Key, list[DecodedTrade]], late: list[DecodedTrade], duplicates: int) -> Admission:
         times: list[int] = []
         prices: list[float] = []
         quantities: list[float] = []
         buys: list[bool] = []
         starts: list[int] = []
         rows: list[int] = []
-        ordered: list[Record] = []
+        ordered: list[DecodedTrade] = []
         for key, records in fresh.items():
-            tail, start = self.tails[key], len(prices)
-            times += tail.traded_at_ms
-            prices += tail.price
-            quantities += tail.quantity
-            buys += tail.is_buy
-            starts += [start] * len(tail.price)
+            lookback, start = self.lookbacks[key], len(prices)
+            times += lookback.traded_at_ms
+            prices += lookback.price
+            quantities += lookback.quantity
+            buys += lookback.is_buy
+            starts += [start] * len(lookback.price)
             rows += range(len(prices) - len(records), len(prices))
             ordered += records
         columns = features.TradeColumns(

@@ -28,8 +28,8 @@ def test_a_late_trade_changes_an_episode_and_begins_none_within_it():
 def test_a_state_is_taken_back_and_an_old_or_broken_one_is_none():
     episodes = Episodes()
     episodes.is_new("a", 10 * MINUTE, REST)
-    episodes.note_rate("spot|BTCUSDT", 720.0)
-    back = Episodes(episodes.save(10 * MINUTE))
+    episodes.record_rate("spot|BTCUSDT", 720.0)
+    back = Episodes(episodes.snapshot(10 * MINUTE))
     assert not back.is_new("a", 11 * MINUTE, REST)
     assert (back.rate("spot|BTCUSDT"), back.rate("spot|ETHUSDT")) == (720.0, 0.0)
     assert Episodes(b"\x00broken").is_new("a", 11 * MINUTE, REST)
@@ -38,16 +38,16 @@ def test_a_state_is_taken_back_and_an_old_or_broken_one_is_none():
 def test_what_ended_long_ago_is_forgotten():
     episodes = Episodes()
     episodes.is_new("a", 0, REST)
-    assert len(episodes.save(3 * 24 * 60 * MINUTE)) < len(Episodes(None).save(0)) + 5
+    assert len(episodes.snapshot(3 * 24 * 60 * MINUTE)) < len(Episodes(None).snapshot(0)) + 5
 
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 10), st.integers(0, 60))
 def test_a_restart_in_between_finds_the_same_beginnings(minutes, rest, cut):
-    """The oracle: a minute begins an episode if none within its rest before it did hold."""
+    """Reference: a minute begins an episode if none within its rest before it did hold."""
     ordered = sorted(minutes)
     expected = [m for i, m in enumerate(ordered) if i == 0 or m - ordered[i - 1] > rest]
     first = Episodes()
     found = [m for m in ordered if m <= cut and first.is_new("a", m * MINUTE, rest * MINUTE)]
-    second = Episodes(first.save(cut * MINUTE))
+    second = Episodes(first.snapshot(cut * MINUTE))
     found += [m for m in ordered if m > cut and second.is_new("a", m * MINUTE, rest * MINUTE)]
     assert found == expected

@@ -6,14 +6,14 @@ from tapeline_spark.alerts.publisher import operation, record
 
 from unit.spark.alerts.test_rules import BELOW, DIGEST, GAP, rules, sums
 
-FOUND = rules.hole(rules.FeedHole(name="hole", kind="feed_gap"), GAP)
+FOUND = rules.feed_gap(rules.FeedGap(name="gap", kind="feed_gap"), GAP)
 ALERT = FOUND.alert(GAP.detected_at) if FOUND else None
 
 
 def test_the_document_has_the_alerts_id_and_no_field_that_the_mapping_does_not_know():
-    made = operation(ALERT)
-    assert (made.index, made.identity, made.kind) == (names.INDEX_ALERTS, ALERT.alert_id, "create")
-    source = json.loads(made.source)
+    created = operation(ALERT)
+    assert (created.index, created.identity, created.kind) == (names.INDEX_ALERTS, ALERT.alert_id, "create")
+    source = json.loads(created.source)
     assert set(source) <= set(alerts.MAPPING["properties"])
     assert source["@timestamp"] == ALERT.began_at
 

@@ -23,7 +23,7 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(tmp_path):
     (move,) = written(tmp_path, MOVE).rules
     assert (move.name, move.window, move.severity, move.symbols) == ("move", "5m", "warning", ())
     assert move.rest_ms == 5 * 60_000
-    assert written(tmp_path).rules == (), "no rules: nothing rings"
+    assert written(tmp_path).rules == (), "no rules: no alerts"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_breaks_a_rule_is_named_with_the_way_out(tmp_path, broken, word):
 
 
 def test_two_rules_of_one_name_are_refused(tmp_path):
-    with pytest.raises(RulesUnusable, match="once"):
+    with pytest.raises(RulesUnusable, match="must be unique"):
         written(tmp_path, MOVE, MOVE)
 
 
@@ -67,7 +67,7 @@ def test_a_rule_is_about_its_symbols_in_its_markets(tmp_path):
     one, every = written(
         tmp_path, MOVE | {"symbols": ["BTCUSDT"], "market_types": ["spot"]}, MOVE | {"name": "other"}
     ).rules
-    assert one.is_about("spot", "BTCUSDT")
-    assert not one.is_about("linear", "BTCUSDT")
-    assert not one.is_about("spot", "ETHUSDT")
-    assert every.is_about("linear", "ETHUSDT")
+    assert one.applies_to("spot", "BTCUSDT")
+    assert not one.applies_to("linear", "BTCUSDT")
+    assert not one.applies_to("spot", "ETHUSDT")
+    assert every.applies_to("linear", "ETHUSDT")

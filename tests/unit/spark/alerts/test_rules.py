@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tapeline.records.gap import Gap
 from tapeline_spark.alerts import rules
 from tapeline_spark.alerts.rule_config import (
-    FeedHole,
+    FeedGap,
     ModelBelowPrior,
     ModelExpired,
     PriceMove,
@@ -12,7 +12,7 @@ from tapeline_spark.alerts.rule_config import (
     VolumeBurst,
 )
 
-from unit.spark.candled import KEY, MINUTE_MS, START_MS, candles
+from unit.spark.candle_factories import KEY, MINUTE_MS, START_MS, candles
 
 MOVE = PriceMove(name="move", kind="price_move", window="5m", threshold_bp=200)
 DIGEST = "ab" * 32
@@ -75,10 +75,10 @@ def test_what_a_minute_has_shown_it_goes_on_showing(prices):
     assert {subject.rpartition("|")[2] for subject in shown} >= expected
 
 
-BURST = VolumeBurst(name="burst", kind="volume_burst", window="1m", ratio=10, least_trades=3)
+BURST = VolumeBurst(name="burst", kind="volume_burst", window="1m", ratio=10, min_trades=3)
 
 
-def test_a_burst_is_told_in_multiples_of_the_rest_of_the_hour():
+def test_a_burst_is_measured_in_multiples_of_the_rest_of_the_hour():
     found = rules.volume_burst(BURST, KEY, last([*flat(60), *[(60, 100.0, 5.0)] * 4]))
     assert found is not None and found.value == pytest.approx(20.0)
     assert found.message == "BTCUSDT traded 20.0 times its usual volume within 1m"
@@ -98,20 +98,20 @@ def test_what_is_no_burst(ticks):
     assert rules.volume_burst(BURST, KEY, last(ticks)) is None
 
 
-SILENT = SilentSymbol(name="silent", kind="silent_symbol", after_s=60, least_trades_an_hour=100)
+SILENT = SilentSymbol(name="silent", kind="silent_symbol", after_s=60, min_trades_per_hour=100)
 
 
 def test_a_silence_is_known_by_its_beginning_however_long_it_lasts():
-    short = rules.silence(SILENT, KEY, START_MS, START_MS + 60_000, 100)
-    long = rules.silence(SILENT, KEY, START_MS, START_MS + 600_000, 100)
+    short = rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 60_000, 100)
+    long = rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 600_000, 100)
     assert short is not None and long is not None
     assert short.alert_id == long.alert_id == f"silent|bybit|spot|BTCUSDT|{START_MS}"
     assert short.value == 60.0
 
 
 def test_what_is_not_silent_long_enough_or_never_traded_much():
-    assert rules.silence(SILENT, KEY, START_MS, START_MS + 59_999, 100) is None
-    assert rules.silence(SILENT, KEY, START_MS, START_MS + 600_000, 99) is None
+    assert rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 59_999, 100) is None
+    assert rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 600_000, 99) is None
     assert rules.feed_silence(SILENT, START_MS, 600_000) is None
 
 
@@ -121,7 +121,7 @@ def test_the_whole_feed_is_silent_by_our_clock():
     assert found is not None and found.key is None
     assert found.alert(START_MS).symbol is None
     assert rules.feed_silence(feed, START_MS, 59_000) is None
-    assert rules.silence(feed, KEY, START_MS, START_MS + 600_000, 100) is None
+    assert rules.symbol_silence(feed, KEY, START_MS, START_MS + 600_000, 100) is None
 
 
 GAP = Gap(
@@ -138,29 +138,29 @@ GAP = Gap(
 )
 
 
-def test_a_hole_is_told_with_its_ends_and_known_by_them():
-    rule = FeedHole(name="hole", kind="feed_gap", least_s=7.5)
-    found = rules.hole(rule, GAP)
+def test_a_gap_is_identified_by_its_ends():
+    rule = FeedGap(name="gap", kind="feed_gap", min_s=7.5)
+    found = rules.feed_gap(rule, GAP)
     assert found is not None and found.value == 7.5
-    assert found.alert_id == f"hole|bybit|spot|BTCUSDT|1|9|{START_MS}"
+    assert found.alert_id == f"gap|bybit|spot|BTCUSDT|1|9|{START_MS}"
     assert "restart" in found.message and "60 of the same outage" in found.message
-    assert rules.hole(FeedHole(name="hole", kind="feed_gap", least_s=8), GAP) is None
+    assert rules.feed_gap(FeedGap(name="gap", kind="feed_gap", min_s=8), GAP) is None
 
 
-BELOW = ModelBelowPrior(name="below", kind="model_below_prior", margin=0.01, least_predictions=100)
+BELOW = ModelBelowPrior(name="below", kind="model_below_prior", margin=0.01, min_predictions=100)
 
 
 def sums(predictions, brier, prior):
-    return rules.Sums(predictions, brier * predictions, prior * predictions)
+    return rules.BrierSums(predictions, brier * predictions, prior * predictions)
 
 
-def test_a_model_is_told_of_in_the_first_window_in_which_it_is_worse():
+def test_a_model_is_reported_in_the_first_window_in_which_it_is_worse():
     found = rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
     assert found is not None
     assert (round(found.value, 6), round(found.threshold, 6), found.model_digest) == (0.27, 0.26, DIGEST)
     assert found.alert(START_MS).unit == "brier"
     assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
-    # It went on: told already.
+    # The condition continues: already reported.
     assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
 
 
@@ -169,7 +169,7 @@ def test_a_model_within_the_margin_or_of_few_predictions_is_not(now):
     assert rules.below_prior(BELOW, DIGEST, START_MS, now, None) is None
 
 
-def test_an_expiry_is_told_once_ahead_and_once_when_it_is_there():
+def test_an_expiry_is_reported_once_ahead_and_once_when_it_is_reached():
     hour_ms = 3_600_000
     ahead = ModelExpired(name="soon", kind="model_expired", ahead_hours=2)
     there = ModelExpired(name="expired", kind="model_expired")

@@ -1,4 +1,4 @@
-"""Candles against a computation that shares nothing with them (oracle.py), however the log is read."""
+"""Candles against an independent reference implementation (reference.py), however the log is read."""
 
 import os
 from pathlib import Path
@@ -10,60 +10,69 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.records import candle
-from tapeline_spark.kafka.decode import Record
+from tapeline_spark.kafka.decode import DecodedTrade
 
-from unit.spark.candles import oracle
-from unit.spark.candles.made import LATE_MINUTES, Shown, carry, fresh, market, numbered, read_in, trade
+from unit.spark.candles import reference
+from unit.spark.candles.log_factories import (
+    LATE_MINUTES,
+    Published,
+    fresh,
+    market,
+    numbered,
+    process_batch,
+    read_log,
+    trade,
+)
 
 captures = pytest.mark.skipif("CAPTURES" not in os.environ, reason="CAPTURES names no recorded trades")
 LOG = market(seed=5, minutes=150, per_minute=12)
-ONCE = read_in(LOG)
+ONCE = read_log(LOG)
 CUTS = st.lists(st.integers(1, len(LOG) - 1), max_size=12, unique=True)
 
 
 @settings(max_examples=30, deadline=None)
 @given(CUTS)
-def test_where_the_log_is_cut_into_batches_changes_no_candle(cuts: list[int]) -> None:
-    assert read_in(LOG, cuts) == ONCE
+def test_batch_boundaries_change_no_candle(cuts: list[int]) -> None:
+    assert read_log(LOG, cuts) == ONCE
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers())
 def test_partitions_that_are_read_at_different_speeds_change_no_candle(seed: int) -> None:
     """While the log is caught up with, one partition is ahead of the other; what it says of quiet is not final."""
-    random, shown, book = Random(seed), Shown(), fresh()
-    waiting = {partition: [r for r in LOG if r.partition == partition] for partition in (0, 1)}
-    while any(waiting.values()):
+    random, published, state = Random(seed), Published(), fresh()
+    unread = {partition: [r for r in LOG if r.partition == partition] for partition in (0, 1)}
+    while any(unread.values()):
         batch = []
-        for partition, records in waiting.items():
+        for partition, records in unread.items():
             taken = random.randint(0, 400)
             batch += records[:taken]
-            waiting[partition] = records[taken:]
-        carry(book, batch, shown, is_caught_up=not any(waiting.values()))
-    assert shown == ONCE
+            unread[partition] = records[taken:]
+        process_batch(state, batch, published, is_caught_up=not any(unread.values()))
+    assert published == ONCE
 
 
 @settings(max_examples=15, deadline=None)
 @given(cuts=CUTS)
 def test_a_restart_from_a_snapshot_in_the_middle_of_a_minute_changes_no_candle(cuts, tmp_path_factory) -> None:
-    assert read_in(LOG, cuts, tmp_path_factory.mktemp("state") / "candles") == ONCE
+    assert read_log(LOG, cuts, tmp_path_factory.mktemp("state") / "candles") == ONCE
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, len(LOG) - 1), st.integers(1, len(LOG) - 1))
-def test_a_stretch_that_is_read_again_from_an_older_state_changes_no_candle(one: int, other: int) -> None:
-    """What was shown of the later records is still there, and nothing of the replay may take away from it."""
+def test_a_replay_from_an_older_state_changes_no_candle(one: int, other: int) -> None:
+    """What was published of the later records is still there, and nothing of the replay may take away from it."""
     begin, end = sorted((one, other))
-    shown: Shown = {}
-    carry(fresh(), LOG[:end], shown)
-    book = fresh()
+    published: Published = {}
+    process_batch(fresh(), LOG[:end], published)
+    state = fresh()
     for batch in (LOG[:begin], LOG[begin:end], LOG[end:]):
-        carry(book, batch, shown)
-    assert shown == ONCE
+        process_batch(state, batch, published)
+    assert published == ONCE
 
 
-def accepted(log: list[Record]) -> pd.DataFrame:
-    """Return the trades that belong into candles, by the rule as the settings tell it."""
+def accepted(log: list[DecodedTrade]) -> pd.DataFrame:
+    """Return the trades that belong into candles, by the rule as the settings define it."""
     seen: set[str] = set()
     newest: dict[str, int] = {}
     rows = []
@@ -79,16 +88,16 @@ def accepted(log: list[Record]) -> pd.DataFrame:
     return frame.sort_values(["traded_at", "sequence"])
 
 
-def wrong(shown: Shown, trades: pd.DataFrame) -> tuple[int, dict[object, object]]:
+def wrong(published: Published, trades: pd.DataFrame) -> tuple[int, dict[object, object]]:
     """Return how many candles were compared, and what was wrong with which of them."""
     compared, found = 0, {}
-    last = {key: max(minute for other, minute in shown if other == key) for key, _ in shown}
+    last = {key: max(minute for other, minute in published if other == key) for key, _ in published}
     for symbol, own in trades.groupby("symbol"):
         key = ("spot", str(symbol))
-        for minute, row in oracle.candles(own, last[key]).iterrows():
+        for minute, row in reference.candles(own, last[key]).iterrows():
             compared += 1
-            item = shown.get((key, int(str(minute))))
-            difference = oracle.differences(item, row) if item else "no candle"
+            item = published.get((key, int(str(minute))))
+            difference = reference.differences(item, row) if item else "no candle"
             if difference:
                 found[symbol, minute] = difference
     return compared, found
@@ -118,8 +127,8 @@ def test_a_long_history_is_as_good_as_a_whole_one(price: str) -> None:
         if not 900 < minute < 1_480 and rng.random() < 0.7
     ]
     log = numbered(log)
-    shown = read_in(log, [len(log) // 3, len(log) // 2], quiet_minutes=1_440)
-    compared, found = wrong(shown, accepted(log))
+    published = read_log(log, [len(log) // 3, len(log) // 2], quiet_minutes=1_440)
+    compared, found = wrong(published, accepted(log))
     assert not found
     assert compared > 2_300
 
@@ -136,34 +145,34 @@ def test_real_trades_give_what_pandas_and_ta_lib_say(symbol: str) -> None:
         numbers = {"price": f"{row.price:.8f}", "quantity": f"{row.qty:.8f}", "side": row.side.capitalize()}
         log.append(trade(0, symbol=symbol, trade_id=row.trade_id, sequence=number, **stamps | numbers))
     log = numbered(log)
-    shown = read_in(log, range(997, len(log), 997))
-    compared, found = wrong(shown, accepted(log))
+    published = read_log(log, range(997, len(log), 997))
+    compared, found = wrong(published, accepted(log))
     assert not found
-    assert compared == len(shown)
+    assert compared == len(published)
 
 
 def test_a_symbol_is_quiet_no_longer_than_it_may_be_and_goes_on_as_if_it_had_been() -> None:
     log = numbered([trade(0, "100"), trade(60 * 45, "101", symbol="OTHER"), trade(60 * 100, "102")])
-    shown = read_in(log, [1, 2], quiet_minutes=30)
-    minutes = sorted((minute - log[0].trade.traded_at) // 60_000 for key, minute in shown if key[1] != "OTHER")
+    published = read_log(log, [1, 2], quiet_minutes=30)
+    minutes = sorted((minute - log[0].trade.traded_at) // 60_000 for key, minute in published if key[1] != "OTHER")
     assert minutes == [*range(31), 100]
-    last = shown[("spot", "BTCUSDT"), log[2].trade.traded_at]
+    last = published[("spot", "BTCUSDT"), log[2].trade.traded_at]
     assert last.indicators["sma_20"] == pytest.approx((19 * 100 + 102) / 20)
     assert last.windows["return_bp_1h"] == pytest.approx(200)
 
 
 def test_a_symbol_may_turn_out_to_have_begun_earlier() -> None:
     log = numbered([trade(301, "103"), trade(121, "101"), trade(181, "102"), trade(362, "104"), trade(20, "100")])
-    assert read_in(log, [1, 2, 3, 4]) == read_in(log)
-    compared, found = wrong(read_in(log), accepted(log))
+    assert read_log(log, [1, 2, 3, 4]) == read_log(log)
+    compared, found = wrong(read_log(log), accepted(log))
     assert (compared, found) == (7, {})
 
 
 def test_a_year_of_silence_leaves_the_last_price_and_no_volume() -> None:
     log = numbered([trade(60 * minute, str(100 + minute)) for minute in (0, 1, 2, 525_600, 525_601)])
-    shown = read_in(log, [3, 4])
-    assert read_in(log) == shown
-    last = shown[("spot", "BTCUSDT"), log[-1].trade.traded_at]
+    published = read_log(log, [3, 4])
+    assert read_log(log) == published
+    last = published[("spot", "BTCUSDT"), log[-1].trade.traded_at]
     assert last.windows["return_bp_5m"] == pytest.approx((525_701 / 102 - 1) * 10_000)
     assert last.windows["trades_per_s_1h"] == 2 / 3_600
 

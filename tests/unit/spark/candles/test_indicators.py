@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import talib
 from tapeline.records import candle
-from tapeline_spark.candles.indicators import KEPT_MINUTES, TAIL_MINUTES, compute
+from tapeline_spark.candles.indicators import KEPT_MINUTES, WINDOW_MINUTES, compute
 
 RNG = np.random.default_rng(3)
 CLOSES = 83_000 * np.exp(np.cumsum(RNG.normal(0, 0.0007, 5_000)))
@@ -48,7 +48,7 @@ def test_a_price_that_stands_still_has_a_band_without_width() -> None:
     assert found["bollinger_upper"] == found["bollinger_middle"] == found["bollinger_lower"] == 83_766.3
 
 
-@pytest.mark.parametrize("still", [1, 100, TAIL_MINUTES - 1])
+@pytest.mark.parametrize("still", [1, 100, WINDOW_MINUTES - 1])
 def test_stillness_leaves_the_rsi_where_it_was(still: int) -> None:
     closes = np.concatenate([CLOSES, np.full(still, CLOSES[-1])])
     assert compute(closes)["rsi_14"] == pytest.approx(talib.RSI(CLOSES, 14)[-1], rel=1e-9)

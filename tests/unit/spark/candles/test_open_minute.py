@@ -3,18 +3,18 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeline_spark.candles.open_minute import Ids, Minute
-from tapeline_spark.trades.lookback import order_of
+from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
+from tapeline_spark.trades.lookback import order_key
 
-from unit.spark.candles.made import trade
+from unit.spark.candles.log_factories import trade
 
 NUMBERS = st.decimals("0.00000000000000000001", "999999999999999999", places=20, allow_nan=False)
 
 
-def filled(*records) -> Minute:
-    minute = Minute()
+def filled(*records) -> OpenMinute:
+    minute = OpenMinute()
     for item in records:
-        minute.add(item.trade, order_of(item.trade), False)
+        minute.add(item.trade, order_key(item.trade), False)
     return minute
 
 
@@ -49,10 +49,10 @@ def test_a_copy_is_logged_and_adds_nothing() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.booleans())))
 def test_ids_are_remembered_through_packing_and_disk(steps: list[tuple[str, bool]]) -> None:
-    ids, seen = Ids(), set()
+    ids, seen = TradeIds(), set()
     for text, is_restarted in steps:
         assert ids.add(text) == (text not in seen)
         seen.add(text)
-        ids.pack()
+        ids.compact()
         if is_restarted:
-            ids = Ids(ids.packed())
+            ids = TradeIds(ids.to_bytes())

@@ -2,115 +2,115 @@ from collections import Counter
 
 from tapeline_spark.candles.closed_history import FLOW_MINUTES
 from tapeline_spark.candles.indicators import KEPT_MINUTES
-from tapeline_spark.candles.state import AHEAD_MS, MINUTE_MS, Book
+from tapeline_spark.candles.state import AHEAD_MS, MINUTE_MS, CandleState
 
-from unit.spark.candles.made import LATE_MINUTES, START_MS, Shown, carry, fresh, trade
+from unit.spark.candles.log_factories import LATE_MINUTES, START_MS, Published, fresh, process_batch, trade
 
 KEY = ("spot", "BTCUSDT")
 
 
-def minutes_shown(book: Book, *records, is_caught_up: bool = True) -> dict[str, list[int]]:
-    book.admit(records)
-    spans = book.changed(is_caught_up)
-    book.forget(spans)
-    return {span.key[1]: [(minute - START_MS) // MINUTE_MS for minute in span.minutes] for span in spans}
+def published_minutes(state: CandleState, *records, is_caught_up: bool = True) -> dict[str, list[int]]:
+    state.admit(records)
+    changed = state.changed(is_caught_up)
+    state.trim(changed)
+    return {one.key[1]: [(minute - START_MS) // MINUTE_MS for minute in one.minutes] for one in changed}
 
 
 def test_a_trade_at_the_horizon_is_counted_and_one_before_it_is_missed() -> None:
-    book = fresh()
-    outcomes = book.admit([trade(60 * LATE_MINUTES + 59), trade(59), trade(0), trade(-0.001)])
+    state = fresh()
+    outcomes = state.admit([trade(60 * LATE_MINUTES + 59), trade(59), trade(0), trade(-0.001)])
     assert outcomes == Counter(counted=3, missed=1)
-    assert book.missed() == {KEY: {START_MS - MINUTE_MS: 1}}
-    assert book.missed() == {}
+    assert state.missed() == {KEY: {START_MS - MINUTE_MS: 1}}
+    assert state.missed() == {}
 
 
 def test_what_is_missed_is_counted_on_from_batch_to_batch() -> None:
-    book = fresh()
-    book.admit([trade(60 * 60), trade(0)])
-    book.missed()
-    book.admit([trade(1)])
-    assert book.missed() == {KEY: {START_MS: 2}}
+    state = fresh()
+    state.admit([trade(60 * 60), trade(0)])
+    state.missed()
+    state.admit([trade(1)])
+    assert state.missed() == {KEY: {START_MS: 2}}
 
 
 def test_lateness_is_by_the_trades_of_its_own_symbol() -> None:
-    book = fresh()
-    assert book.admit([trade(60 * 600, symbol="OTHER"), trade(0)]) == Counter(counted=2)
+    state = fresh()
+    assert state.admit([trade(60 * 600, symbol="OTHER"), trade(0)]) == Counter(counted=2)
 
 
-def test_a_new_minute_shows_the_one_before_it_again_as_closed() -> None:
-    book = fresh()
-    assert minutes_shown(book, trade(1)) == {"BTCUSDT": [0]}
-    assert minutes_shown(book, trade(61)) == {"BTCUSDT": [0, 1]}
-    assert minutes_shown(book, trade(62)) == {"BTCUSDT": [1]}
+def test_a_new_minute_publishes_the_previous_one_again_as_closed() -> None:
+    state = fresh()
+    assert published_minutes(state, trade(1)) == {"BTCUSDT": [0]}
+    assert published_minutes(state, trade(61)) == {"BTCUSDT": [0, 1]}
+    assert published_minutes(state, trade(62)) == {"BTCUSDT": [1]}
 
 
-def test_a_late_trade_shows_all_that_was_made_of_its_minute() -> None:
-    book = fresh()
-    minutes_shown(book, trade(1), trade(301))
-    assert minutes_shown(book, trade(125)) == {"BTCUSDT": [2, 3, 4, 5]}
+def test_a_late_trade_publishes_its_minute_and_all_later_ones() -> None:
+    state = fresh()
+    published_minutes(state, trade(1), trade(301))
+    assert published_minutes(state, trade(125)) == {"BTCUSDT": [2, 3, 4, 5]}
 
 
 def test_a_silent_symbols_minutes_close_while_others_trade() -> None:
-    book = fresh()
-    minutes_shown(book, trade(1))
-    assert minutes_shown(book, trade(181, symbol="OTHER")) == {"BTCUSDT": [0, 1, 2], "OTHER": [3]}
-    assert minutes_shown(book, trade(182, symbol="OTHER")) == {"OTHER": [3]}
+    state = fresh()
+    published_minutes(state, trade(1))
+    assert published_minutes(state, trade(181, symbol="OTHER")) == {"BTCUSDT": [0, 1, 2], "OTHER": [3]}
+    assert published_minutes(state, trade(182, symbol="OTHER")) == {"OTHER": [3]}
 
 
 def test_another_partition_that_is_ahead_closes_nothing_until_all_are_read_to_their_end() -> None:
-    book = fresh()
-    minutes_shown(book, trade(1))
+    state = fresh()
+    published_minutes(state, trade(1))
     ahead = trade(601, symbol="OTHER", partition=1)
-    assert minutes_shown(book, ahead, is_caught_up=False) == {"OTHER": [10]}
-    assert minutes_shown(book, trade(61), is_caught_up=False) == {"BTCUSDT": [0, 1]}
-    assert minutes_shown(book) == {"BTCUSDT": [*range(1, 10)]}
+    assert published_minutes(state, ahead, is_caught_up=False) == {"OTHER": [10]}
+    assert published_minutes(state, trade(61), is_caught_up=False) == {"BTCUSDT": [0, 1]}
+    assert published_minutes(state) == {"BTCUSDT": [*range(1, 10)]}
 
 
 def test_a_trade_of_a_time_that_cannot_have_come_closes_nothing() -> None:
     """One stamp of next year would make a candle for every minute until then."""
-    book = fresh()
-    assert book.admit([trade(1), trade(0, traded_at=START_MS + 1_000 + AHEAD_MS + 1)]) == Counter(counted=1, ahead=1)
-    assert book.newest_ms == START_MS + 1_000
+    state = fresh()
+    assert state.admit([trade(1), trade(0, traded_at=START_MS + 1_000 + AHEAD_MS + 1)]) == Counter(counted=1, ahead=1)
+    assert state.newest_ms == START_MS + 1_000
 
 
-def cut(*records, offset: int = 7) -> tuple[Counter[str], Book]:
-    book = Book(LATE_MINUTES, 30)
-    book.begin("t", 0, offset, with_trades=True)
-    return book.admit(records), book
+def truncated_log(*records, offset: int = 7) -> tuple[Counter[str], CandleState]:
+    state = CandleState(LATE_MINUTES, 30)
+    state.begin_partition("t", 0, offset, with_trades=True)
+    return state.admit(records), state
 
 
-def test_of_a_log_without_its_beginning_only_whole_minutes_are_shown() -> None:
-    outcomes, book = cut(trade(30, offset=7), trade(59), trade(61), trade(121))
-    assert outcomes == Counter(cut=2, counted=2)
-    assert min(book.series[KEY].minutes) == START_MS + MINUTE_MS
+def test_a_truncated_log_publishes_only_complete_minutes() -> None:
+    outcomes, state = truncated_log(trade(30, offset=7), trade(59), trade(61), trade(121))
+    assert outcomes == Counter(truncated=2, counted=2)
+    assert min(state.symbols[KEY].minutes) == START_MS + MINUTE_MS
 
 
-def test_the_first_record_of_a_cut_log_may_be_late_itself() -> None:
-    """What was cut off before it was produced no later than it, so nothing traded after that is missing."""
-    outcomes, _ = cut(trade(30, produced_at=START_MS + 125_000), trade(130), trade(181))
-    assert outcomes == Counter(cut=2, counted=1)
+def test_the_first_record_of_a_truncated_log_may_be_late_itself() -> None:
+    """Deleted records were produced no later than the first remaining one, so no later trade is missing."""
+    outcomes, _ = truncated_log(trade(30, produced_at=START_MS + 125_000), trade(130), trade(181))
+    assert outcomes == Counter(truncated=2, counted=1)
 
 
-def test_a_log_that_begins_at_its_beginning_is_whole() -> None:
-    outcomes, _ = cut(trade(30), offset=0)
+def test_a_log_from_offset_zero_is_complete() -> None:
+    outcomes, _ = truncated_log(trade(30), offset=0)
     assert outcomes == Counter(counted=1)
 
 
 def test_two_days_of_one_symbol_leave_no_more_than_its_windows_need() -> None:
-    book, shown = fresh(), Shown()
+    state, published = fresh(), Published()
     for minute in range(0, 2_880, 10):
-        carry(book, [trade(60 * (minute + n) + n) for n in range(10)], shown)
-    series = book.series[KEY]
-    assert len(series.minutes) == LATE_MINUTES + 1
-    assert KEPT_MINUTES <= len(series.past.closes) < KEPT_MINUTES + 100
-    assert FLOW_MINUTES <= len(series.past.trades) < FLOW_MINUTES + 100
+        process_batch(state, [trade(60 * (minute + n) + n) for n in range(10)], published)
+    symbol_candles = state.symbols[KEY]
+    assert len(symbol_candles.minutes) == LATE_MINUTES + 1
+    assert KEPT_MINUTES <= len(symbol_candles.closed.closes) < KEPT_MINUTES + 100
+    assert FLOW_MINUTES <= len(symbol_candles.closed.trades) < FLOW_MINUTES + 100
 
 
 def test_what_was_closed_once_stays_closed_while_another_partition_is_caught_up_with() -> None:
-    book, shown = fresh(), Shown()
-    carry(book, [trade(1, "100"), trade(601, symbol="OTHER", partition=1)], shown)
-    carry(book, [trade(61, "105")], shown, is_caught_up=False)
-    own = {(minute - START_MS) // MINUTE_MS: item for (key, minute), item in shown.items() if key == KEY}
+    state, published = fresh(), Published()
+    process_batch(state, [trade(1, "100"), trade(601, symbol="OTHER", partition=1)], published)
+    process_batch(state, [trade(61, "105")], published, is_caught_up=False)
+    own = {(minute - START_MS) // MINUTE_MS: item for (key, minute), item in published.items() if key == KEY}
     assert {minute: (item.close, item.is_closed) for minute, item in own.items()} == {
         0: (100.0, True),
         **dict.fromkeys(range(1, 10), (105.0, True)),

@@ -1,6 +1,6 @@
-"""What is asked of Elasticsearch, in which order, and how the outcome is told: against a server that notes it down.
+"""Requests of the bootstrap to Elasticsearch, their order and the exit code, against a server that records them.
 
-The full Elasticsearch that keeps a lifecycle cannot be had as a plain process; its requests are checked here.
+The full Elasticsearch with lifecycle management is not available as a plain process; its requests are checked here.
 """
 
 import json
@@ -16,12 +16,12 @@ from tapeline_spark.elastic.index_templates import lifecycle, templates
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request alike and keeps what was asked."""
+    """Sends every request the same response and records it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status, self.body = 200, {"acknowledged": True}
-        self.asked: list[tuple[str, str, Any]] = []
+        self.requests: list[tuple[str, str, Any]] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -29,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.command, self.path, body))
+        self.server.requests.append((self.command, self.path, body))
         answer = json.dumps(self.server.body).encode()
         self.send_response(self.server.status)
         self.send_header("X-Elastic-Product", "Elasticsearch")
@@ -53,25 +53,25 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def wanted(replicas: int, with_retention: bool = False) -> list[tuple[str, str, Any]]:
-    """Return what is asked for each template: its fields for the indices that stand, then itself."""
-    asked = []
+    """Return the requests of each template: its fields for existing indices, then the template."""
+    requests = []
     for name, body in templates(replicas, "1s", with_retention).items():
         fields = {"properties": body["template"]["mappings"]["properties"]}
         mapping = f"/{body['index_patterns'][0]}/_mapping?allow_no_indices=true&ignore_unavailable=true"
-        asked += [("PUT", mapping, fields), ("PUT", f"/_index_template/{name}", body)]
-    return asked
+        requests += [("PUT", mapping, fields), ("PUT", f"/_index_template/{name}", body)]
+    return requests
 
 
 def test_without_retention_templates_are_put_and_nothing_is_asked_of_lifecycles(server: Server) -> None:
     assert bootstrap.main() == 0
-    assert server.asked == wanted(0)
+    assert server.requests == wanted(0)
 
 
 def test_policy_stands_before_the_template_that_names_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAM_RETENTION_DAYS", "14")
     monkeypatch.setenv("STREAM_REPLICAS", "1")
     assert bootstrap.main() == 0
-    first, *rest = server.asked
+    first, *rest = server.requests
     assert first == ("PUT", "/_ilm/policy/tapeline-trades", {"policy": lifecycle(14)})
     assert rest == wanted(1, with_retention=True)
     assert rest[1][2]["template"]["settings"]["index"]["lifecycle"]["name"] == names.LIFECYCLE_TRADES

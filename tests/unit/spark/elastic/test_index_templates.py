@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tapeline import names, trade
 from tapeline.records import alert, candle, reconciliation, score
-from tapeline_spark.elastic.index_templates import lacking, lifecycle, templates
+from tapeline_spark.elastic.index_templates import differing_fields, lifecycle, templates
 
 WANTED = trade.elastic_mapping()
 
@@ -21,10 +21,10 @@ def test_no_index_has_a_lifecycle_unless_retention_is_asked_for() -> None:
     assert all("lifecycle" not in index_settings(template) for template in templates(0, "1s").values())
 
 
-def test_retention_names_the_policy_for_trades_and_leaves_the_books_alone() -> None:
-    made = templates(1, "5s", with_retention=True)
-    assert index_settings(made["tapeline-trades"])["lifecycle"] == {"name": "tapeline-trades"}
-    assert all("lifecycle" not in index_settings(made[name]) for name in ("tapeline-gaps", "tapeline-rejects"))
+def test_retention_applies_to_trades_and_not_to_gaps_and_rejects() -> None:
+    built = templates(1, "5s", with_retention=True)
+    assert index_settings(built["tapeline-trades"])["lifecycle"] == {"name": "tapeline-trades"}
+    assert all("lifecycle" not in index_settings(built[name]) for name in ("tapeline-gaps", "tapeline-rejects"))
 
 
 def test_policy_deletes_a_whole_day_and_does_nothing_before() -> None:
@@ -40,19 +40,19 @@ def test_policy_deletes_a_whole_day_and_does_nothing_before() -> None:
 def test_template_that_says_more_is_good_enough() -> None:
     actual = copy.deepcopy(WANTED)
     actual["properties"]["of_a_later_version"] = {"type": "long"}
-    assert lacking(actual, WANTED) == []
+    assert differing_fields(actual, WANTED) == []
 
 
 def test_template_without_a_field_or_with_another_type_is_named_by_that_field() -> None:
     actual = copy.deepcopy(WANTED)
     del actual["properties"]["symbol"]
     actual["properties"]["price"] = {"type": "float"}
-    assert sorted(lacking(actual, WANTED)) == ["price", "symbol"]
+    assert sorted(differing_fields(actual, WANTED)) == ["price", "symbol"]
 
 
 def test_template_that_would_take_any_field_is_not_good_enough() -> None:
-    assert lacking({**WANTED, "dynamic": "true"}, WANTED) == ["dynamic"]
-    assert "dynamic" in lacking({}, WANTED)
+    assert differing_fields({**WANTED, "dynamic": "true"}, WANTED) == ["dynamic"]
+    assert "dynamic" in differing_fields({}, WANTED)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Answers of Elasticsearch to rows: order, what is absent, and what is not what was asked for."""
+"""Elasticsearch responses to rows: order, absent fields, unexpected fields."""
 
 import json
 from typing import Any
@@ -16,15 +16,15 @@ def hit(at_ms: int, price: float, **more: object) -> dict[str, Any]:
     return {"fields": {name: [value] for name, value in fields.items() if value is not None}, "sort": [at_ms]}
 
 
-def table(*found: dict[str, Any]) -> stored_trades.Table:
-    made = stored_trades.Table()
-    for one in stored_trades.hits(json.dumps({"hits": {"hits": found}}).encode()):
-        made.add(one.fields)
-    return made
+def table(*found: dict[str, Any]) -> stored_trades.SymbolTrades:
+    trades = stored_trades.SymbolTrades()
+    for one in stored_trades.parse_hits(json.dumps({"hits": {"hits": found}}).encode()):
+        trades.add(one.fields)
+    return trades
 
 
-def test_an_answer_without_hits_is_empty_however_little_is_left_of_it():
-    assert stored_trades.hits(b"{}") == stored_trades.hits(b'{"hits":{"hits":[]}}') == []
+def test_a_response_without_hits_is_empty():
+    assert stored_trades.parse_hits(b"{}") == stored_trades.parse_hits(b'{"hits":{"hits":[]}}') == []
 
 
 def test_rows_come_in_the_total_order_and_without_a_sequence_first():
@@ -40,16 +40,18 @@ def test_rows_come_in_the_total_order_and_without_a_sequence_first():
 
 
 def test_a_probability_counts_only_where_the_state_is_ok():
-    said = {"probability": 0.25, "prediction": 0, "model_digest": "m"}
-    rows = table(hit(1, 1.0, **said), hit(2, 1.0, **said, prediction_state=names.STATE_LATE), hit(3, 1.0)).rows()
+    prediction = {"probability": 0.25, "prediction": 0, "model_digest": "m"}
+    rows = table(
+        hit(1, 1.0, **prediction), hit(2, 1.0, **prediction, prediction_state=names.STATE_LATE), hit(3, 1.0)
+    ).rows()
     assert rows.probability[0] == 0.25 and np.isnan(rows.probability[1:]).all()
     assert rows.prediction.tolist() == [0, 0, -1]
     assert rows.model == ["m", "m", None]
 
 
-def test_every_column_is_asked_for_under_its_own_name():
+def test_every_field_is_requested_under_its_own_name():
     assert {"market_type", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
-    (one,) = stored_trades.hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
+    (one,) = stored_trades.parse_hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
     assert (one.fields.key, one.sort) == (("spot", "BTCUSDT"), [1])
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tapeline.trade import WireTrade
-from tapeline_spark.kafka.decode import Record, Unreadable, object_body, read
+from tapeline_spark.kafka.decode import DecodedTrade, UnreadableRecord, decode_trade, object_body
 
-from unit.spark.made import record, value
+from unit.spark.trade_factories import record, value
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ from unit.spark.made import record, value
 )
 def test_a_value_the_record_does_not_allow_is_unreadable_here_and_in_pydantic(changes):
     bad = value(**changes)
-    assert isinstance(read(bad, 0, 7), Unreadable)
+    assert isinstance(decode_trade(bad, 0, 7), UnreadableRecord)
     with pytest.raises(ValidationError):
         WireTrade.model_validate_json(bad)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_trade_or_a_reason_and_nothing_else(raw):
-    item = read(raw, 3, 9)
-    assert isinstance(item, Unreadable)
+    item = decode_trade(raw, 3, 9)
+    assert isinstance(item, UnreadableRecord)
     assert item.reason and item.value == raw
 
 
 def test_a_null_value_is_unreadable_with_a_reason():
-    assert "null" in read(None, 0, 0).reason
+    assert "null" in decode_trade(None, 0, 0).reason
 
 
 def test_digits_of_the_exchange_survive_to_the_document_body():
@@ -57,7 +57,7 @@ def test_digits_of_the_exchange_survive_to_the_document_body():
 
 def test_a_trade_spread_over_lines_becomes_one_line():
     spread = json.dumps(json.loads(value()), indent=2).encode()
-    item = read(spread, 0, 0)
-    assert isinstance(item, Record)
+    item = decode_trade(spread, 0, 0)
+    assert isinstance(item, DecodedTrade)
     assert b"\n" not in object_body(item)
     assert json.loads(object_body(item) + b"}") == json.loads(spread)

@@ -12,13 +12,13 @@ import pytest
 JAVA = '#!/bin/sh\necho "cwd $(pwd)"\nfor argument; do echo "$argument"; done\n'
 APPLICATION = """
 import json, os, signal, sys, threading
-told = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
-said = {"arguments": sys.argv[1:], "submit": os.environ["PYSPARK_SUBMIT_ARGS"], "cwd": os.getcwd()}
-print(json.dumps(said), flush=True)
+signalled = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: signalled.set())
+output = {"arguments": sys.argv[1:], "submit": os.environ["PYSPARK_SUBMIT_ARGS"], "cwd": os.getcwd()}
+print(json.dumps(output), flush=True)
 if "--wait" in sys.argv:
-    told.wait(30)
-    print("told", flush=True)
+    signalled.wait(30)
+    print("signalled", flush=True)
 sys.exit(7)
 """
 DRIVER = ["driver", "--properties-file", "/opt/spark/conf/spark.properties"]
@@ -91,10 +91,10 @@ def test_an_executor_becomes_the_jvm_that_spark_asked_for(pod, tmp_path):
 def test_a_driver_is_the_application_itself_and_its_jvm_gets_what_kubernetes_said(pod, application, tmp_path):
     code, out, err = run(pod, *DRIVER, *RUNNER, f"local://{application}", "--of", "its own")
     assert code == 7, err
-    said = json.loads(out)
-    assert said["arguments"] == ["--of", "its own"]
-    assert said["cwd"] == str(tmp_path)
-    submit = shlex.split(said["submit"])
+    output = json.loads(out)
+    assert output["arguments"] == ["--of", "its own"]
+    assert output["cwd"] == str(tmp_path)
+    submit = shlex.split(output["submit"])
     assert submit[:4] == ["--properties-file", "/opt/spark/conf/spark.properties", "--deploy-mode", "client"]
     assert {"spark.driver.bindAddress=10.1.2.3", "spark.ui.showConsoleProgress=false"} <= set(submit)
     assert submit[-1] == "pyspark-shell"
@@ -106,12 +106,12 @@ def test_sigterm_reaches_the_application(pod, application):
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (7, "told\n")
+    assert (process.returncode, out) == (7, "signalled\n")
 
 
 def test_any_other_word_is_a_command(pod):
-    code, out, _ = run(pod, sys.executable, "-c", "print('as asked')")
-    assert (code, out) == (0, "as asked\n")
+    code, out, _ = run(pod, sys.executable, "-c", "print('as requested')")
+    assert (code, out) == (0, "as requested\n")
 
 
 @pytest.mark.parametrize(

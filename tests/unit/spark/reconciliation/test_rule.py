@@ -1,4 +1,4 @@
-"""The rule by which a minute's books balance."""
+"""The reconciliation rule of a minute."""
 
 from dataclasses import replace
 
@@ -6,85 +6,85 @@ import pytest
 from tapeline.records import reconciliation as contract
 from tapeline_spark.reconciliation.rule import (
     GRACE_MS,
-    PATIENCE_MS,
-    Hands,
-    Moment,
-    amended,
+    STABLE_MS,
+    StageCounts,
+    Watermarks,
     document,
-    judge,
+    reconcile_minute,
+    reopened_document,
 )
 
 MINUTE = 1_790_000_040_000
 END = MINUTE + 60_000
-WELL = Hands(received=5, produced=5, logged=5, distinct=5, indexed=5)
-LATER = Moment(END + GRACE_MS, END + 1, PATIENCE_MS, True, False)
+MATCHING = StageCounts(received=5, produced=5, logged=5, distinct=5, indexed=5)
+LATER = Watermarks(END + GRACE_MS, END + 1, STABLE_MS, True, False)
 
 
 def test_minute_is_open_until_its_grace_is_over():
-    assert judge(MINUTE, WELL, replace(LATER, log_ms=END + GRACE_MS - 1)) == "open"
-    assert judge(MINUTE, WELL, LATER) == "complete"
+    assert reconcile_minute(MINUTE, MATCHING, replace(LATER, log_ms=END + GRACE_MS - 1)) == "open"
+    assert reconcile_minute(MINUTE, MATCHING, LATER) == "complete"
 
 
 def test_quiet_minute_is_complete():
-    assert judge(MINUTE, Hands(), LATER) == "complete"
+    assert reconcile_minute(MINUTE, StageCounts(), LATER) == "complete"
 
 
-def test_killed_producer_may_have_told_less_and_copies_in_the_log_are_no_fault():
-    assert judge(MINUTE, replace(WELL, received=3, produced=3), LATER) == "complete"
-    assert judge(MINUTE, replace(WELL, produced=7, logged=7), LATER) == "complete"
+def test_killed_producer_may_report_less_and_duplicates_in_the_log_are_no_fault():
+    assert reconcile_minute(MINUTE, replace(MATCHING, received=3, produced=3), LATER) == "complete"
+    assert reconcile_minute(MINUTE, replace(MATCHING, produced=7, logged=7), LATER) == "complete"
 
 
-def test_hole_of_the_feed_makes_a_gap_of_what_agrees():
-    assert judge(MINUTE, replace(WELL, gaps=1), LATER) == "gap"
-    assert judge(MINUTE, replace(WELL, gaps=1, indexed=4), LATER) == "incomplete"
+def test_gap_of_the_feed_makes_a_matching_minute_a_gap():
+    assert reconcile_minute(MINUTE, replace(MATCHING, gaps=1), LATER) == "gap"
+    assert reconcile_minute(MINUTE, replace(MATCHING, gaps=1, indexed=4), LATER) == "incomplete"
 
 
 @pytest.mark.parametrize(
-    "hands",
+    "counts",
     [
-        replace(WELL, indexed=4),
-        replace(WELL, indexed=6),
-        replace(WELL, produced=6),
-        replace(WELL, logged=0, distinct=0, indexed=0),
+        replace(MATCHING, indexed=4),
+        replace(MATCHING, indexed=6),
+        replace(MATCHING, produced=6),
+        replace(MATCHING, logged=0, distinct=0, indexed=0),
     ],
 )
-def test_hands_that_do_not_agree_are_waited_for_and_then_incomplete(hands):
-    assert judge(MINUTE, hands, replace(LATER, still_ms=PATIENCE_MS - 1)) == "open"
-    assert judge(MINUTE, hands, LATER) == "incomplete"
+def test_counts_that_do_not_match_are_open_until_stable_and_then_incomplete(counts):
+    assert reconcile_minute(MINUTE, counts, replace(LATER, unchanged_ms=STABLE_MS - 1)) == "open"
+    assert reconcile_minute(MINUTE, counts, LATER) == "incomplete"
 
 
 def test_nothing_is_called_incomplete_while_elasticsearch_or_the_log_is_behind():
-    lacking = replace(WELL, indexed=2)
-    assert judge(MINUTE, lacking, replace(LATER, indexed_ms=END - 1)) == "open"
-    assert judge(MINUTE, lacking, replace(LATER, is_caught_up=False)) == "open"
+    behind = replace(MATCHING, indexed=2)
+    assert reconcile_minute(MINUTE, behind, replace(LATER, indexed_ms=END - 1)) == "open"
+    assert reconcile_minute(MINUTE, behind, replace(LATER, is_caught_up=False)) == "open"
 
 
 def test_trades_that_came_too_late_for_their_candle_may_be_copies_or_not():
     for indexed, state in ((4, "incomplete"), (5, "complete"), (7, "complete"), (8, "incomplete")):
-        assert judge(MINUTE, replace(WELL, missed=2, logged=7, indexed=indexed), LATER) == state
+        assert reconcile_minute(MINUTE, replace(MATCHING, missed=2, logged=7, indexed=indexed), LATER) == state
 
 
 def test_reject_makes_a_minute_incomplete_at_once():
-    assert judge(MINUTE, replace(WELL, rejected=1), replace(LATER, still_ms=0)) == "incomplete"
+    assert reconcile_minute(MINUTE, replace(MATCHING, rejected=1), replace(LATER, unchanged_ms=0)) == "incomplete"
 
 
-def test_trades_that_a_living_producer_still_holds_keep_a_minute_open():
-    assert judge(MINUTE, WELL, replace(LATER, is_owed=True, still_ms=0)) == "open"
-    assert judge(MINUTE, WELL, replace(LATER, is_owed=True)) == "incomplete"
+def test_unacknowledged_trades_of_a_live_producer_keep_a_minute_open():
+    assert reconcile_minute(MINUTE, MATCHING, replace(LATER, has_unacknowledged=True, unchanged_ms=0)) == "open"
+    assert reconcile_minute(MINUTE, MATCHING, replace(LATER, has_unacknowledged=True)) == "incomplete"
     # What it had to drop, it reported.
-    assert judge(MINUTE, replace(WELL, gaps=1), replace(LATER, is_owed=True)) == "gap"
+    assert reconcile_minute(MINUTE, replace(MATCHING, gaps=1), replace(LATER, has_unacknowledged=True)) == "gap"
 
 
 def test_document_has_the_fields_of_the_mapping():
-    body = document(("spot", "BTCUSDT"), MINUTE, WELL, "complete")
+    body = document(("spot", "BTCUSDT"), MINUTE, MATCHING, "complete")
     assert {*body, "updated_at"} == set(contract.MAPPING["properties"])
     assert (body["@timestamp"], body["symbol"], body["indexed"], body["state"]) == (MINUTE, "BTCUSDT", 5, "complete")
 
 
-def test_hole_that_is_heard_of_late_changes_what_stands_and_nothing_else():
-    stands = {**document(("spot", "BTCUSDT"), MINUTE, WELL, "complete"), "updated_at": 1}
-    assert amended(("spot", "BTCUSDT"), MINUTE, stands, 1) == {**stands, "gaps": 1, "state": "gap"}
-    again = amended(("spot", "BTCUSDT"), MINUTE, stands, 1)
-    assert amended(("spot", "BTCUSDT"), MINUTE, again, 1) == again
-    assert amended(("spot", "BTCUSDT"), MINUTE, {**stands, "state": "incomplete"}, 1)["state"] == "incomplete"
-    assert amended(("spot", "BTCUSDT"), MINUTE, None, 2)["gaps"] == 2
+def test_gap_that_is_known_late_changes_the_stored_document_and_nothing_else():
+    stored = {**document(("spot", "BTCUSDT"), MINUTE, MATCHING, "complete"), "updated_at": 1}
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, stored, 1) == {**stored, "gaps": 1, "state": "gap"}
+    again = reopened_document(("spot", "BTCUSDT"), MINUTE, stored, 1)
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, again, 1) == again
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, {**stored, "state": "incomplete"}, 1)["state"] == "incomplete"
+    assert reopened_document(("spot", "BTCUSDT"), MINUTE, None, 2)["gaps"] == 2

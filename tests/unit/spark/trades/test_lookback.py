@@ -2,12 +2,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.model import features
-from tapeline_spark.trades.lookback import Book
+from tapeline_spark.trades.lookback import LookbackState
 
-from unit.spark.made import START_MS, record
+from unit.spark.trade_factories import START_MS, record
 
 
-def made(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
+def trades(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
     rng = np.random.default_rng(5)
     return [
         record(
@@ -23,9 +23,9 @@ def made(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
 
 def features_of(records, cuts):
     """Features of every record when the log is read in the batches that `cuts` bound."""
-    book, seen = Book(), {}
+    state, seen = LookbackState(), {}
     for batch in np.split(np.arange(len(records)), cuts):
-        admission = book.admit([records[i] for i in batch])
+        admission = state.admit([records[i] for i in batch])
         matrix, warm = features.compute(admission.trades, admission.rows)
         for item, row, ok in zip(admission.ordered, matrix, warm, strict=True):
             seen[item.trade.trade_id] = (*row, ok)
@@ -35,44 +35,44 @@ def features_of(records, cuts):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 599), max_size=6).map(sorted))
 def test_batch_boundaries_never_change_a_feature(cuts):
-    records = [r for pair in zip(made(300), made(300, "ETHUSDT"), strict=True) for r in pair]
+    records = [r for pair in zip(trades(300), trades(300, "ETHUSDT"), strict=True) for r in pair]
     assert features_of(records, cuts) == features_of(records, [])
 
 
 def test_a_second_copy_of_a_trade_is_dropped_before_features():
-    first, second = made(2)
-    admission = Book().admit([first, second, first])
+    first, second = trades(2)
+    admission = LookbackState().admit([first, second, first])
     assert admission.duplicates == 1
     assert admission.ordered == [first, second]
 
 
-def test_a_trade_behind_a_later_one_is_late_and_stays_out_of_the_tail():
-    first, second, third = made(3)
-    book = Book()
-    admission = book.admit([first, third, second])
+def test_a_trade_behind_a_later_one_is_late_and_stays_out_of_the_lookback():
+    first, second, third = trades(3)
+    state = LookbackState()
+    admission = state.admit([first, third, second])
     assert admission.late == [second]
-    assert book.tails["spot", "BTCUSDT"].traded_at_ms == [first.trade.traded_at, third.trade.traded_at]
+    assert state.lookbacks["spot", "BTCUSDT"].traded_at_ms == [first.trade.traded_at, third.trade.traded_at]
 
 
 def test_fills_of_one_millisecond_follow_their_place_in_the_frame():
     fills = [record(traded_at=START_MS, sequence=5, frame_index=i) for i in range(3)]
-    admission = Book().admit([fills[0], fills[2], fills[1]])
+    admission = LookbackState().admit([fills[0], fills[2], fills[1]])
     assert admission.late == [fills[1]]
 
 
-def test_symbols_of_two_categories_do_not_share_a_tail():
-    book = Book()
-    book.admit([record(market_type="spot"), record(market_type="linear")])
-    assert set(book.tails) == {("spot", "BTCUSDT"), ("linear", "BTCUSDT")}
+def test_symbols_of_two_market_types_do_not_share_a_lookback():
+    state = LookbackState()
+    state.admit([record(market_type="spot"), record(market_type="linear")])
+    assert set(state.lookbacks) == {("spot", "BTCUSDT"), ("linear", "BTCUSDT")}
 
 
-def test_a_tail_keeps_no_more_than_the_longest_window_needs():
-    book = Book()
-    book.admit(made(500))
-    assert len(book.tails["spot", "BTCUSDT"].price) == features.LOOKBACK_TRADES - 1
+def test_a_lookback_keeps_no_more_than_the_longest_window_needs():
+    state = LookbackState()
+    state.admit(trades(500))
+    assert len(state.lookbacks["spot", "BTCUSDT"].price) == features.LOOKBACK_TRADES - 1
 
 
-def test_a_tail_forgets_trades_older_than_the_look_back():
-    book = Book()
-    book.admit(made(2, step_ms=features.LOOKBACK_MS + 1))
-    assert len(book.tails["spot", "BTCUSDT"].price) == 1
+def test_a_lookback_drops_trades_older_than_its_window():
+    state = LookbackState()
+    state.admit(trades(2, step_ms=features.LOOKBACK_MS + 1))
+    assert len(state.lookbacks["spot", "BTCUSDT"].price) == 1

@@ -1,27 +1,27 @@
 import os
 
 from tapeline_spark.trades import snapshot
-from tapeline_spark.trades.lookback import Book
+from tapeline_spark.trades.lookback import LookbackState
 
-from unit.spark.made import record
-
-
-def filled() -> Book:
-    book = Book()
-    book.admit([record(symbol=symbol, price="0.00012") for symbol in ("AUSDT", "BUSDT", "AUSDT")])
-    book.next_offset = {0: 17, 1: 3}
-    return book
+from unit.spark.trade_factories import record
 
 
-def test_a_saved_book_comes_back_equal(tmp_path):
-    book = filled()
-    snapshot.save(book, tmp_path / "tails" / "driver.msgpack")
-    loaded = snapshot.load(tmp_path / "tails" / "driver.msgpack")
-    assert loaded.tails == book.tails
-    assert loaded.next_offset == book.next_offset
+def filled() -> LookbackState:
+    state = LookbackState()
+    state.admit([record(symbol=symbol, price="0.00012") for symbol in ("AUSDT", "BUSDT", "AUSDT")])
+    state.next_offset = {0: 17, 1: 3}
+    return state
 
 
-def test_a_cut_snapshot_is_no_snapshot(tmp_path):
+def test_a_saved_state_comes_back_equal(tmp_path):
+    state = filled()
+    snapshot.save(state, tmp_path / "lookback" / "driver.msgpack")
+    loaded = snapshot.load(tmp_path / "lookback" / "driver.msgpack")
+    assert loaded.lookbacks == state.lookbacks
+    assert loaded.next_offset == state.next_offset
+
+
+def test_a_truncated_snapshot_is_no_snapshot(tmp_path):
     path = tmp_path / "driver.msgpack"
     snapshot.save(filled(), path)
     os.truncate(path, path.stat().st_size // 2)

@@ -1,4 +1,4 @@
-"""Candles computed another way: pandas over all trades at once, TA-Lib over the whole series of closes."""
+"""Reference implementation of candles: pandas over all trades, TA-Lib over the whole series of closes."""
 
 from typing import Any
 
@@ -34,15 +34,15 @@ def candles(trades: pd.DataFrame, last_minute: int) -> pd.DataFrame:
         bought=trades.quantity.where(trades.is_buy, 0.0),
     )
     grouped = trades.groupby("minute")
-    made = grouped.price.agg(open="first", high="max", low="min", close="last")
-    made["volume"], made["notional"] = grouped.quantity.sum(), grouped.worth.sum()
-    made["buy_volume"], made["trades"] = grouped.bought.sum(), grouped.size()
-    made["vwap"] = made.notional / made.volume
-    made = made.reindex(range(int(made.index[0]), last_minute + MINUTE, MINUTE))
-    made["close"] = made.close.ffill()
+    table = grouped.price.agg(open="first", high="max", low="min", close="last")
+    table["volume"], table["notional"] = grouped.quantity.sum(), grouped.worth.sum()
+    table["buy_volume"], table["trades"] = grouped.bought.sum(), grouped.size()
+    table["vwap"] = table.notional / table.volume
+    table = table.reindex(range(int(table.index[0]), last_minute + MINUTE, MINUTE))
+    table["close"] = table.close.ffill()
     for price in ("open", "high", "low", "vwap"):
-        made[price] = made[price].fillna(made.close)
-    return made.fillna(0.0).assign(**_indicators(made.close.to_numpy(np.float64))).pipe(_windows)
+        table[price] = table[price].fillna(table.close)
+    return table.fillna(0.0).assign(**_indicators(table.close.to_numpy(np.float64))).pipe(_windows)
 
 
 def _indicators(closes: Any) -> dict[str, Any]:
@@ -62,20 +62,20 @@ def _indicators(closes: Any) -> dict[str, Any]:
     }
 
 
-def _windows(made: pd.DataFrame) -> pd.DataFrame:
-    steps = np.log(made.close).diff()
+def _windows(table: pd.DataFrame) -> pd.DataFrame:
+    steps = np.log(table.close).diff()
     for window, minutes in WINDOWS.items():
-        volume, bought = made.volume.rolling(minutes).sum(), made.buy_volume.rolling(minutes).sum()
-        made[f"return_bp_{window}"] = made.close.pct_change(minutes) * 1e4
-        made[f"volatility_bp_{window}"] = steps.rolling(minutes).std() * 1e4
-        made[f"volume_{window}"] = volume
-        made[f"trades_per_s_{window}"] = made.trades.rolling(minutes).sum() / (60 * minutes)
-        made[f"imbalance_{window}"] = (2 * bought - volume) / volume.where(volume > 0)
-    return made
+        volume, bought = table.volume.rolling(minutes).sum(), table.buy_volume.rolling(minutes).sum()
+        table[f"return_bp_{window}"] = table.close.pct_change(minutes) * 1e4
+        table[f"volatility_bp_{window}"] = steps.rolling(minutes).std() * 1e4
+        table[f"volume_{window}"] = volume
+        table[f"trades_per_s_{window}"] = table.trades.rolling(minutes).sum() / (60 * minutes)
+        table[f"imbalance_{window}"] = (2 * bought - volume) / volume.where(volume > 0)
+    return table
 
 
 def differences(item: Candle, row: pd.Series, tolerance: float = 1e-9) -> dict[str, tuple[float | None, float]]:
-    """Return the fields that differ by more than `tolerance`, relative to the value or to what it is made of."""
+    """Return the fields that differ by more than `tolerance`, relative to the value or its inputs."""
     found = {}
     # What is a difference of prices or volumes is as exact as they are; RSI goes from 0 to 100.
     scale = {

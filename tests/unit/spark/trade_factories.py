@@ -1,9 +1,9 @@
-"""Trades as they come out of Kafka, made for tests."""
+"""Factories of trades as Kafka values and decoded records."""
 
 import itertools
 import json
 
-from tapeline_spark.kafka.decode import Record, read
+from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 
 START_MS = 1_790_000_000_000
 _numbers = itertools.count()
@@ -32,8 +32,8 @@ def value(**changes: object) -> bytes:
     return json.dumps(trade | changes).encode()
 
 
-def record(partition: int = 0, offset: int = 0, **changes: object) -> Record:
+def record(partition: int = 0, offset: int = 0, **changes: object) -> DecodedTrade:
     """Return one readable record."""
-    item = read(value(**changes), partition, offset)
-    assert isinstance(item, Record), item
+    item = decode_trade(value(**changes), partition, offset)
+    assert isinstance(item, DecodedTrade), item
     return item

@@ -1,4 +1,4 @@
-"""Candles made the slow way out of (minute, price, volume) of one symbol, for tests of the rules."""
+"""Factories of candles from (minute, price, volume) ticks of one symbol, for tests of alert rules."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def candles(ticks: Sequence[Tick], first: int = 0) -> dict[int, Candle]:
     """Return every candle from minute `first` of the log on, as it stands after these trades."""
     last = max(minute for minute, _, _ in ticks)
     begin = min(minute for minute, _, _ in ticks)
-    made: dict[int, Candle] = {}
+    built: dict[int, Candle] = {}
     closes: list[float] = []
     volumes: list[float] = []
     counts: list[int] = []
@@ -35,20 +35,20 @@ def candles(ticks: Sequence[Tick], first: int = 0) -> dict[int, Candle]:
             windows[f"trades_per_s_{name}"] = sum(counts[-length:]) / (60 * length) if whole else None
         if minute >= first:
             at_ms = START_MS + minute * MINUTE_MS
-            made[at_ms] = Candle(
+            built[at_ms] = Candle(
                 *(at_ms, prices[0], max(prices), min(prices), prices[-1], prices[-1]),
                 *(volumes[-1], 0.0, 0.0, counts[-1], 0, 0, counts[-1], not own, minute < last, len(closes)),
                 windows=windows,
             )
-    return made
+    return built
 
 
-def changes(made: dict[int, Candle], key: Key = KEY, newest_ms: int | None = None, **more: object) -> Changes:
-    """Return what a batch would tell of them."""
-    newest = max(made) if newest_ms is None else newest_ms
-    plain = {"is_caught_up": True, "candles": {key: made}, "missed": {}, "last_traded_ms": {key: newest}}
+def changes(built: dict[int, Candle], key: Key = KEY, newest_ms: int | None = None, **more: object) -> Changes:
+    """Return the changes of a batch with these candles."""
+    newest = max(built) if newest_ms is None else newest_ms
+    plain = {"is_caught_up": True, "candles": {key: built}, "missed": {}, "last_traded_ms": {key: newest}}
     return Changes(newest_ms=newest, **plain | more)
 
 
-def book_row(topic: str, value: bytes) -> LogRow:
+def producer_row(topic: str, value: bytes) -> LogRow:
     return LogRow(topic, 0, 0, None, value, START_MS)

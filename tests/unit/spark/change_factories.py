@@ -15,8 +15,8 @@ START = 1_790_000_040_000
 KEY = ("spot", "BTCUSDT")
 
 
-class Said(NamedTuple):
-    """A trade with what was said of it."""
+class PredictedTrade(NamedTuple):
+    """A trade with its prediction."""
 
     at_ms: int
     price: float
@@ -26,27 +26,29 @@ class Said(NamedTuple):
     model: str | None = None
 
 
-def rows(said: Sequence[Said]) -> Rows:
+def rows(trades: Sequence[PredictedTrade]) -> Rows:
     return Rows(
-        np.array([one.at_ms for one in said], dtype=np.int64),
-        np.array([one.price for one in said]),
-        np.array([one.is_buy for one in said]),
-        np.array([np.nan if one.probability is None else one.probability for one in said]),
-        np.array([one.prediction for one in said], dtype=np.int64),
-        [one.model for one in said],
+        np.array([one.at_ms for one in trades], dtype=np.int64),
+        np.array([one.price for one in trades]),
+        np.array([one.is_buy for one in trades]),
+        np.array([np.nan if one.probability is None else one.probability for one in trades]),
+        np.array([one.prediction for one in trades], dtype=np.int64),
+        [one.model for one in trades],
     )
 
 
-def scored_by_hand(said: Sequence[Said], start_ms: int, model: str, holes: Sequence[tuple[int, int]] = ()) -> Any:
+def scored_by_hand(
+    trades: Sequence[PredictedTrade], start_ms: int, model: str, gaps: Sequence[tuple[int, int]] = ()
+) -> Any:
     """Return (predictions, hits, ups, brier sum, pending) of one minute, trade by trade."""
     predictions = hits = ups = pending = 0
     brier = 0.0
-    for place, one in enumerate(said):
+    for place, one in enumerate(trades):
         if one.model != model or one.probability is None or not start_ms <= one.at_ms < start_ms + MINUTE_MS:
             continue
         outcome = None
-        for before, after in zip(said[place:], said[place + 1 :], strict=False):
-            if any(before.at_ms < stop and after.at_ms > start for start, stop in holes):
+        for before, after in zip(trades[place:], trades[place + 1 :], strict=False):
+            if any(before.at_ms < stop and after.at_ms > start for start, stop in gaps):
                 break
             if after.price != one.price:
                 outcome = after.price > one.price
@@ -78,7 +80,7 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
         candles={KEY: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
-        books=tuple(rows),
+        producer_records=tuple(rows),
         **more,
     )
 
@@ -93,7 +95,7 @@ def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0",
     return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
 
 
-def hole(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
+def gap_row(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
     gap = Gap(
         venue="bybit", market_type="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
         from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
