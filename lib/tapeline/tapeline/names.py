@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Final
 
 VENUE: Final = "bybit"
-MARKET_TYPES: Final = ("spot", "linear")
 
 TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
@@ -42,24 +41,6 @@ INDEX_SCORES_PREFIX: Final = "tapeline-scores-"
 INDEX_RECONCILIATION_PREFIX: Final = "tapeline-reconciliation-"
 INDEX_ALERTS: Final = "tapeline-alerts"
 LIFECYCLE_TRADES: Final = "tapeline-trades"
-
-STATE_OK: Final = "ok"
-STATE_WARMING_UP: Final = "warming_up"
-STATE_LATE: Final = "late"
-STATE_MODEL_UNAVAILABLE: Final = "model_unavailable"
-STATE_MODEL_EXPIRED: Final = "model_expired"
-STATE_INVALID_FEATURES: Final = "invalid_features"
-PREDICTION_STATES: Final = (
-    STATE_OK,
-    STATE_WARMING_UP,
-    STATE_LATE,
-    STATE_MODEL_UNAVAILABLE,
-    STATE_MODEL_EXPIRED,
-    STATE_INVALID_FEATURES,
-)
-
-SOURCE_STREAM: Final = "stream"
-SOURCE_BACKFILL: Final = "backfill"
 
 MEDIA_TYPE_ARROW: Final = "application/vnd.apache.arrow.stream"
 

@@ -9,19 +9,20 @@ Source of the exchange's fields: https://bybit-exchange.github.io/docs/v5/websoc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from tapeline import names
+from tapeline import instrument, names
+from tapeline.enums import MarketType, PredictionState, QuantityUnit, Side, TradeSource
+from tapeline.instrument import SYMBOL_PATTERN, VENUE_PATTERN, Instrument
 
 # A millisecond stamp before 2001 or after 2286 is seconds, microseconds or nanoseconds by mistake.
 EARLIEST_MS: Final = 1_000_000_000_000
 LATEST_MS: Final = 9_999_999_999_999
 # A positive plain decimal; written without look-ahead, which pydantic's regex engine lacks.
 DECIMAL_PATTERN: Final = r"^([1-9][0-9]{0,17}(\.[0-9]{1,20})?|0\.0{0,19}[1-9][0-9]{0,19})$"
-VENUE_PATTERN: Final = r"^[a-z0-9_-]{1,16}$"
-SYMBOL_PATTERN: Final = r"^[A-Za-z0-9._-]{1,40}$"
+ASSET_PATTERN: Final = r"^[^|\s\x00-\x1f\x7f-\x9f]{1,32}$"
 TRADE_ID_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
 
 
@@ -61,20 +62,17 @@ EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
 # Between two clocks, so perhaps below zero.
 DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
-SIDE = Kind(Literal["Buy", "Sell"], "string", _KEYWORD, {})
-MARKET_TYPE = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
-SOURCE = Kind(Literal["stream", "backfill"], "string", _KEYWORD, {})
+ASSET = Kind(str, "string", _KEYWORD, {"pattern": ASSET_PATTERN})
+SIDE = Kind(Side, "string", _KEYWORD, {})
+MARKET_TYPE = Kind(MarketType, "string", _KEYWORD, {})
+QUANTITY_UNIT = Kind(QuantityUnit, "string", _KEYWORD, {})
+SOURCE = Kind(TradeSource, "string", _KEYWORD, {})
 LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
 INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
 FLAG = Kind(bool, "boolean", {"type": "boolean"}, {})
 PROBABILITY = Kind(float, "double", {"type": "double"}, {"ge": 0.0, "le": 1.0})
 CLASS = Kind(int, "int", {"type": "byte"}, {"ge": 0, "le": 1})
-STATE = Kind(
-    Literal["ok", "warming_up", "late", "model_unavailable", "model_expired", "invalid_features"],
-    "string",
-    _KEYWORD,
-    {},
-)
+STATE = Kind(PredictionState, "string", _KEYWORD, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,12 @@ COLUMNS: Final = (
     Column("trade_id", TRADE_ID, Stage.WIRE, False, "`i`, kept as text"),
     Column("traded_at", EPOCH_MS, Stage.WIRE, False, "`T`, ms UTC; the document's @timestamp"),
     Column("price", DECIMAL, Stage.WIRE, False, "`p`, quote per base; the exchange's own digits"),
-    Column("quantity", DECIMAL, Stage.WIRE, False, "`v`, base; the exchange's own digits"),
+    Column("quantity", DECIMAL, Stage.WIRE, False, "`v`, in `quantity_unit`; the exchange's own digits"),
+    Column("quantity_unit", QUANTITY_UNIT, Stage.WIRE, False, "what the exchange counts in"),
+    Column("contract_size", DECIMAL, Stage.WIRE, True, "what one contract stands for; absent where none is counted"),
+    Column("base_quantity", DECIMAL, Stage.WIRE, False, "the quantity in base, 18 significant digits, half-even"),
+    Column("base", ASSET, Stage.WIRE, True, "base asset; absent where the exchange's list was not to be had"),
+    Column("quote", ASSET, Stage.WIRE, True, "quote asset; absent where the exchange's list was not to be had"),
     Column("side", SIDE, Stage.WIRE, False, "`S`, of the taker"),
     Column("sequence", LONG, Stage.WIRE, True, "`seq`, orders trades, not contiguous; absent before 2025-08"),
     Column("frame_index", INTEGER, Stage.WIRE, False, "place among the trades of one (traded_at, sequence)"),
@@ -121,11 +124,14 @@ WIRE_COLUMNS: Final = tuple(c for c in COLUMNS if c.stage is Stage.WIRE)
 def _model(name: str, columns: Iterable[Column], doc: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for column in columns:
-        value: Any = Annotated[(column.kind.python, Field(**column.kind.constraints))]
+        # Elsewhere no value is converted; a StrEnum is its text.
+        loose: dict[str, Any] = {"strict": False} if issubclass(column.kind.python, Enum) else {}
+        value: Any = Annotated[(column.kind.python, Field(**column.kind.constraints, **loose))]
         default = None if column.nullable else ...
         kind = value | None if column.nullable else value
         fields[column.name] = (kind, Field(default, description=column.meaning))
-    config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Writers write these fields and no other; readers ignore what they do not know.
+    config = ConfigDict(extra="ignore", strict=True, frozen=True)
     return create_model(name, __config__=config, __doc__=doc, __module__=__name__, **fields)
 
 
@@ -145,6 +151,11 @@ def elastic_mapping() -> dict[str, Any]:
     """
     properties = {column.name: column.kind.elastic for column in COLUMNS}
     return {"dynamic": "strict", "properties": {"@timestamp": _DATE, **properties}}
+
+
+def instrument_of(record: Any) -> Instrument:
+    """Return the instrument of anything with the attributes of a trade."""
+    return instrument.instrument_of(record.venue, record.market_type, record.symbol)
 
 
 def identity_of(record: Any) -> str:
