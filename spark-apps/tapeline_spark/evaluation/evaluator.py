@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import score
 
 from tapeline_spark.candles.listener import Key
@@ -107,8 +108,8 @@ class Scoring:
                 self._forget(key, minute_ms, reading)
 
     def _changed(self, body: dict[str, Any], now_ms: int) -> Iterator[Operation]:
-        place = body["venue"], body["market_type"], body["symbol"], body["@timestamp"], body["model_digest"]
-        identity = score.identity(*place)
+        instrument = instrument_of(body["venue"], body["market_type"], body["symbol"])
+        identity = score.identity(instrument, body["@timestamp"], body["model_digest"])
         if self._written.get(identity) != body:
             self._written[identity] = body
             index = names.monthly_index(names.INDEX_SCORES_PREFIX, body["@timestamp"])
@@ -117,7 +118,7 @@ class Scoring:
     def _forget(self, key: Key, minute_ms: int, reading: Reading) -> None:
         del self._readings[key, minute_ms]
         for digest in reading.models:
-            self._written.pop(score.identity(names.VENUE, *key, minute_ms, digest), None)
+            self._written.pop(score.identity(instrument_of(names.VENUE, *key), minute_ms, digest), None)
 
     def settle(self) -> None:
         """Let go of what the ledger has let go of."""
