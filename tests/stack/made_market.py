@@ -17,6 +17,7 @@ import orjson
 import talib
 from elasticsearch import Elasticsearch
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import (
     alert,
     candle,
@@ -144,7 +145,7 @@ def candle_documents(trades: list[dict[str, Any]], from_ms: int, to_ms: int, now
             fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "interval": candle.INTERVAL}
             index = names.monthly_index(names.INDEX_CANDLES_PREFIX, row["@timestamp"])
             source = fixed | row | {"updated_at": now_ms}
-            yield index, candle.identity(names.VENUE, market_type, symbol, row["@timestamp"]), source
+            yield index, candle.identity(instrument_of(names.VENUE, market_type, symbol), row["@timestamp"]), source
 
 
 def _by_symbol(trades: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -213,7 +214,7 @@ def score_documents(trades: list[dict[str, Any]], now_ms: int) -> Iterator[Docum
                 _score(sums[one["traded_at"] // MINUTE_MS * MINUTE_MS], one, following)
         for minute, totals in sums.items():
             fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "model_digest": DIGEST}
-            identity = score.identity(names.VENUE, market_type, symbol, minute, DIGEST)
+            identity = score.identity(instrument_of(names.VENUE, market_type, symbol), minute, DIGEST)
             index = names.monthly_index(names.INDEX_SCORES_PREFIX, minute)
             yield index, identity, {"@timestamp": minute, **fixed, **totals, "updated_at": now_ms}
 
@@ -259,7 +260,7 @@ def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | 
             **{"rejected": 0, "gaps": 0, "updated_at": now_ms},
         }
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute)
-        yield index, reconciliation.identity(names.VENUE, market_type, symbol, minute), source
+        yield index, reconciliation.identity(instrument_of(names.VENUE, market_type, symbol), minute), source
 
 
 def gap_document(from_ms: int, to_ms: int, symbol: str = "BTCUSDT") -> Document:

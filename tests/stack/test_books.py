@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation, score
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
@@ -87,12 +88,16 @@ class Bench:
 
     def completeness(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
-        identity = reconciliation.identity("bybit", "spot", self.symbol, minute_ms)
+        identity = reconciliation.identity(instrument_of("bybit", "spot", self.symbol), minute_ms)
         return dict(self.client.get(index=index, id=identity)["_source"])
 
     def score(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_SCORES_PREFIX, minute_ms)
-        return dict(self.client.get(index=index, id=score.identity("bybit", *self.key, minute_ms, MODEL))["_source"])
+        return dict(
+            self.client.get(index=index, id=score.identity(instrument_of("bybit", *self.key), minute_ms, MODEL))[
+                "_source"
+            ]
+        )
 
     def gap(self, from_ms: int, to_ms: int) -> LogRow:
         ends = {"from_traded_at": from_ms, "from_trade_id": "a", "to_traded_at": to_ms, "to_trade_id": "b"}
@@ -236,7 +241,9 @@ def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Be
     bench.apply({START: 2}, over())
     bench.reconciler.tick(NOW)
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, START)
-    found = bench.client.get(index=index, id=score.identity("bybit", *bench.key, START, digest))["_source"]
+    found = bench.client.get(index=index, id=score.identity(instrument_of("bybit", *bench.key), START, digest))[
+        "_source"
+    ]
     assert found["prior_brier_sum"] == pytest.approx(0.7**2)
 
 

@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation, score
 from tapeline_local import paths
 from tapeline_local.demo import readers
@@ -136,7 +137,7 @@ def expected_scores(client: Elasticsearch) -> dict[str, dict[str, float]]:
         ["market_type", "symbol", "minute", "model_digest"]
     ):
         answered = part[part["up"].notna()]
-        found[score.identity("bybit", market_type, symbol, int(minute), digest)] = {
+        found[score.identity(instrument_of("bybit", market_type, symbol), int(minute), digest)] = {
             "predictions": len(answered),
             "pending": len(part) - len(answered),
             "hits": answered["hit"].sum(),
@@ -208,7 +209,7 @@ def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
     for gap in gaps:
         first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
         for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
-            touched[reconciliation.identity("bybit", gap["market_type"], gap["symbol"], minute)] += 1
+            touched[reconciliation.identity(instrument_of("bybit", gap["market_type"], gap["symbol"]), minute)] += 1
     return dict(touched)
 
 
@@ -216,7 +217,9 @@ def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, clie
     two_minutes_are_closed(client)
     victim = trades(client).iloc[0]
     identity = names.identity("bybit", victim["market_type"], victim["symbol"], victim["trade_id"])
-    place = reconciliation.identity("bybit", victim["market_type"], victim["symbol"], int(victim["minute"]))
+    place = reconciliation.identity(
+        instrument_of("bybit", victim["market_type"], victim["symbol"]), int(victim["minute"])
+    )
     index = names.index_for_trade(int(victim["traded_at"]))
     body = client.get(index=index, id=identity)["_source"]
 

@@ -13,8 +13,11 @@ from urllib.parse import quote, unquote
 from tapeline.enums import MarketType
 
 VENUE_PATTERN: Final = r"^[a-z0-9_-]{1,16}$"
-SYMBOL_PATTERN: Final = r"^[^|\s\x00-\x1f\x7f-\x9f]{1,64}$"
-"""No `|`, which joins the parts of an identity; no white space; no control characters."""
+UNKNOWN_SYMBOL: Final = "?"
+"""Stands for the symbol of input that could not be parsed; no symbol of a venue is accepted under this name."""
+_SIGN: Final = r"[^|\s\x00-\x1f\x7f-\x9f]"
+SYMBOL_PATTERN: Final = rf"^([^?|\s\x00-\x1f\x7f-\x9f]{_SIGN}{{0,63}}|\?{_SIGN}{{1,63}})$"
+"""No `|`, which joins the parts of an identity; no white space; no control characters; not UNKNOWN_SYMBOL."""
 
 _VENUE: Final = re.compile(VENUE_PATTERN.removeprefix("^").removesuffix("$"))
 _SYMBOL: Final = re.compile(SYMBOL_PATTERN.removeprefix("^").removesuffix("$"))
@@ -27,7 +30,7 @@ class Instrument:
     Attributes:
         venue: the exchange, lower case, such as `bybit`.
         market_type: spot, linear or inverse; the same symbol is another instrument in another market type.
-        symbol: as the venue spells it.
+        symbol: as the venue spells it, or UNKNOWN_SYMBOL.
 
     Raises:
         ValueError: a part breaks its rule.
@@ -45,7 +48,7 @@ class Instrument:
             )
         if not isinstance(self.market_type, MarketType):
             object.__setattr__(self, "market_type", _market_type(self.market_type))
-        if not _SYMBOL.fullmatch(self.symbol):
+        if not _SYMBOL.fullmatch(self.symbol) and self.symbol != UNKNOWN_SYMBOL:
             rule = "1 to 64 characters without '|', white space and control characters"
             raise ValueError(
                 f"symbol of an instrument was {self.symbol!r}; {rule}: take the symbol from the venue's list"

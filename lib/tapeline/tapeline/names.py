@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from tapeline.enums import PredictionState, TradeSource
+
 VENUE: Final = "bybit"
 MARKET_TYPES: Final = ("spot", "linear")
 
@@ -43,23 +45,16 @@ INDEX_RECONCILIATION_PREFIX: Final = "tapeline-reconciliation-"
 INDEX_ALERTS: Final = "tapeline-alerts"
 LIFECYCLE_TRADES: Final = "tapeline-trades"
 
-STATE_OK: Final = "ok"
-STATE_WARMING_UP: Final = "warming_up"
-STATE_LATE: Final = "late"
-STATE_MODEL_UNAVAILABLE: Final = "model_unavailable"
-STATE_MODEL_EXPIRED: Final = "model_expired"
-STATE_INVALID_FEATURES: Final = "invalid_features"
-PREDICTION_STATES: Final = (
-    STATE_OK,
-    STATE_WARMING_UP,
-    STATE_LATE,
-    STATE_MODEL_UNAVAILABLE,
-    STATE_MODEL_EXPIRED,
-    STATE_INVALID_FEATURES,
-)
+STATE_OK: Final = PredictionState.OK
+STATE_WARMING_UP: Final = PredictionState.WARMING_UP
+STATE_LATE: Final = PredictionState.LATE
+STATE_MODEL_UNAVAILABLE: Final = PredictionState.MODEL_UNAVAILABLE
+STATE_MODEL_EXPIRED: Final = PredictionState.MODEL_EXPIRED
+STATE_INVALID_FEATURES: Final = PredictionState.INVALID_FEATURES
+PREDICTION_STATES: Final = tuple(PredictionState)
 
-SOURCE_STREAM: Final = "stream"
-SOURCE_BACKFILL: Final = "backfill"
+SOURCE_STREAM: Final = TradeSource.STREAM
+SOURCE_BACKFILL: Final = TradeSource.BACKFILL
 
 MEDIA_TYPE_ARROW: Final = "application/vnd.apache.arrow.stream"
 

@@ -9,19 +9,19 @@ Source of the exchange's fields: https://bybit-exchange.github.io/docs/v5/websoc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from tapeline import names
+from tapeline import instrument, names
+from tapeline.enums import MarketType, PredictionState, Side, TradeSource
+from tapeline.instrument import SYMBOL_PATTERN, VENUE_PATTERN, Instrument
 
 # A millisecond stamp before 2001 or after 2286 is seconds, microseconds or nanoseconds by mistake.
 EARLIEST_MS: Final = 1_000_000_000_000
 LATEST_MS: Final = 9_999_999_999_999
 # A positive plain decimal; written without look-ahead, which pydantic's regex engine lacks.
 DECIMAL_PATTERN: Final = r"^([1-9][0-9]{0,17}(\.[0-9]{1,20})?|0\.0{0,19}[1-9][0-9]{0,19})$"
-VENUE_PATTERN: Final = r"^[a-z0-9_-]{1,16}$"
-SYMBOL_PATTERN: Final = r"^[A-Za-z0-9._-]{1,40}$"
 TRADE_ID_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
 
 
@@ -61,20 +61,15 @@ EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
 # Between two clocks, so perhaps below zero.
 DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
-SIDE = Kind(Literal["Buy", "Sell"], "string", _KEYWORD, {})
-MARKET_TYPE = Kind(Literal["spot", "linear"], "string", _KEYWORD, {})
-SOURCE = Kind(Literal["stream", "backfill"], "string", _KEYWORD, {})
+SIDE = Kind(Side, "string", _KEYWORD, {})
+MARKET_TYPE = Kind(MarketType, "string", _KEYWORD, {})
+SOURCE = Kind(TradeSource, "string", _KEYWORD, {})
 LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
 INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
 FLAG = Kind(bool, "boolean", {"type": "boolean"}, {})
 PROBABILITY = Kind(float, "double", {"type": "double"}, {"ge": 0.0, "le": 1.0})
 CLASS = Kind(int, "int", {"type": "byte"}, {"ge": 0, "le": 1})
-STATE = Kind(
-    Literal["ok", "warming_up", "late", "model_unavailable", "model_expired", "invalid_features"],
-    "string",
-    _KEYWORD,
-    {},
-)
+STATE = Kind(PredictionState, "string", _KEYWORD, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +116,14 @@ WIRE_COLUMNS: Final = tuple(c for c in COLUMNS if c.stage is Stage.WIRE)
 def _model(name: str, columns: Iterable[Column], doc: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for column in columns:
-        value: Any = Annotated[(column.kind.python, Field(**column.kind.constraints))]
+        # Elsewhere no value is converted; a StrEnum is its text.
+        loose: dict[str, Any] = {"strict": False} if issubclass(column.kind.python, Enum) else {}
+        value: Any = Annotated[(column.kind.python, Field(**column.kind.constraints, **loose))]
         default = None if column.nullable else ...
         kind = value | None if column.nullable else value
         fields[column.name] = (kind, Field(default, description=column.meaning))
-    config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Writers write these fields and no other; readers ignore what they do not know.
+    config = ConfigDict(extra="ignore", strict=True, frozen=True)
     return create_model(name, __config__=config, __doc__=doc, __module__=__name__, **fields)
 
 
@@ -145,6 +143,11 @@ def elastic_mapping() -> dict[str, Any]:
     """
     properties = {column.name: column.kind.elastic for column in COLUMNS}
     return {"dynamic": "strict", "properties": {"@timestamp": _DATE, **properties}}
+
+
+def instrument_of(record: Any) -> Instrument:
+    """Return the instrument of anything with the attributes of a trade."""
+    return instrument.instrument_of(record.venue, record.market_type, record.symbol)
 
 
 def identity_of(record: Any) -> str:

@@ -20,13 +20,12 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tapeline.records.alert import KINDS, Alert
+from tapeline.enums import AlertKind, Severity
+from tapeline.records.alert import Alert
 
 from tapeline_notifier.errors import SecretUnusable, TargetsUnusable
 
-SEVERITIES: Final = ("info", "warning", "critical")
-
-_Kind = Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
+SEVERITIES: Final = tuple(Severity)
 
 
 class _Target(BaseModel):
@@ -36,9 +35,9 @@ class _Target(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     """Name in logs, metrics and the sent-log; after a rename every alert counts as not sent."""
-    least_severity: Literal["info", "warning", "critical"] = "info"
+    least_severity: Severity = Severity.INFO
     """Alerts below this severity are not sent."""
-    kinds: tuple[_Kind, ...] = KINDS
+    kinds: tuple[AlertKind, ...] = tuple(AlertKind)
     """Alerts of other kinds are not sent."""
     group_wait_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
     """How long the first alert waits for others, to share one message."""

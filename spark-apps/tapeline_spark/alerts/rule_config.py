@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tapeline import names, trade
+from tapeline import names
+from tapeline.instrument import SYMBOL_PATTERN
 from tapeline.records import candle
 
 from tapeline_spark.errors import RulesUnusable
@@ -16,7 +17,7 @@ from tapeline_spark.errors import RulesUnusable
 DEFAULT: Final = Path(__file__).with_name("rules.yaml")
 
 _Window = Literal["1m", "5m", "15m", "1h"]
-_Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
+_Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 
 
 class _Rule(BaseModel):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import candle
 
 from tapeline_spark.candles.listener import Candle, Key
@@ -58,4 +59,4 @@ def missed_operation(key: Key, minute_ms: int, missed: int, now_ms: int) -> Oper
 
 def _index_and_id(key: Key, minute_ms: int) -> tuple[str, str]:
     index = names.monthly_index(names.INDEX_CANDLES_PREFIX, minute_ms)
-    return index, candle.identity(names.VENUE, *key, minute_ms)
+    return index, candle.identity(instrument_of(names.VENUE, *key), minute_ms)

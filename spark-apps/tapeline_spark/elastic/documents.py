@@ -68,13 +68,13 @@ def trade_operation(record: DecodedTrade, result: PredictionResult, indexed_at_m
 
 def unreadable_operation(item: UnreadableRecord, rejected_at_ms: int, topic: str) -> Operation:
     """Return the `create` operation of a reject for a value that is not a trade."""
-    reject = Reject.of("spark", item.reason, item.value, rejected_at_ms)
+    reject = Reject.from_bytes("spark", item.reason, item.value, rejected_at_ms)
     return _reject_operation(reject, topic, item.partition, item.offset)
 
 
 def refused_operation(refused: Operation, reason: str, rejected_at_ms: int) -> Operation:
     """Return the `create` operation of a reject for a document that Elasticsearch refused."""
-    reject = Reject.of("elasticsearch", reason, refused.source, rejected_at_ms)
+    reject = Reject.from_bytes("elasticsearch", reason, refused.source, rejected_at_ms)
     return _reject_operation(reject, refused.topic, refused.partition, refused.offset)
 
 
@@ -83,7 +83,7 @@ def reject_operation(value: bytes, topic: str, partition: int, offset: int, now_
     try:
         reject = Reject.model_validate_json(value)
     except ValueError as error:
-        reject = Reject.of("spark", f"unreadable reject: {error}", value, now_ms)
+        reject = Reject.from_bytes("spark", f"unreadable reject: {error}", value, now_ms)
     return _reject_operation(reject, topic, partition, offset)
 
 
@@ -92,7 +92,7 @@ def gap_operation(value: bytes, topic: str, partition: int, offset: int, now_ms:
     try:
         gap = Gap.model_validate_json(value)
     except ValueError as error:
-        reject = Reject.of("spark", f"unreadable gap: {error}", value, now_ms)
+        reject = Reject.from_bytes("spark", f"unreadable gap: {error}", value, now_ms)
         return _reject_operation(reject, topic, partition, offset)
     source = orjson.dumps({"@timestamp": gap.detected_at, **gap.model_dump()})
     return Operation(names.INDEX_GAPS, gap.identity(), source, topic, partition, offset)

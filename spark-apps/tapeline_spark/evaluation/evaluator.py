@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import score
 
 from tapeline_spark.candles.listener import Key
@@ -110,8 +111,8 @@ class ScoreEvaluator:
                 self._discard(key, minute_ms, scored)
 
     def _changed(self, body: dict[str, Any], now_ms: int) -> Iterator[Operation]:
-        place = body["venue"], body["market_type"], body["symbol"], body["@timestamp"], body["model_digest"]
-        identity = score.identity(*place)
+        instrument = instrument_of(body["venue"], body["market_type"], body["symbol"])
+        identity = score.identity(instrument, body["@timestamp"], body["model_digest"])
         if self._written.get(identity) != body:
             self._written[identity] = body
             index = names.monthly_index(names.INDEX_SCORES_PREFIX, body["@timestamp"])
@@ -120,7 +121,7 @@ class ScoreEvaluator:
     def _discard(self, key: Key, minute_ms: int, scored: MinuteScores) -> None:
         del self._scored[key, minute_ms]
         for digest in scored.models:
-            self._written.pop(score.identity(names.VENUE, *key, minute_ms, digest), None)
+            self._written.pop(score.identity(instrument_of(names.VENUE, *key), minute_ms, digest), None)
 
     def drop_finalised(self) -> None:
         """Drop the scores of minutes that are no longer open."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation
 
 from tapeline_spark.candles.listener import Key
@@ -121,7 +122,7 @@ class Queries:
         wanted = [
             {
                 "_index": names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms),
-                "_id": reconciliation.identity(names.VENUE, *key, minute_ms),
+                "_id": reconciliation.identity(instrument_of(names.VENUE, *key), minute_ms),
             }
             for key, minute_ms in minutes
         ]

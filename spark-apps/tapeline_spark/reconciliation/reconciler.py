@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import orjson
 from tapeline import names
+from tapeline.enums import ReconciliationState
+from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation
 
 from tapeline_spark import metrics
@@ -139,7 +141,7 @@ class Reconciler:
                 yield _operation(key, minute_ms, body, now_ms)
 
     def _set_metrics(self) -> None:
-        counts = dict.fromkeys((*reconciliation.STATES, _SKIPPED), 0)
+        counts = dict.fromkeys((*ReconciliationState, _SKIPPED), 0)
         for _, _, minute in self._open_minutes.items():
             if minute.state:
                 counts[minute.state] += 1
@@ -151,5 +153,5 @@ class Reconciler:
 
 def _operation(key: Key, minute_ms: int, body: dict[str, Any], now_ms: int) -> Operation:
     index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
-    identity = reconciliation.identity(names.VENUE, *key, minute_ms)
+    identity = reconciliation.identity(instrument_of(names.VENUE, *key), minute_ms)
     return Operation(index, identity, orjson.dumps({**body, "updated_at": now_ms}), kind="index")

@@ -4,13 +4,14 @@ import base64
 import re
 from typing import Final
 
-from tapeline import names, trade
-from tapeline.records import candle, reconciliation
+from tapeline.enums import MarketType
+from tapeline.instrument import SYMBOL_PATTERN, UNKNOWN_SYMBOL
+from tapeline.records import candle
 from tapeline.records.reject import Reject
 
 _SYMBOL: Final = re.compile(rb'(?:publicTrade\.|"(?:symbol|s)"\s*:\s*")([A-Za-z0-9._-]{1,40})"')
 _TIME: Final = re.compile(rb'"(?:traded_at|T|time)"\s*:\s*"?([0-9]{13})(?![0-9])')
-_MARKET_TYPE: Final = re.compile(rb'"market_type"\s*:\s*"(spot|linear)"')
+_MARKET_TYPE: Final = re.compile(rb'"market_type"\s*:\s*"(spot|linear|inverse)"')
 
 Key = tuple[str, str]
 
@@ -28,15 +29,15 @@ def attribute(
     """
     if market_type is None:
         found = _MARKET_TYPE.search(raw)
-        market_types = (found[1].decode(),) if found else names.MARKET_TYPES
+        market_types = (found[1].decode(),) if found else tuple(MarketType)
     else:
         market_types = (market_type,)
-    if symbol is None or not re.fullmatch(trade.SYMBOL_PATTERN, symbol):
+    if symbol is None or not re.fullmatch(SYMBOL_PATTERN, symbol):
         found = _SYMBOL.search(raw)
-        symbol = found[1].decode() if found else reconciliation.UNKNOWN_SYMBOL
+        symbol = found[1].decode() if found else UNKNOWN_SYMBOL
     timestamp = _TIME.search(raw)
     at_ms = int(timestamp[1]) if timestamp else fallback_ms
-    # A timetimestamp far from the clock may be the reason for the reject.
+    # A timestamp far from the clock may be the reason for the reject.
     if abs(at_ms - fallback_ms) > 24 * 60 * candle.MINUTE_MS:
         at_ms = fallback_ms
     return [(one, symbol) for one in market_types], at_ms - at_ms % candle.MINUTE_MS
@@ -47,7 +48,7 @@ def attribute_report(value: bytes, written_ms: int) -> tuple[list[Key], int]:
 
     Args:
         value: value of the record.
-        written_ms: record timetimestamp, ms UTC.
+        written_ms: record timestamp, ms UTC.
     """
     try:
         reject = Reject.model_validate_json(value)

@@ -33,6 +33,10 @@ def test_what_older_feeds_lack_may_be_absent(absent):
     assert getattr(WireTrade(**trade), absent) is None
 
 
+def test_a_field_of_a_later_release_is_ignored():
+    assert WireTrade(**WIRE, liquidity="maker") == WireTrade(**WIRE)
+
+
 @pytest.mark.parametrize("name", [column.name for column in WIRE_COLUMNS if not column.nullable])
 def test_everything_else_must_be_there(name):
     trade = {key: value for key, value in WIRE.items() if key != name}

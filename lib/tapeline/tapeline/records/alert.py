@@ -5,11 +5,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tapeline import trade
+from tapeline.enums import AlertKind, MarketType, Severity
+from tapeline.instrument import SYMBOL_PATTERN
 
-KINDS: Final = (
-    *("price_move", "volume_burst", "silent_symbol"),
-    *("feed_gap", "model_below_prior", "model_expired"),
-)
+_MarketType = Annotated[MarketType, Field(strict=False)]
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
 _DATE: Final = {"type": "date", "format": "epoch_millis"}
@@ -19,17 +18,17 @@ _DOUBLE: Final = {"type": "double"}
 class Alert(BaseModel):
     """One finding of one rule."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     alert_id: Annotated[str, Field(min_length=1, max_length=512)]
     """`rule|subject|began_at`: the same finding always has the same, so that it is stored and sent once."""
     rule: Annotated[str, Field(min_length=1, max_length=64)]
     """Its name in the configuration."""
-    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
-    severity: Literal["info", "warning", "critical"]
+    kind: Annotated[AlertKind, Field(strict=False)]
+    severity: Annotated[Severity, Field(strict=False)]
     venue: str
-    market_type: Literal["spot", "linear"] | None = None
-    symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)] | None = None
+    market_type: _MarketType | None = None
+    symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)] | None = None
     """None where it is about a model."""
     model_digest: str | None = None
     value: float | None = None

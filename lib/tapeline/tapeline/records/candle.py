@@ -6,6 +6,8 @@ To add a field: add it to one of the tables; the strict mapping follows.
 
 from typing import Any, Final
 
+from tapeline.instrument import Instrument
+
 MINUTE_MS: Final = 60_000
 INTERVAL: Final = "1m"
 
@@ -58,13 +60,11 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, market_type: str, symbol: str, minute_ms: int) -> str:
-    """Return the document id: one per symbol and minute, so that a replay writes over it.
+def identity(instrument: Instrument, minute_ms: int) -> str:
+    """Return the document id: one per instrument and minute, so that a replay writes over it.
 
     Args:
-        venue: exchange.
-        market_type: market.
-        symbol: as the exchange spells it.
+        instrument: whose candle.
         minute_ms: start of the minute, ms UTC.
 
     Raises:
@@ -72,4 +72,4 @@ def identity(venue: str, market_type: str, symbol: str, minute_ms: int) -> str:
     """
     if minute_ms % MINUTE_MS:
         raise ValueError(f"minute of a candle was {minute_ms}; it must be a multiple of {MINUTE_MS} ms")
-    return f"{venue}|{market_type}|{symbol}|{minute_ms}"
+    return f"{instrument.venue}|{instrument.market_type}|{instrument.symbol}|{minute_ms}"

@@ -8,14 +8,17 @@ neighbours, and as not covered.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from tapeline import trade
+from tapeline.enums import GapReason, MarketType
+from tapeline.instrument import SYMBOL_PATTERN, Instrument, instrument_of
 
+_MarketType = Annotated[MarketType, Field(strict=False)]
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _TradeId = Annotated[str, Field(pattern=trade.TRADE_ID_PATTERN)]
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
@@ -23,14 +26,14 @@ _DATE: Final = {"type": "date", "format": "epoch_millis"}
 
 
 class Gap(BaseModel):
-    """Trades of one symbol between two known ones may be missing; both ends are exclusive."""
+    """Trades of one instrument may be missing between two trades that are known."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     venue: str
-    market_type: Literal["spot", "linear"]
-    symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
-    reason: Literal["reconnect", "restart", "overflow", "stall"]
+    market_type: _MarketType
+    symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+    reason: Annotated[GapReason, Field(strict=False)]
     detected_at: _EpochMs
     from_traded_at: _EpochMs
     """Time of the last trade known before the hole, or the earliest time from which nothing is known."""
@@ -40,6 +43,11 @@ class Gap(BaseModel):
     to_trade_id: _TradeId
     backfilled: Annotated[int, Field(ge=0)]
     """Trades of the same outage that REST did give back."""
+
+    @property
+    def instrument(self) -> Instrument:
+        """Whose trades the record speaks of."""
+        return instrument_of(self.venue, self.market_type, self.symbol)
 
     def identity(self) -> str:
         """Return the document id: one per hole, however often it is reported."""

@@ -1,40 +1,35 @@
-"""Whether the books of one symbol and minute balance: what each hand counted of the same trades.
+"""Reconciliation records: how many trades of an instrument and minute each stage counted.
 
-The minute is that of the trades' own time. Producers tell what they read and what Kafka took (`Count`, on
-names.TOPIC_COUNTS); the stream counts the log and asks Elasticsearch.
+The minute is that of the trades' own time. Producers report what they read and what Kafka acknowledged (`Count`, on
+names.TOPIC_COUNTS); the stream counts the log and queries Elasticsearch. States: enums.ReconciliationState.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tapeline import trade
+from tapeline.enums import MarketType
+from tapeline.instrument import SYMBOL_PATTERN, Instrument, instrument_of
 
+_MarketType = Annotated[MarketType, Field(strict=False)]
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _Counted = Annotated[int, Field(ge=0)]
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
 _DATE: Final = {"type": "date", "format": "epoch_millis"}
 _LONG: Final = {"type": "long"}
 
-STATES: Final = ("open", "complete", "gap", "incomplete")
-"""`open`: the minute or one of its hands is not done; `gap`: they agree, and the feed had a hole; `incomplete`: they
-do not agree, or something was rejected."""
-
-
-UNKNOWN_SYMBOL: Final = "?"
-"""Stands for the symbol of what could not be read so far as to know it; no exchange has such a one."""
-
 
 class Count(BaseModel):
     """What one producer counted of one symbol and minute so far: totals, so that the newest says all."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     producer: Annotated[str, Field(min_length=1, max_length=64)]
     """Of one process: another one starts from zero under another name."""
     venue: str
-    market_type: Literal["spot", "linear"]
-    symbol: Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
+    market_type: _MarketType
+    symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
     minute: _EpochMs
     """Start of the minute of the trades' own time."""
     received: _Counted
@@ -44,6 +39,12 @@ class Count(BaseModel):
     produced: _Counted
     """Taken by Kafka."""
     counted_at: _EpochMs
+    """By the producer's clock, ms UTC."""
+
+    @property
+    def instrument(self) -> Instrument:
+        """Whose trades the record speaks of."""
+        return instrument_of(self.venue, self.market_type, self.symbol)
 
 
 MAPPING: Final[dict[str, Any]] = {
@@ -63,6 +64,6 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, market_type: str, symbol: str, minute_ms: int) -> str:
-    """Return the document id: one per symbol and minute."""
-    return f"{venue}|{market_type}|{symbol}|{minute_ms}"
+def identity(instrument: Instrument, minute_ms: int) -> str:
+    """Return the document id: one per instrument and minute."""
+    return f"{instrument.venue}|{instrument.market_type}|{instrument.symbol}|{minute_ms}"

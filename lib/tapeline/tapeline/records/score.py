@@ -6,6 +6,8 @@ reads: hits / predictions, brier_sum / predictions, ups / predictions (the base 
 
 from typing import Any, Final
 
+from tapeline.instrument import Instrument
+
 BINS: Final = 10
 """Bins of equal width over probabilities 0 to 1; a probability of 1 is in the last."""
 
@@ -40,6 +42,6 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def identity(venue: str, market_type: str, symbol: str, minute_ms: int, model_digest: str) -> str:
-    """Return the document id: one per model, symbol and minute."""
-    return f"{venue}|{market_type}|{symbol}|{minute_ms}|{model_digest}"
+def identity(instrument: Instrument, minute_ms: int, model_digest: str) -> str:
+    """Return the document id: one per model, instrument and minute."""
+    return f"{instrument.venue}|{instrument.market_type}|{instrument.symbol}|{minute_ms}|{model_digest}"

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, model_validator
 
+from tapeline.service.renamed_settings import RefusesRenamedSettings
+
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 _MECHANISM: Final = "SCRAM-SHA-512"
@@ -64,7 +66,7 @@ def _authorities(path: Path, setting: str) -> str:
     return str(path)
 
 
-class KafkaConnection(BaseModel):
+class KafkaConnection(RefusesRenamedSettings):
     """How a client reaches Kafka; a base of settings classes."""
 
     kafka_bootstrap: str
@@ -151,7 +153,7 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-class ElasticsearchConnection(BaseModel):
+class ElasticsearchConnection(RefusesRenamedSettings):
     """How a client reaches Elasticsearch; a base of settings classes."""
 
     elasticsearch_url: str | None = None

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from tapeline import trade
+from tapeline.instrument import SYMBOL_PATTERN
 from tapeline.records import candle
 
 from tapeline_board.api.schemas.common import EventName, MarketType, PredictionState, Side
@@ -24,7 +25,7 @@ _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_
 
 Clause = dict[str, Any]
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
-_Symbol = Annotated[str, Field(pattern=trade.SYMBOL_PATTERN)]
+_Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapeline import names
+from tapeline.enums import MarketType
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
 
@@ -40,8 +41,6 @@ _METADATA_S: Final = 2.0
 _FLUSH_POLL_S: Final = 0.02
 # Callbacks kept for the next trade of their symbol and minute; records in flight hold their own reference.
 _MAX_CALLBACKS: Final = 5_000
-
-_MarketType = Literal["spot", "linear"]
 
 
 def client_configuration(settings: Settings) -> dict[str, Any]:
@@ -151,11 +150,8 @@ class TradeWriter:
         if len(raw) > _REJECT_BYTES:
             reason = f"{reason} (first {_REJECT_BYTES} of {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})"
             raw = raw[:_REJECT_BYTES]
-        value = (
-            Reject.of("producer", reason, raw, self._clock_ms(), cast(_MarketType, market_type))
-            .model_dump_json()
-            .encode()
-        )
+        reject = Reject.from_bytes("producer", reason, raw, self._clock_ms(), MarketType(market_type))
+        value = reject.model_dump_json().encode()
         self._enqueue(self._settings.topic_rejects, None, value, self._other_callback)
 
     def _enqueue(self, topic: str, key: bytes | None, value: bytes, on_delivery: DeliveryCallback) -> None:

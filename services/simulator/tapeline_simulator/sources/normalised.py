@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tapeline.trade import DECIMAL_PATTERN, EARLIEST_MS, LATEST_MS, SYMBOL_PATTERN, TRADE_ID_PATTERN
+from tapeline.instrument import SYMBOL_PATTERN
+from tapeline.trade import DECIMAL_PATTERN, EARLIEST_MS, LATEST_MS, TRADE_ID_PATTERN
 
 from tapeline_simulator.bybit.frames import (
     MAX_TRADES_PER_FRAME,

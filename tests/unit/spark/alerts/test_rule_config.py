@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from tapeline.records.alert import KINDS
+from tapeline.enums import AlertKind
 from tapeline_spark.alerts.rule_config import DEFAULT, load
 from tapeline_spark.errors import RulesUnusable
 
@@ -15,7 +15,7 @@ def written(folder, *rules, **more):
 
 def test_the_shipped_file_is_right_and_knows_every_kind_of_alert():
     rules = load(None).rules
-    assert {rule.kind for rule in rules} == set(KINDS)
+    assert {rule.kind for rule in rules} == set(AlertKind)
     assert DEFAULT.exists()
 
 

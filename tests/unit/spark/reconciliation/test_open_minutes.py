@@ -110,7 +110,9 @@ def test_trades_too_late_for_the_candle_still_count_as_logged():
 
 
 def test_rejects_are_counted_where_they_belong():
-    reject = Reject.of("producer", "no", b'{"s":"BTCUSDT","T":%d}' % START, START, "spot").model_dump_json().encode()
+    reject = (
+        Reject.from_bytes("producer", "no", b'{"s":"BTCUSDT","T":%d}' % START, START, "spot").model_dump_json().encode()
+    )
     open_minutes = open_minutes_of(changed(OVER, candle(START, 4), rows=[row(names.TOPIC_REJECTS, reject)]))
     open_minutes.apply(changed(OVER, unreadable=(row(names.TOPIC_TRADES, b'{"market_type":"spot"'),)))
     assert open_minutes.stage_counts(KEY, START, 4).rejected == 2

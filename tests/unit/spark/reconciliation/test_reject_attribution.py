@@ -34,6 +34,6 @@ def test_key_of_the_record_wins_and_without_a_market_type_it_counts_in_both():
 
 
 def test_report_of_a_producer_is_opened():
-    report = Reject.of("producer", "no", b'{"s":"ETHUSDT","T":1790000001000}', NOW, "linear")
+    report = Reject.from_bytes("producer", "no", b'{"s":"ETHUSDT","T":1790000001000}', NOW, "linear")
     assert attribute_report(report.model_dump_json().encode(), NOW + 9) == ([("linear", "ETHUSDT")], 1_789_999_980_000)
     assert attribute_report(b"neither", NOW)[0] == [("spot", "?"), ("linear", "?")]

@@ -1,21 +1,21 @@
 import pytest
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 START_MS = 1_790_000_040_000
 
 
 def test_identity_is_one_per_symbol_and_minute() -> None:
-    assert candle.identity("bybit", "spot", "BTCUSDT", START_MS) == f"bybit|spot|BTCUSDT|{START_MS}"
-    assert candle.identity("bybit", "linear", "BTCUSDT", START_MS) != candle.identity(
-        "bybit", "spot", "BTCUSDT", START_MS
-    )
+    spot, linear = Instrument.parse("bybit:spot:BTCUSDT"), Instrument.parse("bybit:linear:BTCUSDT")
+    assert candle.identity(spot, START_MS) == f"bybit|spot|BTCUSDT|{START_MS}"
+    assert candle.identity(linear, START_MS) != candle.identity(spot, START_MS)
 
 
 @pytest.mark.parametrize("stamp", [START_MS + 1, START_MS + 59_999, START_MS // 1000 + 1])
 def test_a_stamp_within_a_minute_is_refused(stamp: int) -> None:
     """Two documents of one minute would be two candles."""
     with pytest.raises(ValueError, match=f"was {stamp}; it must be a multiple of 60000 ms"):
-        candle.identity("bybit", "spot", "BTCUSDT", stamp)
+        candle.identity(Instrument.parse("bybit:spot:BTCUSDT"), stamp)
 
 
 def test_every_computed_field_is_a_double_of_the_strict_mapping() -> None:

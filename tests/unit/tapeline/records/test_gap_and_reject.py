@@ -36,9 +36,15 @@ def test_a_gap_without_an_end_is_refused():
 
 def test_a_reject_keeps_every_byte():
     raw = bytes(range(256))
-    assert base64.b64decode(Reject.of("producer", "bad UTF-8", raw, NOW_MS).raw_base64) == raw
+    assert base64.b64decode(Reject.from_bytes("producer", "bad UTF-8", raw, NOW_MS).raw_base64) == raw
 
 
 def test_the_mappings_hold_every_field_of_their_records():
     assert set(Gap.model_fields) <= set(gap.MAPPING["properties"])
     assert set(Reject.model_fields) <= set(reject.MAPPING["properties"])
+
+
+def test_a_field_of_a_later_release_is_ignored():
+    rejected = Reject.from_bytes("producer", "bad UTF-8", b"x", NOW_MS)
+    assert Gap(**GAP, probability=0.5, later=1) == Gap(**GAP)
+    assert Reject(**rejected.model_dump(), probability=0.5, later=1) == rejected

@@ -1,5 +1,6 @@
 """The documents of scores: names of the bins, what the mapping holds, and one id for one thing."""
 
+from tapeline.instrument import Instrument
 from tapeline.records import score
 
 
@@ -20,6 +21,6 @@ def test_mapping_is_strict_and_holds_counts_as_long_and_sums_as_double():
 
 
 def test_one_document_a_model_symbol_and_minute():
-    first = score.identity("bybit", "spot", "BTCUSDT", 1_790_000_040_000, "sha256:a")
+    first = score.identity(Instrument.parse("bybit:spot:BTCUSDT"), 1_790_000_040_000, "sha256:a")
     assert first == "bybit|spot|BTCUSDT|1790000040000|sha256:a"
-    assert first != score.identity("bybit", "linear", "BTCUSDT", 1_790_000_040_000, "sha256:a")
+    assert first != score.identity(Instrument.parse("bybit:linear:BTCUSDT"), 1_790_000_040_000, "sha256:a")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from tapeline import names, trade
+from tapeline.instrument import SYMBOL_PATTERN
 
 TOPIC_PREFIX: Final = "publicTrade."
 Operation = Literal["subscribe", "unsubscribe"]
@@ -29,7 +30,7 @@ def _anchored(pattern: str) -> str:
 
 
 _Decimal = Annotated[str, msgspec.Meta(pattern=_anchored(trade.DECIMAL_PATTERN))]
-_Symbol = Annotated[str, msgspec.Meta(pattern=_anchored(trade.SYMBOL_PATTERN))]
+_Symbol = Annotated[str, msgspec.Meta(pattern=_anchored(SYMBOL_PATTERN))]
 _TradeId = Annotated[str, msgspec.Meta(pattern=_anchored(trade.TRADE_ID_PATTERN))]
 _Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
 
