@@ -26,7 +26,7 @@ def test_the_bytes_of_a_manifest_do_not_depend_on_the_order_of_its_fields() -> N
     assert again.to_bytes() == original.to_bytes()
 
 
-def test_a_draft_carries_the_features_of_the_library_unless_told_otherwise() -> None:
+def test_a_draft_carries_the_features_of_the_library_by_default() -> None:
     draft = factories.draft()
     assert (draft.feature_names, draft.feature_hash) == (features.FEATURE_NAMES, features.schema_hash())
 
