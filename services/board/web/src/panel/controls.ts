@@ -160,7 +160,7 @@ function stateSelect(change: Change): HTMLSelectElement {
 
 /** Shows whether the data is live, past or stale. */
 export class ConnectionStatus {
-  readonly element = h("span", { class: "connection", attr: { role: "status" } });
+  readonly element = h("span", { class: "connection-status", attr: { role: "status" } });
 
   show(tone: "live" | "past" | "waiting" | "stale", text: string): void {
     flag(this.element, "data-tone", tone);
