@@ -23,9 +23,11 @@ def _templates(run: str) -> list[tuple[str, bytes]]:
     for _ in range(_PREPARED):
         symbol = random_source.choice(tuple(price))
         price[symbol] += random_source.choice((-1, 0, 0, 1))
+        quantity = f"{random_source.randint(1, 999) / 1000:.3f}"
         head = (
             f'{{"venue":"bybit","market_type":"spot","symbol":"{symbol}","price":"{price[symbol] / 100:.2f}",'
-            f'"quantity":"{random_source.randint(1, 999) / 1000:.3f}","side":"{random_source.choice(("Buy", "Sell"))}",'
+            f'"quantity":"{quantity}","quantity_unit":"base","contract_size":null,"base_quantity":"{quantity}",'
+            f'"base":"{symbol.removesuffix("USDT")}","quote":"USDT","side":"{random_source.choice(("Buy", "Sell"))}",'
             f'"frame_index":0,"is_block_trade":false,"is_rpi":false,"source":"stream","trade_id":"{run}-'
         )
         templates.append((symbol, head.encode()))

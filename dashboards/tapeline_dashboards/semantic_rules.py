@@ -14,7 +14,7 @@ from tapeline_dashboards.views import BY_IDENTITY, NUMBERS, VIEWS, DataView
 
 # These fields have different units in different markets, so an aggregate over several markets is meaningless.
 PER_MARKET_FIELDS: Final = re.compile(
-    r"price|quantity|open|high|low|close|vwap|volume|buy_volume|(return|volatility)_.*"
+    r"price|quantity|base_quantity|open|high|low|close|vwap|volume|buy_volume|(return|volatility)_.*"
 )
 _MIN_TITLE_WORDS: Final = 3
 _KQL_FIELD: Final = re.compile(r"([\w@.]+): ")

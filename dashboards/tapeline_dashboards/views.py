@@ -81,7 +81,7 @@ _ALL: Final = (
         "Trades",
         f"{names.INDEX_TRADES_PREFIX}*",
         _fields(trade.elastic_mapping()),
-        patterns={"price": _PRICE, "quantity": _PRICE, "probability": "0.000"},
+        patterns={"price": _PRICE, "quantity": _PRICE, "base_quantity": _PRICE, "probability": "0.000"},
     ),
     DataView(
         "candles",

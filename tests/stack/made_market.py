@@ -81,6 +81,7 @@ class MadeMarket:
         is_ok = state == "ok"
         chance = min(0.97, max(0.03, 0.5 + 0.06 * symbol.trend + draw.gauss(0, 0.06)))
         is_buy = draw.random() < 0.5 + 0.1 * symbol.trend
+        quantity = f"{draw.expovariate(1 / symbol.mean_quantity) + symbol.mean_quantity / 100:.6g}"
         return {
             "@timestamp": at_ms,
             "venue": names.VENUE,
@@ -89,7 +90,9 @@ class MadeMarket:
             "trade_id": f"{at_ms}{symbol.number:07d}",
             "traded_at": at_ms,
             "price": f"{symbol.price:.{symbol.digits}f}",
-            "quantity": f"{draw.expovariate(1 / symbol.mean_quantity) + symbol.mean_quantity / 100:.6g}",
+            "quantity": quantity,
+            "quantity_unit": "base",
+            "base_quantity": quantity,
             "side": "Buy" if is_buy else "Sell",
             "is_buy": is_buy,
             "sequence": symbol.number,
@@ -159,7 +162,7 @@ def _candle(own: list[dict[str, Any]], carried: float | None) -> dict[str, Any] 
     if not own and carried is None:
         return None
     prices = [float(one["price"]) for one in own] or [carried]
-    volumes = [float(one["quantity"]) for one in own]
+    volumes = [float(one["base_quantity"]) for one in own]
     bought = sum(v for v, one in zip(volumes, own, strict=True) if one["is_buy"])
     notional = sum(v * float(one["price"]) for v, one in zip(volumes, own, strict=True))
     volume = sum(volumes)

@@ -96,6 +96,8 @@ class Feed:
             "traded_at": at_ms,
             "price": f"{price:.4f}",
             "quantity": "1.5",
+            "quantity_unit": "base",
+            "base_quantity": "1.5",
             "side": "Buy",
             "sequence": self._number,
             "frame_index": 0,

@@ -113,7 +113,9 @@ def check_series(series: Document, trades: list[Document], interval_ms: int) -> 
             chosen = [one for one in buckets[at] if fits(one)]
             assert series[f"{part}_trades"][place] == len(chosen)
             assert is_close(series[f"{part}_price"][place], median(chosen))
-            assert series[f"{part}_quantity"][place] == pytest.approx(sum(float(one["quantity"]) for one in chosen))
+            assert series[f"{part}_quantity"][place] == pytest.approx(
+                sum(float(one["base_quantity"]) for one in chosen)
+            )
 
 
 def check_market(response: Document, trades: list[Document]) -> None:
@@ -136,7 +138,7 @@ def check_total(row: Document, own: list[Document]) -> None:
     assert row["trades"] == len(own)
     groups = {**PARTS, "other": lambda one: one["prediction"] is None}
     for part, fits in groups.items():
-        chosen = [float(one["quantity"]) for one in own if fits(one)]
+        chosen = [float(one["base_quantity"]) for one in own if fits(one)]
         if part != "other":
             assert row[f"{part}_trades"] == len(chosen)
         if part in ("buy", "sell"):

@@ -112,7 +112,7 @@ def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucke
 
     middle = {"median": {"percentiles": {"field": "price", "percents": [50]}}}
     newest = {name: {"filter": part, "aggs": middle} for name, part in PART.items()}
-    mean = {"mean": {"avg": {"field": "quantity"}}}
+    mean = {"mean": {"avg": {"field": "base_quantity"}}}
     aggs = {name: {"filter": part, "aggs": mean} for name, part in PART.items()}
     aggs["last"] = {"filter": within(past[1] - bucket_ms), "aggs": newest}
     answer = elastic.search(

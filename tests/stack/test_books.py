@@ -54,7 +54,8 @@ class Bench:
         }
         return {
             "@timestamp": at_ms, "venue": "bybit", "market_type": "spot", "symbol": self.symbol,
-            "trade_id": f"t{self.ids}", "traded_at": at_ms, "price": price, "quantity": "1", "side": "Buy",
+            "trade_id": f"t{self.ids}", "traded_at": at_ms, "price": price, "quantity": "1",
+            "quantity_unit": "base", "base_quantity": "1", "side": "Buy",
             "sequence": self.ids, "frame_index": 0, "received_at": at_ms, "produced_at": at_ms, "source": "stream",
             "is_buy": True, "indexed_at": at_ms, "feature_version": "1", **said, **changes,
         }  # fmt: skip

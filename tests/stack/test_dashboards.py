@@ -145,7 +145,7 @@ def test_market_panels_show_numbers_computed_by_hand(fill):
         return {
             **documents.trades(1)[0],
             **{"trade_id": str(number), "market_type": market_type, "symbol": "BTCUSDT"},
-            **{"price": price, "quantity": quantity, "side": side, "probability": chance},
+            **{"price": price, "quantity": quantity, "base_quantity": quantity, "side": side, "probability": chance},
             "prediction": None if chance is None else int(chance > 0.5),
             "prediction_state": "late" if chance is None else "ok",
         }

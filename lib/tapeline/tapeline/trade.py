@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from tapeline import instrument, names
-from tapeline.enums import MarketType, PredictionState, Side, TradeSource
+from tapeline.enums import MarketType, PredictionState, QuantityUnit, Side, TradeSource
 from tapeline.instrument import SYMBOL_PATTERN, VENUE_PATTERN, Instrument
 
 # A millisecond stamp before 2001 or after 2286 is seconds, microseconds or nanoseconds by mistake.
@@ -22,6 +22,7 @@ EARLIEST_MS: Final = 1_000_000_000_000
 LATEST_MS: Final = 9_999_999_999_999
 # A positive plain decimal; written without look-ahead, which pydantic's regex engine lacks.
 DECIMAL_PATTERN: Final = r"^([1-9][0-9]{0,17}(\.[0-9]{1,20})?|0\.0{0,19}[1-9][0-9]{0,19})$"
+ASSET_PATTERN: Final = r"^[^|\s\x00-\x1f\x7f-\x9f]{1,32}$"
 TRADE_ID_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
 
 
@@ -61,6 +62,8 @@ EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
 # Between two clocks, so perhaps below zero.
 DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
+ASSET = Kind(str, "string", _KEYWORD, {"pattern": ASSET_PATTERN})
+QUANTITY_UNIT = Kind(QuantityUnit, "string", _KEYWORD, {})
 SIDE = Kind(Side, "string", _KEYWORD, {})
 MARKET_TYPE = Kind(MarketType, "string", _KEYWORD, {})
 SOURCE = Kind(TradeSource, "string", _KEYWORD, {})
@@ -90,7 +93,12 @@ COLUMNS: Final = (
     Column("trade_id", TRADE_ID, Stage.WIRE, False, "`i`, kept as text"),
     Column("traded_at", EPOCH_MS, Stage.WIRE, False, "`T`, ms UTC; the document's @timestamp"),
     Column("price", DECIMAL, Stage.WIRE, False, "`p`, quote per base; the exchange's own digits"),
-    Column("quantity", DECIMAL, Stage.WIRE, False, "`v`, base; the exchange's own digits"),
+    Column("quantity", DECIMAL, Stage.WIRE, False, "`v`, in `quantity_unit`; the exchange's own digits"),
+    Column("quantity_unit", QUANTITY_UNIT, Stage.WIRE, False, "what the exchange counts in"),
+    Column("contract_size", DECIMAL, Stage.WIRE, True, "what one contract stands for; absent where none is counted"),
+    Column("base_quantity", DECIMAL, Stage.WIRE, False, "the quantity in base, 18 significant digits, half-even"),
+    Column("base", ASSET, Stage.WIRE, True, "base asset; absent where the exchange's list was not to be had"),
+    Column("quote", ASSET, Stage.WIRE, True, "quote asset; absent where the exchange's list was not to be had"),
     Column("side", SIDE, Stage.WIRE, False, "`S`, of the taker"),
     Column("sequence", LONG, Stage.WIRE, True, "`seq`, orders trades, not contiguous; absent before 2025-08"),
     Column("frame_index", INTEGER, Stage.WIRE, False, "place among the trades of one (traded_at, sequence)"),

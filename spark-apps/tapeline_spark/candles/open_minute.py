@@ -78,7 +78,7 @@ class OpenMinute:
         self.logged += 1
         if not self.ids.add(trade.trade_id):
             return False
-        price, quantity = Decimal(trade.price), Decimal(trade.quantity)
+        price, quantity = Decimal(trade.price), Decimal(trade.base_quantity)
         self._add_price(float(trade.price), order)
         self.volume = EXACT.add(self.volume, quantity)
         self.notional = EXACT.add(self.notional, EXACT.multiply(price, quantity))

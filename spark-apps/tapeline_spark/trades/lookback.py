@@ -41,7 +41,7 @@ class Lookback:
         """Append a trade that follows the last one."""
         self.traded_at_ms.append(trade.traded_at)
         self.price.append(float(trade.price))
-        self.quantity.append(float(trade.quantity))
+        self.quantity.append(float(trade.base_quantity))
         self.is_buy.append(trade.side == "Buy")
         self.last = order
 

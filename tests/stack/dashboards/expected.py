@@ -142,8 +142,8 @@ MARKET: dict[str, Callable[[Documents], list[Row]]] = {
     "volume-by-side": lambda d: by_market(
         d["trades"],
         lambda t: {
-            "Buy volume": total(of(t, side="Buy"), "quantity"),
-            "Sell volume": total(of(t, side="Sell"), "quantity"),
+            "Buy volume": total(of(t, side="Buy"), "base_quantity"),
+            "Sell volume": total(of(t, side="Sell"), "base_quantity"),
         },
     ),
     "most-active": lambda d: by_market(d["trades"], lambda t: {"Trades": len(t)}),
@@ -151,8 +151,8 @@ MARKET: dict[str, Callable[[Documents], list[Row]]] = {
         of(d["trades"], prediction_state="ok"),
         lambda t: {
             "Trades": len(t),
-            "Mean size predicted up": (up := mean(of(t, prediction=1), "quantity")),
-            "Mean size predicted down": (down := mean(of(t, prediction=0), "quantity")),
+            "Mean size predicted up": (up := mean(of(t, prediction=1), "base_quantity")),
+            "Mean size predicted down": (down := mean(of(t, prediction=0), "base_quantity")),
             "Up/down size ratio": share(up or 0, down or 0),
         },
     ),

@@ -17,6 +17,7 @@ def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, 
     document: Document = {
         **{"venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
         **{"@timestamp": at_ms, "traded_at": at_ms, "price": f"{price:.2f}", "quantity": f"{quantity:.3f}"},
+        **{"quantity_unit": "base", "base_quantity": f"{quantity:.3f}", "base": "BTC", "quote": "USDT"},
         **{"side": "Buy", "sequence": number, "frame_index": 0, "is_block_trade": False, "is_rpi": False},
         **{"received_at": at_ms + 20, "produced_at": at_ms + 21, "source": "stream", "indexed_at": at_ms + 400},
         **{"probability": None, "prediction": None, "prediction_state": names.STATE_WARMING_UP},

@@ -20,6 +20,10 @@ def value(**changes: object) -> bytes:
         "traded_at": START_MS + number,
         "price": "83766.30",
         "quantity": "0.0010",
+        "quantity_unit": "base",
+        "contract_size": None,
+        "base": "BTC",
+        "quote": "USDT",
         "side": "Buy",
         "sequence": number,
         "frame_index": 0,
@@ -29,7 +33,8 @@ def value(**changes: object) -> bytes:
         "produced_at": START_MS,
         "source": "stream",
     }
-    return json.dumps(trade | changes).encode()
+    trade |= changes
+    return json.dumps({"base_quantity": trade["quantity"], **trade}).encode()
 
 
 def record(partition: int = 0, offset: int = 0, **changes: object) -> DecodedTrade:

@@ -41,7 +41,7 @@ def test_the_result_is_exact_to_half_of_its_last_digit(quantity, price, size, un
         exact /= Fraction(price)
     assert "E" not in found and Decimal(found) > 0
     assert abs(Fraction(found) - exact) <= exact * Fraction(1, 2 * 10**17)
-    assert len(Decimal(found).as_tuple().digits) <= 18
+    assert len(Decimal(found).normalize().as_tuple().digits) <= 18
 
 
 def test_contracts_without_a_size_are_refused() -> None:

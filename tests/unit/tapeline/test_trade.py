@@ -12,6 +12,11 @@ WIRE = {
     "traded_at": 1_791_365_008_334,
     "price": "83766.30",
     "quantity": "0.001",
+    "quantity_unit": "base",
+    "contract_size": None,
+    "base_quantity": "0.001",
+    "base": "1000PEPE",
+    "quote": "USDT",
     "side": "Buy",
     "sequence": 821_670_598_155,
     "frame_index": 0,
@@ -27,7 +32,7 @@ def test_a_real_trade_is_accepted_and_keeps_its_digits():
     assert WireTrade(**WIRE).model_dump()["price"] == "83766.30"
 
 
-@pytest.mark.parametrize("absent", ["sequence", "is_block_trade", "is_rpi"])
+@pytest.mark.parametrize("absent", ["sequence", "is_block_trade", "is_rpi", "contract_size", "base", "quote"])
 def test_what_older_feeds_lack_may_be_absent(absent):
     trade = {name: value for name, value in WIRE.items() if name != absent}
     assert getattr(WireTrade(**trade), absent) is None

@@ -26,6 +26,10 @@ def document(**changes: Any) -> dict[str, Any]:
         "traded_at": START_MS + number,
         "price": "83766.30",
         "quantity": "0.0010",
+        "quantity_unit": "base",
+        "contract_size": None,
+        "base": "BTC",
+        "quote": "USDT",
         "side": "Buy",
         "sequence": number,
         "frame_index": 0,
@@ -45,6 +49,7 @@ def document(**changes: Any) -> dict[str, Any]:
     }
     fields |= changes
     fields["is_buy"] = fields["side"] == "Buy"
+    fields.setdefault("base_quantity", fields["quantity"])
     return StoredTrade(**fields).model_dump()
 
 

@@ -24,7 +24,7 @@ Market = tuple[str, str]
 """Market type and symbol."""
 _INDEX: Final = f"{names.INDEX_TRADES_PREFIX}*"
 _MEDIAN: Final[Body] = {"percentiles": {"field": "price", "percents": [50], "keyed": False}}
-_QUANTITY: Final[Body] = {"sum": {"field": "quantity"}}
+_QUANTITY: Final[Body] = {"sum": {"field": "base_quantity"}}
 _PARTS: Final[dict[str, Body]] = {
     "buy": {"term": {"side": "Buy"}},
     "sell": {"term": {"side": "Sell"}},

@@ -27,7 +27,6 @@ from unit.spark.trade_factories import record, value
         {"sequence": 2**63},
         {"symbol": "BTC|USDT"},
         {"trade_id": ""},
-        {"surprise": 1},
         {"is_rpi": "false"},
     ],
 )

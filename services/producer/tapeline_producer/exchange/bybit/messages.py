@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from tapeline import names, trade
+from tapeline.enums import MarketType, QuantityUnit
 from tapeline.instrument import SYMBOL_PATTERN
+from tapeline.quantity import base_quantity
 
 TOPIC_PREFIX: Final = "publicTrade."
 Operation = Literal["subscribe", "unsubscribe"]
@@ -45,6 +47,11 @@ class Trade(msgspec.Struct, gc=False):
     traded_at: int
     price: str
     quantity: str
+    quantity_unit: str
+    contract_size: str | None
+    base_quantity: str
+    base: str | None
+    quote: str | None
     side: str
     sequence: int | None
     frame_index: int
@@ -243,9 +250,11 @@ def _build_trade(fill: _Fill | _RestFill, market_type: str, symbol: str, receive
         raise ValueError(f"sequence was {str(sequence)[:40]}; it must fit 63 bits")
     if fill.symbol != symbol:
         raise ValueError(f"symbol was {fill.symbol!r} under the topic of {symbol!r}; they must agree")
+    unit = QuantityUnit.QUOTE if market_type == MarketType.INVERSE else QuantityUnit.BASE
+    base = base_quantity(fill.quantity, fill.price, unit, MarketType(market_type), None)
     return Trade(
-        names.VENUE, market_type, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, fill.side, sequence,
-        0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
+        names.VENUE, market_type, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, unit, None, base,
+        None, None, fill.side, sequence, 0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
     )  # fmt: skip
 
 
