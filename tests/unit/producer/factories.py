@@ -25,7 +25,8 @@ def trade(number: int, source: str = "stream", **changes: Any) -> Trade:
         "venue": "bybit", "market_type": "spot", "symbol": "BTCUSDT", "trade_id": f"t{number}",
         "traded_at": START_MS + number, "price": "1.0", "quantity": "2", "quantity_unit": "base",
         "contract_size": None, "base_quantity": "2", "base": None, "quote": None, "side": "Buy",
-        "sequence": 100 + number, "frame_index": 0, "is_block_trade": False, "is_rpi": None, "received_at": START_MS, "produced_at": START_MS,
+        "sequence": 100 + number, "frame_index": 0,
+        "is_block_trade": False, "is_rpi": None, "received_at": START_MS, "produced_at": START_MS,
         "source": source,
     }  # fmt: skip
     return Trade(**{**fields, **changes})
