@@ -25,7 +25,7 @@ BATCHES: Final = {1: 200, 100: 150, 1_000: 60, 10_000: 15}
 
 
 def rows(count: int, seed: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return rows with heavy tails and labels with a weak signal (AUC near 0.67), as trades have them."""
+    """Return heavy-tailed rows and labels with a weak signal (AUC near 0.67), as trades have them."""
     random = np.random.default_rng(seed)
     x = random.standard_t(4, size=(count, COLUMNS)) * np.linspace(0.5, 5.0, COLUMNS)
     x[:, 0] = np.sign(x[:, 0])

@@ -37,7 +37,7 @@ VALUES = {
 
 
 @dataclass(frozen=True)
-class Told:
+class HelmResult:
     """What helm said."""
 
     code: int
@@ -45,7 +45,7 @@ class Told:
     err: str
 
 
-def helm(*arguments: str) -> Told:
+def helm(*arguments: str) -> HelmResult:
     """Run our helm."""
     program = HELM if HELM.exists() else Path("helm")
     try:
@@ -53,12 +53,12 @@ def helm(*arguments: str) -> Told:
     except FileNotFoundError as error:
         raise AssertionError("helm is not there: run `make setup`, or put helm 4 on the PATH") from error
     lines = [line for line in done.stderr.splitlines() if "found symbolic link" not in line]
-    return Told(done.returncode, done.stdout, "\n".join(lines))
+    return HelmResult(done.returncode, done.stdout, "\n".join(lines))
 
 
 def template(
     *arguments: str, chart: Path = PLATFORM, knows: tuple[str, ...] = OPERATORS, model: str | None = MODEL
-) -> Told:
+) -> HelmResult:
     """Run `helm template`; `knows` are the operators' kinds that the cluster is said to have."""
     apis = [word for kind in knows for word in ("--api-versions", kind)]
     prefix = "apps." if chart == PLATFORM else ""
@@ -76,17 +76,17 @@ def documents(text: str) -> list[Document]:
 @cache
 def rendered(values: str) -> tuple[Document, ...]:
     """Return everything the platform's chart makes of one of VALUES."""
-    told = template(*(word for path in VALUES[values] for word in ("--values", str(path))))
-    assert told.code == 0, told.err
-    return tuple(documents(told.out))
+    result = template(*(word for path in VALUES[values] for word in ("--values", str(path))))
+    assert result.code == 0, result.err
+    return tuple(documents(result.out))
 
 
 @cache
 def with_settings(*settings: str, chart: str = "tapeline") -> tuple[Document, ...]:
     """Return what a chart makes of its defaults and some `--set`."""
-    told = template(*(word for one in settings for word in ("--set", one)), chart=CHARTS / chart)
-    assert told.code == 0, told.err
-    return tuple(documents(told.out))
+    result = template(*(word for one in settings for word in ("--set", one)), chart=CHARTS / chart)
+    assert result.code == 0, result.err
+    return tuple(documents(result.out))
 
 
 def of_kind(found: tuple[Document, ...], *kinds: str) -> list[Document]:

@@ -40,7 +40,7 @@ def test_elasticsearchs_users_may_do_what_was_proven_to_be_enough_and_no_more(va
 
 
 @WITH_SERVERS
-def test_elasticsearch_is_told_of_every_user_that_a_service_is(values):
+def test_elasticsearch_knows_every_user_that_a_service_uses(values):
     """One that is not is refused like a wrong password."""
     (elasticsearch,) = of_kind(rendered(values), "Elasticsearch")
     realm = {each["secretName"] for each in elasticsearch["spec"]["auth"]["fileRealm"]}
@@ -51,8 +51,8 @@ def test_elasticsearch_is_told_of_every_user_that_a_service_is(values):
 @WITH_SERVERS
 def test_topics_are_those_that_the_code_names(values):
     found = {topic["metadata"]["name"] for topic in of_kind(rendered(values), "KafkaTopic")}
-    told = {names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS}
-    assert found == {names.TOPIC_TRADES, names.TOPIC_SHARDS} | told
+    others = {names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS}
+    assert found == {names.TOPIC_TRADES, names.TOPIC_SHARDS} | others
 
 
 @WITH_SERVERS
@@ -298,7 +298,7 @@ def test_only_the_exchange_is_reached_on_the_internet_and_nothing_private_as_if_
     assert not [rule for rule in simulated if "0.0.0.0/0" in str(rule)]
 
 
-def test_the_notifier_reaches_nothing_private_unless_it_is_told_to():
+def test_the_notifier_reaches_nothing_private_unless_a_value_allows_it():
     out = [rule for rule in rules(rendered("all-on"), *ours("notifier"), "egress") if "ipBlock" in rule["to"][0]]
     (internet,) = [rule for rule in out if rule["to"][0]["ipBlock"]["cidr"] == "0.0.0.0/0"]
     assert [port["port"] for port in internet["ports"]] == [443]

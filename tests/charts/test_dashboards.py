@@ -1,4 +1,4 @@
-"""The Job that loads the dashboards: told what its settings take, with its own user, wherever Kibana is."""
+"""The Job that loads the dashboards: given what its settings take, with its own user, wherever Kibana is."""
 
 import json
 
@@ -25,9 +25,9 @@ def test_there_is_a_job_exactly_where_there_is_a_kibana():
 
 @pytest.mark.parametrize("values", WITH_KIBANA)
 def test_its_variables_are_settings_that_it_takes(values, monkeypatch):
-    told = environment(job(values), rendered(values))
-    assert not set(told) - {f"DASHBOARDS_{name}".upper() for name in Settings.model_fields}
-    for name, value in told.items():
+    given = environment(job(values), rendered(values))
+    assert not set(given) - {f"DASHBOARDS_{name}".upper() for name in Settings.model_fields}
+    for name, value in given.items():
         monkeypatch.setenv(name, str(value))
     settings = Settings()
     assert settings.kibana_url == "https://tapeline-kb-http.tapeline.svc:5601"
@@ -49,11 +49,11 @@ def test_its_files_are_mounted_and_its_user_is_known_to_elasticsearch(values):
 
 
 def test_it_can_be_left_out_with_everything_that_is_only_for_it():
-    told = template("--set", "elastic.kibana.dashboards.enabled=false")
-    assert told.code == 0, told.err
-    assert "kind: Kibana" in told.out
+    result = template("--set", "elastic.kibana.dashboards.enabled=false")
+    assert result.code == 0, result.err
+    assert "kind: Kibana" in result.out
     for trace in ("tapeline/dashboards", "tapeline-es-dashboards", "tapeline-dashboards", "name: dashboards"):
-        assert trace not in told.out
+        assert trace not in result.out
 
 
 def test_kibana_lets_nobody_in_that_no_value_names():

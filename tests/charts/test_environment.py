@@ -32,7 +32,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
 }
 
 
-def told(values: str, service: str) -> dict[str, str]:
+def environment_of(values: str, service: str) -> dict[str, str]:
     """Return the variables of a service, secrets as any text."""
     found = rendered(values)
     if service == "spark":
@@ -54,12 +54,12 @@ def test_every_variable_is_a_field_of_that_services_settings(values, service):
     """A misspelt variable is no error anywhere: the service runs with its default."""
     prefix = SETTINGS[service].model_config["env_prefix"]
     fields = {f"{prefix}{name}".upper() for name in SETTINGS[service].model_fields}
-    assert not set(told(values, service)) - fields
+    assert not set(environment_of(values, service)) - fields
 
 
 @pytest.mark.parametrize(("values", "service"), present())
 def test_the_variables_together_are_settings_that_the_service_takes(values, service, monkeypatch):
-    for name, value in told(values, service).items():
+    for name, value in environment_of(values, service).items():
         monkeypatch.setenv(name, value)
     SETTINGS[service]()
 
@@ -67,7 +67,7 @@ def test_the_variables_together_are_settings_that_the_service_takes(values, serv
 def test_large_numbers_and_lists_arrive_as_they_were_written(monkeypatch):
     """YAML turns two million into 2e+06, which no integer field takes."""
     for service in ("producer", "trainer", "spark"):
-        for name, value in told("all-on", service).items():
+        for name, value in environment_of("all-on", service).items():
             monkeypatch.setenv(name, value)
     producer, trainer, spark = Producer(), Trainer(), Spark()  # type: ignore[call-arg]
     assert (producer.buffer_trades, producer.backfill_timeout_s) == (2_000_000, 2.5)
@@ -88,9 +88,9 @@ def test_every_setting_that_the_chart_does_not_make_can_be_set_and_no_other(serv
 
 
 def made_by_chart(values: str, service: str) -> set[str]:
-    """Return the fields that a service is told and no values file names."""
+    """Return the fields that a service is given and no values file names."""
     prefix = SETTINGS[service].model_config["env_prefix"]
-    made = {name.removeprefix(prefix).lower() for name in told(values, service)}
+    made = {name.removeprefix(prefix).lower() for name in environment_of(values, service)}
     for path in (CHARTS / "apps" / "values.yaml", *VALUES[values]):
         content = yaml.safe_load(path.read_text())
         apps = content if path.parent.name == "apps" else content.get("apps", {})
@@ -154,7 +154,7 @@ def test_rules_of_ones_own_are_rules_that_the_stream_takes_where_its_pods_find_t
     (application,) = yaml.safe_load_all((CHARTS.parent / "k8s" / "spark-application.yaml").read_text())
     pod = application["spec"]["driver"]["template"]["spec"]
     (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "rules"]
-    assert told("all-on", "spark")["STREAM_RULES"] == f"{mount['mountPath']}/rules.yaml"
-    assert "STREAM_RULES" not in told("default", "spark")
+    assert environment_of("all-on", "spark")["STREAM_RULES"] == f"{mount['mountPath']}/rules.yaml"
+    assert "STREAM_RULES" not in environment_of("default", "spark")
     (volume,) = [each for each in pod["volumes"] if each["name"] == "rules"]
     assert volume["configMap"] == {"name": "tapeline-rules", "optional": True}

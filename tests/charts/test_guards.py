@@ -14,15 +14,15 @@ from charts.render import INFERENCE, OPERATORS, template
     ],
 )
 def test_an_operator_that_is_missing_is_named_with_the_way_to_it(missing, way_out):
-    told = template(knows=tuple(kind for kind in OPERATORS if kind != missing))
-    assert told.code != 0
-    assert way_out in told.err
-    assert "make operators" in told.err
+    result = template(knows=tuple(kind for kind in OPERATORS if kind != missing))
+    assert result.code != 0
+    assert way_out in result.err
+    assert "make operators" in result.err
 
 
 def test_nothing_of_an_operator_is_needed_where_its_servers_are_outside():
-    told = template("--set", "kafka.enabled=false", "--set", "elastic.enabled=false", knows=())
-    assert told.code == 0, told.err
+    result = template("--set", "kafka.enabled=false", "--set", "elastic.enabled=false", knows=())
+    assert result.code == 0, result.err
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_nothing_of_an_operator_is_needed_where_its_servers_are_outside():
     ],
 )
 def test_an_option_whose_operator_is_missing_is_refused(settings, way_out):
-    told = template(*(word for one in settings for word in ("--set", one)), knows=OPERATORS[:3])
-    assert told.code != 0
-    assert way_out in told.err
+    result = template(*(word for one in settings for word in ("--set", one)), knows=OPERATORS[:3])
+    assert result.code != 0
+    assert way_out in result.err
 
 
 @pytest.mark.parametrize(
@@ -49,21 +49,21 @@ def test_an_option_whose_operator_is_missing_is_refused(settings, way_out):
     ],
 )
 def test_choices_that_contradict_each_other_are_refused(setting, reason):
-    told = template("--set", setting)
-    assert told.code != 0
-    assert reason in told.err
+    result = template("--set", setting)
+    assert result.code != 0
+    assert reason in result.err
 
 
-def test_a_cluster_without_image_volumes_is_told_of_the_other_way():
-    told = template("--kube-version", "1.34.0")
-    assert told.code != 0
-    assert "inference.model.delivery=init-container" in told.err
+def test_a_cluster_without_image_volumes_is_refused_with_the_other_way():
+    result = template("--kube-version", "1.34.0")
+    assert result.code != 0
+    assert "inference.model.delivery=init-container" in result.err
     other = template("--kube-version", "1.34.0", "--set", "apps.inference.model.delivery=init-container")
     assert other.code == 0, other.err
 
 
-def test_a_first_install_without_a_model_is_told_how_to_make_one():
-    told = template(model=None)
-    assert told.code != 0
-    assert "make bootstrap-model" in told.err
-    assert INFERENCE not in told.out
+def test_a_first_install_without_a_model_is_refused_with_the_way_to_make_one():
+    result = template(model=None)
+    assert result.code != 0
+    assert "make bootstrap-model" in result.err
+    assert INFERENCE not in result.out

@@ -161,9 +161,9 @@ def test_every_name_of_the_file_is_used_and_every_name_used_is_in_it(chart, help
 def test_an_unknown_name_is_refused_with_the_place_to_add_it(tmp_path):
     chart = copy_of("apps", tmp_path)
     (chart / "templates" / "new.yaml").write_text('kind: {{ include "apps.name" "widget" }}\n')
-    told = template(chart=chart)
-    assert told.code != 0
-    assert "widget has no name in charts/apps/templates/_names.tpl: add it there." in told.err
+    result = template(chart=chart)
+    assert result.code != 0
+    assert "widget has no name in charts/apps/templates/_names.tpl: add it there." in result.err
 
 
 def copy_of(chart: str, folder: Path) -> Path:

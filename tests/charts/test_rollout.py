@@ -162,8 +162,8 @@ def test_helm_test_says_what_answered(tmp_path):
 
 def test_notes_say_the_next_commands():
     given = ("kafka.enabled=false", "elastic.enabled=false", f"apps.inference.model.reference={MODEL}")
-    told = helm("install", RELEASE, str(PLATFORM), "-n", NAMESPACE, "--dry-run=client", "--set", ",".join(given))
-    assert told.code == 0, told.err
-    notes = told.out.partition("NOTES:")[2]
+    result = helm("install", RELEASE, str(PLATFORM), "-n", NAMESPACE, "--dry-run=client", "--set", ",".join(given))
+    assert result.code == 0, result.err
+    notes = result.out.partition("NOTES:")[2]
     assert "kubectl apply -f k8s/spark-application.yaml" in notes
     assert "helm -n tapeline test tapeline" in notes

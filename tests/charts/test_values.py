@@ -25,8 +25,8 @@ def values(chart: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("chart", ["tapeline", *PARTS])
 def test_charts_are_what_helm_calls_well_formed(chart):
-    told = helm("lint", "--strict", "--quiet", str(CHARTS / chart))
-    assert told.code == 0, told.out + told.err
+    result = helm("lint", "--strict", "--quiet", str(CHARTS / chart))
+    assert result.code == 0, result.out + result.err
 
 
 MISSPELT = {
@@ -57,9 +57,9 @@ MISSPELT = {
 
 @pytest.mark.parametrize(("chart", "value"), [(chart, value) for chart, all_ in MISSPELT.items() for value in all_])
 def test_a_misspelt_value_in_any_chart_is_refused(chart, value):
-    told = template("--set", value, chart=CHARTS / chart)
-    assert told.code != 0
-    assert "additional properties" in told.err, told.err
+    result = template("--set", value, chart=CHARTS / chart)
+    assert result.code != 0
+    assert "additional properties" in result.err, result.err
 
 
 WRONG = {
@@ -84,9 +84,9 @@ WRONG = {
 
 @pytest.mark.parametrize(("value", "reason"), WRONG.items())
 def test_a_value_that_cannot_work_is_refused(value, reason):
-    told = template("--set", value)
-    assert told.code != 0
-    assert reason in told.err, told.err
+    result = template("--set", value)
+    assert result.code != 0
+    assert reason in result.err, result.err
 
 
 def open_objects(part: Any, place: str = "") -> list[str]:
@@ -152,8 +152,8 @@ def test_servers_are_of_the_versions_that_the_local_stack_is_tested_with():
 
 
 def test_our_helm_is_the_pinned_one():
-    told = helm("version", "--template", "{{.Version}}")
-    assert told.out == f"v{PINS['HELM_VERSION']}"
+    result = helm("version", "--template", "{{.Version}}")
+    assert result.out == f"v{PINS['HELM_VERSION']}"
 
 
 def test_the_platform_needs_no_step_before_it_is_installed_or_packed(tmp_path):
@@ -165,15 +165,17 @@ def test_the_platform_needs_no_step_before_it_is_installed_or_packed(tmp_path):
     assert helm("package", str(PLATFORM), "--destination", str(tmp_path)).code == 0
     (packed,) = tmp_path.glob("*.tgz")
     assert template(chart=packed).code != 0, "the model's value has another name there"
-    told = template("--set", f"apps.inference.model.reference=r.example/m@sha256:{'b' * 64}", chart=packed, model=None)
-    assert told.code == 0, told.err
+    result = template(
+        "--set", f"apps.inference.model.reference=r.example/m@sha256:{'b' * 64}", chart=packed, model=None
+    )
+    assert result.code == 0, result.err
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_chart_can_be_installed_alone(part):
-    told = template(chart=CHARTS / part)
-    assert told.code == 0, told.err
-    assert re.search(r"^kind: ", told.out, re.MULTILINE)
+    result = template(chart=CHARTS / part)
+    assert result.code == 0, result.err
+    assert re.search(r"^kind: ", result.out, re.MULTILINE)
 
 
 def test_every_values_file_is_rendered_by_these_tests():

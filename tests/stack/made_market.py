@@ -244,7 +244,7 @@ def _score(totals: dict[str, float], one: dict[str, Any], following: float | Non
 
 
 def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | None = None) -> Iterator[Document]:
-    """Yield the books of each symbol and minute; they balance, but in the minute `incomplete`, if any."""
+    """Yield the reconciliation of each symbol and minute: complete, but in the minute `incomplete`, if any."""
     counts: dict[tuple[str, str, int], int] = defaultdict(int)
     for one in trades:
         counts[one["market_type"], one["symbol"], one["traded_at"] // MINUTE_MS * MINUTE_MS] += 1
@@ -359,7 +359,7 @@ class Pump:
         self._thread.join(30)
 
     def _run(self) -> None:
-        begun, recent, told = time.monotonic(), [], 0.0
+        begun, recent, reported = time.monotonic(), [], 0.0
         weights = [symbol.per_s for symbol in self._market.symbols]
         try:
             while not self._stop.wait(0.1):
@@ -371,8 +371,8 @@ class Pump:
                 self.written += due
                 minute = now_ms // MINUTE_MS * MINUTE_MS
                 recent = [one for one in recent if one["traded_at"] >= minute][-5_000:] + fresh
-                if time.monotonic() - told > 1:
-                    told = time.monotonic()
+                if time.monotonic() - reported > 1:
+                    reported = time.monotonic()
                     self._writer.write(candle_documents(recent, minute, minute + 1, now_ms), refresh=False)
-        except Exception as error:  # noqa: BLE001 - told by the test that ends the pump
+        except Exception as error:  # noqa: BLE001 - reported by the test that ends the pump
             self.failure = error

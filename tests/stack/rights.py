@@ -68,7 +68,7 @@ ELASTICSEARCH: Final[dict[str, dict[str, Any]]] = {
                 ],
                 "privileges": ["index", "create_index", "view_index_metadata"],
             },
-            # A model's record, and books that a hole touches after they were closed.
+            # A model's record, and closed minutes that a gap touches later.
             {
                 "names": [f"{names.INDEX_SCORES_PREFIX}*", f"{names.INDEX_RECONCILIATION_PREFIX}*"],
                 "privileges": ["read"],

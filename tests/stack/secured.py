@@ -258,8 +258,8 @@ class Secured:
     def _admit(self) -> None:
         """Make the topics, the users, and the rights that rights.py names."""
         admin = self.kafka_admin()
-        books = (names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS)
-        topics = (names.TOPIC_TRADES, *books, names.TOPIC_SHARDS)
+        records = (names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS, names.TOPIC_ALERTS)
+        topics = (names.TOPIC_TRADES, *records, names.TOPIC_SHARDS)
         made = admin.create_topics([NewTopic(topic, 2, 1) for topic in topics])
         for user in rights.KAFKA:
             self.set_kafka_password(user)

@@ -288,7 +288,7 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     archive.indices.delete(index=names.INDEX_ALERTS)
 
 
-def test_producer_may_not_read_the_books(secured: Secured) -> None:
+def test_producer_may_not_read_the_other_topics(secured: Secured) -> None:
     access = secured.kafka("tapeline-producer").librdkafka()
     consumer = Consumer({**access, "group.id": names.GROUP_RESUME, "log_level": 0})
     consumer.assign([TopicPartition(names.TOPIC_REJECTS, 0, 0)])
@@ -390,7 +390,7 @@ def test_writer_creates_once_and_can_neither_change_nor_remove(secured: Secured,
                 crime()
 
 
-def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, archive: Elasticsearch) -> None:
+def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured, archive: Elasticsearch) -> None:
     writer = sink(secured.elastic("tapeline-es-writer"))
     made_trade = record()
     said = PredictionResult(names.STATE_OK, 0.5, 1, "sha256:a")
@@ -399,7 +399,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000
     keeping = reconciler.Reconciler(writer, 30, 60)
-    # One minute that is over, and a hole in one that was settled long before.
+    # One minute that is over, and a gap in one that was closed long before.
     gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
     candles = {(trade.market_type, trade.symbol): {minute: change_factories.candle(minute, 1)}}
     keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
@@ -442,22 +442,22 @@ def test_writer_may_look_up_what_it_stored_and_how_models_were_judged(secured: S
         assert reader.search(index=names.INDEX_MODELS)["hits"]["hits"][0]["_id"] == "one"
 
 
-def test_trainer_reads_trades_and_holes_and_stores_a_verdict_and_no_more(
+def test_trainer_reads_trades_and_gaps_and_stores_a_verdict_and_no_more(
     secured: Secured, archive: Elasticsearch, tmp_path: Path
 ) -> None:
     trades = factories.market(50, 1)
-    hole = factories.gap(trades[9], trades[10])
+    lost = factories.gap(trades[9], trades[10])
     for document in trades:
         index = names.index_for_trade(document["traded_at"])
         archive.create(index=index, id=document["trade_id"], document={**document, "@timestamp": document["traded_at"]})
-    stamped = {**hole.model_dump(), "@timestamp": hole.detected_at}
-    archive.create(index=names.INDEX_GAPS, id=hole.identity(), document=stamped, refresh=True)
+    stamped = {**lost.model_dump(), "@timestamp": lost.detected_at}
+    archive.create(index=names.INDEX_GAPS, id=lost.identity(), document=stamped, refresh=True)
     archive.indices.refresh(index=TRADES)
     access = secured.elastic("tapeline-es-trainer")
     settings = TrainerSettings(**access.model_dump())
     with Store(str(access.elasticsearch_url), settings) as store:
         assert export.to_parquet(store, tmp_path / "trades.parquet") == len(trades)
-        assert export.read_gaps(store) == [hole]
+        assert export.read_gaps(store) == [lost]
         verdict = {"@timestamp": factories.START_MS, "run_id": "one", "promoted": True}
         store.save_verdict("one", verdict)
         store.save_verdict("one", verdict)

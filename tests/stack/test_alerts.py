@@ -29,7 +29,7 @@ from stack.assertions import read_if_available
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
     {"name": "silent", "kind": "silent_symbol", "after_s": 120},
-    {"name": "hole", "kind": "feed_gap"},
+    {"name": "gap", "kind": "feed_gap"},
     # None of these has a reason to ring.
     {"name": "far", "kind": "price_move", "window": "5m", "threshold_bp": 300},
     {"name": "burst", "kind": "volume_burst", "ratio": 10},
@@ -37,7 +37,7 @@ RULES = [
     {"name": "expired", "kind": "model_expired"},
 ]
 MINUTE_MS = 60_000
-MOVER, SILENT, HOLED, CALM = "MOVEUSDT", "SILENTUSDT", "HOLEUSDT", "CALMUSDT"
+MOVER, SILENT, LOSSY, CALM = "MOVEUSDT", "SILENTUSDT", "HOLEUSDT", "CALMUSDT"
 
 
 def now_ms() -> int:
@@ -116,7 +116,7 @@ class Feed:
         assert self._producer.flush(30) == 0
 
 
-def told(api: BotApi) -> Counter[str]:
+def delivered(api: BotApi) -> Counter[str]:
     """Return how often people read a line of each rule and symbol."""
     lines = [line for text in api.texts for line in text.splitlines()]
     return Counter(" ".join(line.split("  ")[1:3]).partition(":")[0] for line in lines if line.startswith("["))
@@ -154,20 +154,20 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
         client.close()
 
 
-EXPECTED = Counter(f"spot {what}" for what in (f"{MOVER} move", f"{SILENT} silent", f"{HOLED} hole"))
+EXPECTED = Counter(f"spot {what}" for what in (f"{MOVER} move", f"{SILENT} silent", f"{LOSSY} gap"))
 
 
-def test_a_move_a_silence_and_a_hole_arrive_once_over_a_killed_notifier(stack, feed, api):
+def test_a_move_a_silence_and_a_gap_arrive_once_over_a_killed_notifier(stack, feed, api):
     api.flood(600)
     end_ms = now_ms()
     for ago in range(10, 0, -1):
-        for symbol in (MOVER, SILENT, HOLED, CALM):
+        for symbol in (MOVER, SILENT, LOSSY, CALM):
             if symbol != SILENT or ago > 4:
                 feed.trade(symbol, 100.0, end_ms - ago * MINUTE_MS)
-    hole = Gap(
+    lost = Gap(
         venue=names.VENUE,
         market_type="spot",
-        symbol=HOLED,
+        symbol=LOSSY,
         reason="restart",
         detected_at=end_ms,
         from_traded_at=end_ms - 3 * MINUTE_MS,
@@ -176,9 +176,9 @@ def test_a_move_a_silence_and_a_hole_arrive_once_over_a_killed_notifier(stack, f
         to_trade_id="b",
         backfilled=0,
     )
-    feed.gap(hole)
+    feed.gap(lost)
     # The mover last: what is read before it must not make the two others look silent.
-    for symbol in (CALM, HOLED, MOVER):
+    for symbol in (CALM, LOSSY, MOVER):
         feed.trade(symbol, 102.0 if symbol == MOVER else 100.0, now_ms())
     feed.flush()
     eventually(lambda: len(written(stack)) == 3, "three alerts are written down", 90)
@@ -187,7 +187,7 @@ def test_a_move_a_silence_and_a_hole_arrive_once_over_a_killed_notifier(stack, f
     stack.kill("notifier", signal.SIGKILL)
     api.flood(0)
     stack.wait_ready("notifier")
-    eventually(lambda: told(api) == EXPECTED, "each has arrived once", 60)
+    eventually(lambda: delivered(api) == EXPECTED, "each has arrived once", 60)
     move = next(each for each in written(stack).values() if each["rule"] == "move")
     assert (move["symbol"], round(move["value"]), move["unit"]) == (MOVER, 200, "bp")
     assert {each["alert_id"] for each in written(stack).values()} == set(written(stack))
@@ -199,13 +199,13 @@ def test_a_killed_stream_raises_nothing_twice_and_goes_on(stack, feed, api):
     stack.wait_ready("spark")
     stack.wait_ready("notifier")
     # It goes on, and the other way is another finding.
-    for symbol, price in ((MOVER, 102.0), (HOLED, 97.9), (CALM, 100.0)):
+    for symbol, price in ((MOVER, 102.0), (LOSSY, 97.9), (CALM, 100.0)):
         feed.trade(symbol, price, now_ms())
     feed.flush()
-    more = EXPECTED + Counter([f"spot {HOLED} move"])
-    eventually(lambda: told(api) == more, "only the new one has arrived", 90)
+    more = EXPECTED + Counter([f"spot {LOSSY} move"])
+    eventually(lambda: delivered(api) == more, "only the new one has arrived", 90)
     assert len(written(stack)) == 4
     until = time.monotonic() + 8
     eventually(lambda: time.monotonic() > until, "ticks have passed", 20)
-    assert told(api) == more
+    assert delivered(api) == more
     assert not any("Perhaps sent before" in text for text in api.texts)

@@ -1,4 +1,4 @@
-"""The executors' shape, end to end: books that close over a kill, and numbers that scikit-learn gives too."""
+"""Execution in executors, end to end: trades reconciled over a kill, and numbers that scikit-learn gives too."""
 
 import signal
 import uuid
@@ -59,7 +59,7 @@ def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_
     stack.up()
     wait_for_new_trades(stack)
     before = count_indexed(stack)
-    eventually(lambda: count_indexed(stack) > before + 1_500, "tails are long", 120)
+    eventually(lambda: count_indexed(stack) > before + 1_500, "lookbacks are full", 120)
     stack.kill("spark", signal.SIGKILL)
     stack.wait_ready("spark")
     wait_for_new_trades(stack)

@@ -28,8 +28,8 @@ from tapeline.signals import set_by_signals
 from tapeline_spark.session import start_session
 from tapeline_spark.settings import Settings
 
-told = threading.Event()
-set_by_signals(told, signal.SIGTERM)
+stopped = threading.Event()
+set_by_signals(stopped, signal.SIGTERM)
 settings = Settings(
     kafka_bootstrap="localhost:1", elasticsearch_url="http://localhost:1", inference_url="http://localhost:1",
     checkpoint=Path("none"), jars=Path("none"),
@@ -40,7 +40,7 @@ names = (
 )
 session._jvm.java.lang.Class.forName("org.apache.spark.sql.kafka010.KafkaSourceProvider")
 print(json.dumps({name: session.sparkContext.getConf().get(name) for name in names}), flush=True)
-told.wait(60)
+stopped.wait(60)
 session.stop()
 print("ended in order", flush=True)
 sys.exit(3)

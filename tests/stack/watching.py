@@ -20,7 +20,7 @@ from tapeline_local.setup import browser
 
 PICTURES = paths.BUILD / "board"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-# Long tasks, as the browser itself tells of them: https://w3c.github.io/longtasks/
+# Long tasks, as the browser itself reports them: https://w3c.github.io/longtasks/
 _WATCH_TASKS = """
 window.longTasks = [];
 new PerformanceObserver((list) => {

@@ -57,9 +57,9 @@ def draw(spec: dict[str, Any], datasets: tuple[str, ...] = (), width: int = 900,
     Raises:
         AssertionError: vega refused it.
     """
-    told = {"spec": spec, "datasets": list(datasets), "width": width, "height": height}
+    request = {"spec": spec, "datasets": list(datasets), "width": width, "height": height}
     done = subprocess.run(
-        [str(NODE), "draw.mjs"], cwd=home(), input=json.dumps(told), capture_output=True, text=True, check=False
+        [str(NODE), "draw.mjs"], cwd=home(), input=json.dumps(request), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     answer = json.loads(done.stdout)

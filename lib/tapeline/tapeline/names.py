@@ -18,7 +18,7 @@ TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
 TOPIC_REJECTS: Final = "trade-rejects"
 TOPIC_ALERTS: Final = "trade-alerts"
-# What each producer counted, by symbol and minute; the other side of the books.
+# What each producer counted, by instrument and minute; the stream compares these counts with its own.
 TOPIC_COUNTS: Final = "trade-counts"
 # Empty: its partitions stand for shares of the symbols, which the producers' group deals out among its members.
 TOPIC_SHARDS: Final = "producer-shards"

@@ -106,11 +106,11 @@ def test_every_mount_has_its_volume_and_secrets_are_files_of_one_key():
 def test_settings_come_from_the_charts_config_map_and_fit_what_stands_here():
     for role in CONTAINERS:
         assert container(role)["envFrom"] == [{"configMapRef": {"name": "tapeline-spark"}}]
-    told = dict(re.findall(r"^  (STREAM_\w+): \"?([^\"\n{]+)\"?$", CHART, re.MULTILINE))
-    assert told["STREAM_CHECKPOINT"] == mounts("driver")["checkpoints"] == mounts("executor")["checkpoints"]
-    assert [port["containerPort"] for port in container("driver")["ports"]] == [int(told["STREAM_HEALTH_PORT"])]
-    assert told["STREAM_HEALTH_HOST"] == "0.0.0.0"
-    assert f"ENV {told['STREAM_JARS']}".split()[1] in (ROOT / "spark-apps" / "Dockerfile").read_text()
+    settings = dict(re.findall(r"^  (STREAM_\w+): \"?([^\"\n{]+)\"?$", CHART, re.MULTILINE))
+    assert settings["STREAM_CHECKPOINT"] == mounts("driver")["checkpoints"] == mounts("executor")["checkpoints"]
+    assert [port["containerPort"] for port in container("driver")["ports"]] == [int(settings["STREAM_HEALTH_PORT"])]
+    assert settings["STREAM_HEALTH_HOST"] == "0.0.0.0"
+    assert f"ENV {settings['STREAM_JARS']}".split()[1] in (ROOT / "spark-apps" / "Dockerfile").read_text()
 
 
 def test_every_variable_set_here_is_a_setting_of_the_stream():

@@ -36,9 +36,9 @@ class Gap(BaseModel):
     reason: Annotated[GapReason, Field(strict=False)]
     detected_at: _EpochMs
     from_traded_at: _EpochMs
-    """Time of the last trade known before the hole, or the earliest time from which nothing is known."""
+    """Time of the last trade known before the gap, or the earliest time from which nothing is known."""
     from_trade_id: _TradeId | None
-    """Id of the last trade known before the hole; None where only the time is known."""
+    """Id of the last trade known before the gap; None where only the time is known."""
     to_traded_at: _EpochMs
     to_trade_id: _TradeId
     backfilled: Annotated[int, Field(ge=0)]
@@ -50,7 +50,7 @@ class Gap(BaseModel):
         return instrument_of(self.venue, self.market_type, self.symbol)
 
     def identity(self) -> str:
-        """Return the document id: one per hole, however often it is reported."""
+        """Return the document id: one per gap, however often it is reported."""
         start = self.from_trade_id or str(self.from_traded_at)
         return f"{self.venue}|{self.market_type}|{self.symbol}|{start}|{self.to_trade_id}"
 
@@ -105,7 +105,7 @@ def touching_query(from_ms: int, to_ms: int) -> list[dict[str, Any]]:
 
 
 def separates(gap: GapTimes, before_ms: int, after_ms: int) -> bool:
-    """Return whether trades may be missing between two neighbouring trades, as far as their times tell.
+    """Return whether trades may be missing between two neighbouring trades, as far as their times show.
 
     Args:
         gap: a gap of the same instrument.
@@ -151,7 +151,7 @@ def separated_rows(
 
 
 def covers(gap: GapTimes, traded_at_ms: int) -> bool:
-    """Return whether a trade that is missing is explained by a gap, as far as its time tells.
+    """Return whether a trade that is missing is explained by a gap, as far as its time shows.
 
     Args:
         gap: a gap of the same instrument.

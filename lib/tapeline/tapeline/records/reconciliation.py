@@ -57,7 +57,7 @@ MAPPING: Final[dict[str, Any]] = {
         **dict.fromkeys(("received", "produced"), _LONG),
         # Records in Kafka's log; distinct trades among them; documents in Elasticsearch.
         **dict.fromkeys(("logged", "distinct", "indexed"), _LONG),
-        # Records of this symbol that became rejects; holes of the feed that touch the minute.
+        # Records of this symbol that became rejects; gaps of the feed that touch the minute.
         **dict.fromkeys(("rejected", "gaps"), _LONG),
         "updated_at": _DATE,
     },

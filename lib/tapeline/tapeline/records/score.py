@@ -30,7 +30,7 @@ MAPPING: Final[dict[str, Any]] = {
         **dict.fromkeys(("venue", "market_type", "symbol", "model_digest"), _KEYWORD),
         # Scored; of them right; of them followed by a higher price.
         **dict.fromkeys(("predictions", "hits", "ups"), _LONG),
-        # Not scored: no different price has followed yet, or a hole lies before it.
+        # Not scored: no different price has followed yet, or a gap lies before it.
         "pending": _LONG,
         # Of (probability - outcome)^2, of the prior's and of the is_buy rule's, and of the probabilities.
         **dict.fromkeys(("brier_sum", "prior_brier_sum", "rule_hits", "probability_sum"), _DOUBLE),

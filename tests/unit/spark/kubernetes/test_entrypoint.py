@@ -130,7 +130,7 @@ def test_what_it_cannot_start_is_refused_with_the_reason(pod, arguments, reason)
     assert reason in err
 
 
-def test_an_executor_outside_of_a_pod_is_told_what_is_missing(pod):
+def test_an_executor_outside_of_a_pod_is_refused_with_what_is_missing(pod):
     del pod["SPARK_DRIVER_URL"], pod["JAVA_HOME"]
     code, _, err = run(pod, "executor")
     assert code == 2

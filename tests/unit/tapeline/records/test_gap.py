@@ -13,7 +13,7 @@ START_MS = 1_790_000_000_000
 
 @dataclass(frozen=True)
 class Missing:
-    """What an exchange traded, what of it reached us, and the gap that tells of the rest."""
+    """What an exchange traded, what of it reached us, and the gap that stands for the rest."""
 
     times_ms: list[int]
     known: list[int]

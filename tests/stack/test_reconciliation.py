@@ -87,7 +87,7 @@ class Bench:
     def candle(self, minute_ms: int, trades: int) -> Candle:
         return Candle(minute_ms, 1, 1, 1, 1, 1, 1, 1, 1, trades, 0, 0, trades, not trades, True, 5)
 
-    def completeness(self, minute_ms: int = START) -> dict[str, Any]:
+    def reconciliation_document(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
         identity = reconciliation.identity(instrument_of("bybit", "spot", self.symbol), minute_ms)
         return dict(self.client.get(index=index, id=identity)["_source"])
@@ -121,23 +121,23 @@ def test_minute_is_open_then_complete_and_incomplete_once_a_document_is_deleted_
     identities = [bench.store(START + n, "1.5") for n in range(3)]
     bench.apply({START: 3}, START + 30_000)
     bench.reconciler.tick(NOW)
-    assert (bench.completeness()["state"], bench.completeness()["indexed"]) == ("open", 3)
+    assert (bench.reconciliation_document()["state"], bench.reconciliation_document()["indexed"]) == ("open", 3)
     bench.store(over(), "1.5")
     bench.apply({}, over())
     bench.reconciler.tick(NOW + 1_000)
-    assert bench.completeness()["state"] == "complete"
+    assert bench.reconciliation_document()["state"] == "complete"
 
     bench.delete(identities[1])
     bench.reconciler.tick(NOW + 60_000)
-    assert bench.completeness()["state"] == "complete", "nobody has looked yet"
+    assert bench.reconciliation_document()["state"] == "complete", "nobody has looked yet"
     bench.reconciler.tick(NOW + 61_000)
-    assert (bench.completeness()["state"], bench.completeness()["indexed"]) == ("open", 2)
+    assert (bench.reconciliation_document()["state"], bench.reconciliation_document()["indexed"]) == ("open", 2)
     bench.reconciler.tick(NOW + 91_000)
-    assert bench.completeness()["state"] == "incomplete"
+    assert bench.reconciliation_document()["state"] == "incomplete"
 
     bench.store_many([{**bench.trade(START + 1, "1.5"), "trade_id": "t2"}])
     bench.reconciler.tick(NOW + 106_000)
-    assert bench.completeness()["state"] == "complete"
+    assert bench.reconciliation_document()["state"] == "complete"
 
 
 def test_gap_is_written_also_to_a_minute_that_was_dropped_before_it_was_known(bench: Bench) -> None:
@@ -145,16 +145,16 @@ def test_gap_is_written_also_to_a_minute_that_was_dropped_before_it_was_known(be
     bench.apply({START: 1}, over())
     bench.store(over(), "1")
     bench.reconciler.tick(NOW)
-    assert bench.completeness()["state"] == "complete"
+    assert bench.reconciliation_document()["state"] == "complete"
     bench.apply({}, over(40))
     bench.reconciler.tick(NOW + 61_000)
     bench.reconciler.tick(NOW + 62_000)
-    before = bench.completeness()
+    before = bench.reconciliation_document()
     bench.apply({}, over(41), bench.gap(START + 5, START + MINUTE_MS + 5))
     bench.reconciler.tick(NOW + 63_000)
-    after = bench.completeness()
+    after = bench.reconciliation_document()
     assert after == {**before, "state": "gap", "gaps": 1, "updated_at": NOW + 63_000}
-    assert bench.completeness(START + MINUTE_MS)["state"] == "gap"
+    assert bench.reconciliation_document(START + MINUTE_MS)["state"] == "gap"
 
 
 def test_scores_are_written_at_once_and_completed_when_the_answer_comes(bench: Bench) -> None:
@@ -254,12 +254,12 @@ def test_minute_of_which_the_log_has_lost_the_beginning_is_left_as_it_stands(ben
     bench.apply({START: 3}, over())
     bench.store(over(), "1")
     bench.reconciler.tick(NOW)
-    before = bench.completeness()
+    before = bench.reconciliation_document()
     bench.reconciler = bench.new_reconciler()
     partial = replace(bench.candle(START, 2), history=1)
     bench.reconciler.after_batch(Changes(over(), True, {bench.key: {START: partial}}, {}, {}))
     bench.reconciler.tick(NOW + 60_000)
-    assert bench.completeness() == before
+    assert bench.reconciliation_document() == before
 
 
 class Closing(ElasticSink):
@@ -283,4 +283,4 @@ def test_tick_that_finds_elasticsearch_away_has_not_happened(bench: Bench, elast
     bench.reconciler = bench.new_reconciler()
     bench.reconciler.restore(before)
     bench.reconciler.tick(NOW + 5_000)
-    assert (bench.completeness()["indexed"], bench.score()["predictions"]) == (2, 1)
+    assert (bench.reconciliation_document()["indexed"], bench.score()["predictions"]) == (2, 1)
