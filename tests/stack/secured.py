@@ -216,7 +216,7 @@ class Secured:
         properties.write_text(properties.read_text() + extra)
         path = self.state.run / "kafka.json"
         fields = json.loads(path.read_text())
-        fields["first"] += ["--add-scram", f"SCRAM-SHA-512=[name=admin,password={self.passwords['admin']}]"]
+        fields["init_argv"] += ["--add-scram", f"SCRAM-SHA-512=[name=admin,password={self.passwords['admin']}]"]
         path.write_text(json.dumps(fields))
 
     def _secure_elasticsearch(self) -> None:

@@ -17,7 +17,7 @@ class Instrument(msgspec.Struct, rename="camel"):
 
     symbol: str
     quote_coin: str = ""
-    readiness: str = ""
+    status: str = ""
 
 
 class Ticker(msgspec.Struct):
@@ -46,7 +46,7 @@ def select_symbols(
         quote: quote coin of symbols selected by turnover.
         top: number of symbols to select by turnover.
     """
-    trading = {item.symbol: item for item in instruments if item.readiness == "Trading"}
+    trading = {item.symbol: item for item in instruments if item.status == "Trading"}
     wanted = tuple(named)
     if wanted:
         return SymbolSelection(
