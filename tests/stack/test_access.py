@@ -18,6 +18,8 @@ from elasticsearch import AuthorizationException, Elasticsearch
 from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline.records.alert import Alert
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
@@ -161,10 +163,11 @@ async def test_producer_publishes_what_a_later_one_resumes_from(secured: Secured
     settings = ProducerSettings(**secured.kafka("tapeline-producer").model_dump())
     writer = TradeWriter(settings, Metrics(), clock_ms)
     await asyncio.to_thread(writer.check_topics)
-    writer.write_trade(producer_factories.trade(1, symbol=RESUMED))
+    resumed = Instrument("bybit", MarketType.SPOT, RESUMED)
+    writer.write_trades(resumed, [producer_factories.trade(1, symbol=RESUMED)])
     assert await writer.close(20) == 0
-    tail = await asyncio.to_thread(log_tail.read_tail, settings, [("spot", RESUMED)], lambda: False)
-    last = tail.trackers.get_or_create("spot", RESUMED).last
+    tail = await asyncio.to_thread(log_tail.read_tail, settings, [resumed], lambda: False)
+    last = tail.trackers.get_or_create(resumed).last
     assert last is not None and last.trade_id == "t1"
 
 

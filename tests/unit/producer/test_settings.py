@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from tapeline.enums import MarketType
 from tapeline.service.connection import InvalidConnection
 from tapeline_producer.kafka.trade_writer import client_configuration
 from tapeline_producer.settings import Settings
@@ -20,9 +21,20 @@ def test_defaults_are_the_real_exchange_and_selection_by_turnover() -> None:
     assert (settings.market_types, settings.symbols) == (("spot", "linear"), ())
 
 
-@pytest.mark.parametrize("value", ["option", "", "spot,forex"])
+def test_inverse_is_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRODUCER_MARKET_TYPES", "inverse")
+    assert Settings().market_types == (MarketType.INVERSE,)
+
+
+@pytest.mark.parametrize("symbol", ["?", "BTC USDT", "A|B"])
+def test_symbol_that_no_instrument_can_have_is_refused(symbol: str) -> None:
+    with pytest.raises(ValidationError, match="symbols"):
+        Settings(symbols=symbol)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["option", "", "spot,forex", "spot|linear"])
 def test_unknown_market_type_is_refused_with_the_known_ones(value: str) -> None:
-    with pytest.raises(ValidationError, match="spot"):
+    with pytest.raises(ValidationError, match=r"each must be one of spot, linear, inverse.*PRODUCER_MARKET_TYPES"):
         Settings(market_types=value)  # type: ignore[arg-type]
 
 

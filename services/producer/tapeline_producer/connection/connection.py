@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
+from tapeline.enums import GapReason, MarketType
+from tapeline.instrument import Instrument
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
@@ -20,6 +22,7 @@ from tapeline_producer.connection.stall_detector import HEALTHY_S, Backoff, Stal
 from tapeline_producer.connection.subscriptions import Subscriptions
 from tapeline_producer.errors import ProducerError, StalledError
 from tapeline_producer.exchange.bybit import messages
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.pipeline import TradePipeline
 from tapeline_producer.readiness import Readiness
@@ -36,12 +39,12 @@ _BLOCKED_STATUS: Final = frozenset({403, 429})
 
 
 class StreamConnection:
-    """One connection of one market_type, reconnected for as long as the process lives."""
+    """One connection of one market, reconnected for as long as the process lives."""
 
     def __init__(
         self,
         name: str,
-        market_type: str,
+        market_type: MarketType,
         settings: Settings,
         pipeline: TradePipeline,
         readiness: Readiness,
@@ -60,8 +63,9 @@ class StreamConnection:
             clock_ms: our clock, ms UTC.
         """
         self.name = name
-        self._market_type = market_type
+        self.market_type = market_type
         self._subscriptions = Subscriptions(market_type, settings.ack_s, settings.refused_retry_s)
+        self._listed: dict[str, ListedInstrument] = {}
         self._is_open = False
         self._settings = settings
         self._pipeline = pipeline
@@ -72,39 +76,42 @@ class StreamConnection:
         self._stalls = StallDetector(settings.data_silence_s)
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
         self._first_message_at: float | None = None
-        self._reason = "restart"
+        self._reason = GapReason.RESTART
         readiness.add_connection(name, market_type)
 
     @property
-    def symbols(self) -> frozenset[str]:
-        """The symbols of this connection."""
-        return self._subscriptions.symbols
+    def instruments(self) -> frozenset[Instrument]:
+        """The instruments of this connection."""
+        return frozenset(self._listed[symbol].instrument for symbol in self._subscriptions.symbols)
 
-    def add(self, symbols: Collection[str], unlisted: Mapping[str, str]) -> None:
-        """Subscribe more symbols; `unlisted` ones, with the reason, are tried later."""
-        self._subscriptions.add(symbols, unlisted, time.monotonic())
+    def add(self, listed: Collection[ListedInstrument], unlisted: Mapping[ListedInstrument, str]) -> None:
+        """Subscribe more instruments; `unlisted` ones, with the reason, are tried later."""
+        added = {one.instrument.symbol: one for one in (*listed, *unlisted)}
+        refusals = {one.instrument.symbol: reason for one, reason in unlisted.items()}
+        self._listed.update(added)
+        self._subscriptions.add([one.instrument.symbol for one in listed], refusals, time.monotonic())
         if self._is_open:
-            self._pipeline.on_connected(self._market_type, frozenset(symbols).union(unlisted), "restart")
+            self._pipeline.on_connected([one.instrument for one in added.values()], GapReason.RESTART)
             self._report_state()
 
-    def remove(self, symbols: Collection[str]) -> None:
-        """Unsubscribe symbols; their trades that still arrive are ignored."""
-        self._subscriptions.remove(symbols)
-        # The rate so far includes the removed symbols: the remaining ones may be quieter without a stall.
+    def remove(self, instruments: Collection[Instrument]) -> None:
+        """Unsubscribe instruments; their trades that still arrive are ignored."""
+        self._subscriptions.remove([instrument.symbol for instrument in instruments])
+        # The rate so far includes the removed instruments: the remaining ones may be quieter without a stall.
         self._stalls = StallDetector(self._settings.data_silence_s)
         self._stalls.start_connection(time.monotonic())
         if self._is_open:
             self._report_state()
 
-    def is_acknowledged(self, symbol: str) -> bool:
-        """Return whether the exchange has acknowledged or refused a symbol on the current connection."""
-        return self._subscriptions.is_acknowledged(symbol)
+    def is_acknowledged(self, instrument: Instrument) -> bool:
+        """Return whether the exchange has acknowledged or refused an instrument on the current connection."""
+        return self._subscriptions.is_acknowledged(instrument.symbol)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         while True:
             delay_s = await self._connect_once()
-            self._metrics.reconnects.labels(self._market_type).inc()
+            self._metrics.reconnects.labels(self.market_type).inc()
             await asyncio.sleep(delay_s)
 
     async def _connect_once(self) -> float:
@@ -133,13 +140,13 @@ class StreamConnection:
         except* (OSError, TimeoutError, WebSocketException, ProducerError) as errors:
             error = next(_leaf_errors(errors))
             if isinstance(error, StalledError):
-                self._reason = "stall"
+                self._reason = GapReason.STALL
             reason = f"{type(error).__name__}: {error}"
         self._is_open = False
         self._subscriptions.on_close()
         delay_s = self._backoff.max_delay_s() if is_blocked else self._backoff.next_delay_s()
         state = f"{self._url} is not connected: {reason}"
-        self._readiness.report_connection(self.name, state, self._subscriptions.refused)
+        self._readiness.report_connection(self.name, state, self._refused())
         fields = {"url": self._url, "reason": reason, "retry_in_s": round(delay_s, 2)}
         log.warning("disconnected; reconnecting", extra=fields)
         return delay_s
@@ -147,34 +154,35 @@ class StreamConnection:
     def _on_open(self) -> None:
         now = time.monotonic()
         self._subscriptions.on_open(now)
+        self._listed = {symbol: self._listed[symbol] for symbol in self._subscriptions.expected}
         self._is_open = True
         self._stalls.start_connection(now)
-        self._pipeline.on_connected(self._market_type, self._subscriptions.symbols, self._reason)
-        self._reason = "reconnect"
+        self._pipeline.on_connected(self.instruments, self._reason)
+        self._reason = GapReason.RECONNECT
         log.info("connected", extra={"url": self._url, "symbols": len(self._subscriptions.symbols)})
         self._report_state()
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             frame = await socket.recv(decode=False)
-            message = messages.parse_frame(frame, self._market_type, self._subscriptions.expected, self._clock_ms())
+            message = messages.parse_frame(frame, self._listed, self._clock_ms())
             if isinstance(message, messages.TradeBatch):
                 self._handle_trades(message)
             elif isinstance(message, messages.Ack):
                 self._handle_ack(message)
                 await self._send_requests(socket)
             elif isinstance(message, messages.ParseFailure):
-                self._pipeline.on_parse_failure(self._market_type, message)
+                self._pipeline.on_parse_failure(self.market_type, message)
 
     def _handle_trades(self, frame: messages.TradeBatch) -> None:
         if not frame.trades:
             for failure in frame.rejects:
-                self._pipeline.on_parse_failure(self._market_type, failure)
+                self._pipeline.on_parse_failure(self.market_type, failure)
             return
         self._record_message()
         symbol = frame.trades[0].symbol
         if self._subscriptions.is_wanted(symbol):
-            self._pipeline.on_trades(self._market_type, symbol, frame)
+            self._pipeline.on_trades(self._listed[symbol].instrument, frame)
 
     def _record_message(self) -> None:
         now = time.monotonic()
@@ -187,16 +195,19 @@ class StreamConnection:
     def _handle_ack(self, ack: messages.Ack) -> None:
         confirmed, refused = self._subscriptions.on_ack(ack, time.monotonic())
         for symbol in confirmed:
-            self._pipeline.on_subscribed(self._market_type, symbol)
+            self._pipeline.on_subscribed(self._listed[symbol].instrument)
         for symbol, reason in refused.items():
-            fields = {"market_type": self._market_type, "symbol": symbol, "reason": reason}
+            fields = {"instrument": str(self._listed[symbol].instrument), "reason": reason}
             log.error("the exchange refuses a topic; retrying periodically", extra=fields)
         self._report_state()
 
     def _report_state(self) -> None:
         topics = self._subscriptions.unacknowledged
         reason = f"no acknowledgement yet for {', '.join(topics[:5])} ({len(topics)} topics)" if topics else None
-        self._readiness.report_connection(self.name, reason, self._subscriptions.refused)
+        self._readiness.report_connection(self.name, reason, self._refused())
+
+    def _refused(self) -> dict[Instrument, str]:
+        return {self._listed[symbol].instrument: reason for symbol, reason in self._subscriptions.refused.items()}
 
     async def _send_requests(self, socket: ClientConnection) -> None:
         for request in self._subscriptions.due_requests(time.monotonic()):

@@ -85,7 +85,9 @@ class CountPublisher:
         value = counter.to_record(totals, now_ms).model_dump_json().encode()
         self._in_flight.add(counter)
         try:
-            self._producer.produce(self._settings.topic_counts, value, counter.symbol.encode(), on_delivery=on_delivery)
+            self._producer.produce(
+                self._settings.topic_counts, value, counter.instrument.symbol.encode(), on_delivery=on_delivery
+            )
         except (BufferError, KafkaException):
             self._in_flight.discard(counter)
             return False
