@@ -21,6 +21,7 @@ from tapeline import names
 from tapeline.enums import MarketType
 from tapeline.instrument import Instrument
 from tapeline.records.alert import Alert
+from tapeline.service.clock import now_ms as clock_ms
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
 from tapeline_local.demo import readers
@@ -33,7 +34,6 @@ from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.gaps import log_tail
 from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink

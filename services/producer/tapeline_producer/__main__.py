@@ -12,6 +12,7 @@ import threading
 
 from tapeline.service import health
 from tapeline.service import logging as json_log
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer import service
@@ -19,7 +20,6 @@ from tapeline_producer.errors import ProducerError
 from tapeline_producer.exchange.bybit.rest import RestClient
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.readiness import Readiness
-from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings
 
 log = logging.getLogger("tapeline_producer")
@@ -27,7 +27,7 @@ log = logging.getLogger("tapeline_producer")
 
 async def probe(settings: Settings) -> int:
     """Return 0 if the exchange's REST API responds, else 1; writes one line to standard error."""
-    rest = RestClient(settings, clock_ms)
+    rest = RestClient(settings, now_ms)
     try:
         await rest.check_time()
     except ProducerError as error:

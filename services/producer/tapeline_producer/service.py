@@ -6,7 +6,6 @@ To start another part with the service: add it to `serve`.
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -15,9 +14,11 @@ from typing import Any, Final, TypeVar
 
 from tapeline.enums import MarketType
 from tapeline.instrument import Instrument
+from tapeline.service.clock import now_ms
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from tapeline_producer.connection.backoff import backoff
 from tapeline_producer.connection.pool import ConnectionPool
-from tapeline_producer.connection.stall_detector import Backoff
 from tapeline_producer.coordinator import SubscriptionCoordinator
 from tapeline_producer.errors import (
     FatalKafkaError,
@@ -48,11 +49,6 @@ _HEARTBEAT_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 5.0
 
 
-def clock_ms() -> int:
-    """Return our clock, ms UTC."""
-    return time.time_ns() // 1_000_000
-
-
 async def run(settings: Settings, metrics: Metrics, readiness: Readiness, is_stopping: Callable[[], bool]) -> None:
     """Run until cancelled; owned shards are handed over and buffered records are flushed before this returns.
 
@@ -67,9 +63,9 @@ async def run(settings: Settings, metrics: Metrics, readiness: Readiness, is_sto
         InvalidConnection: password or authorities cannot be read.
     """
     shards = ShardMap(1, settings.handover_s)
-    writer = TradeWriter(settings, metrics, clock_ms, lambda instrument: not shards.owns(instrument))
-    count_publisher = CountPublisher(settings, writer.counters, metrics, clock_ms)
-    rest = RestClient(settings, clock_ms)
+    writer = TradeWriter(settings, metrics, now_ms, lambda instrument: not shards.owns(instrument))
+    count_publisher = CountPublisher(settings, writer.counters, metrics, now_ms)
+    rest = RestClient(settings, now_ms)
     background = [asyncio.create_task(_send_heartbeats(readiness)), asyncio.create_task(count_publisher.run())]
     try:
         await _Service(settings, metrics, readiness, shards, writer, rest, is_stopping).serve()
@@ -103,8 +99,8 @@ class _Service:
         self._is_stopping = is_stopping
         self._live_shards: deque[set[int]] = deque()
         catchup = LogCatchUp(self._read_since) if settings.group else None
-        self._pipeline = TradePipeline(settings, writer, rest, metrics, clock_ms, catchup)
-        self._pool = ConnectionPool(settings, self._pipeline, readiness, metrics, clock_ms)
+        self._pipeline = TradePipeline(settings, writer, rest, metrics, now_ms, catchup)
+        self._pool = ConnectionPool(settings, self._pipeline, readiness, metrics, now_ms)
         self._coordinator = SubscriptionCoordinator(
             shards,
             self._pool,
@@ -216,18 +212,24 @@ class _Service:
 
     async def _retry(self, attempt: Callable[[], Awaitable[T]], condition: str) -> T:
         """Retry until the attempt succeeds; log each new reason once."""
-        settings = self._settings
-        backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
         last_error = ""
-        while True:
-            try:
-                return await attempt()
-            except ProducerError as error:
-                self._readiness.fail(condition, str(error))
-                if str(error) != last_error:
-                    last_error = str(error)
-                    log.error("%s; retrying", error)
-            await asyncio.sleep(backoff.next_delay_s())
+
+        def report(state: RetryCallState) -> None:
+            nonlocal last_error
+            error = str(state.outcome.exception())  # type: ignore[union-attr]
+            self._readiness.fail(condition, error)
+            if error != last_error:
+                last_error = error
+                log.error("%s; retrying", error)
+
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(ProducerError),
+            wait=backoff(self._settings.reconnect_min_s, self._settings.reconnect_max_s),
+            before_sleep=report,
+            sleep=asyncio.sleep,
+        )
+        result: T = await attempts(attempt)
+        return result
 
     async def _monitor_kafka(self) -> None:
         is_healthy = True

@@ -1,10 +1,16 @@
+import time
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from pydantic import ValidationError
 from tapeline.enums import MarketType
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
-from tapeline_producer.kafka.trade_writer import client_configuration
+from tapeline_clients import kafka
+from tapeline_producer.kafka.trade_writer import TradeWriter
+from tapeline_producer.metrics import Metrics
 from tapeline_producer.settings import Settings
 
 
@@ -43,15 +49,24 @@ def test_settings_cannot_be_changed() -> None:
         Settings().top = 3
 
 
-def test_secured_kafka_is_reached_with_the_password_of_the_file(
+async def test_secured_kafka_is_reached_with_the_password_of_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("canary\n")
     monkeypatch.setenv("PRODUCER_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("PRODUCER_KAFKA_USERNAME", "tapeline-producer")
     monkeypatch.setenv("PRODUCER_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+    made: list[dict[str, Any]] = []
+
+    def record(configuration: dict[str, Any], **_: Any) -> MagicMock:
+        made.append(configuration)
+        return MagicMock(**{"poll.side_effect": lambda _: time.sleep(0.01), "__len__.return_value": 0})
+
+    monkeypatch.setattr(kafka, "Producer", record)
     settings = Settings()
-    configuration = client_configuration(settings)
+    await TradeWriter(settings, Metrics(), now_ms).close(0)
+    (configuration,) = made
+    assert (configuration["enable.idempotence"], configuration["message.timeout.ms"]) == (True, 0)
     assert (configuration["security.protocol"], configuration["sasl.password"]) == ("SASL_SSL", "canary")
     assert configuration["acks"] == "all"
     assert "canary" not in repr(settings)

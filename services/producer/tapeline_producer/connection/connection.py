@@ -8,17 +8,18 @@ Source: https://bybit-exchange.github.io/docs/v5/ws/connect
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from tapeline.enums import GapReason, MarketType
 from tapeline.instrument import Instrument
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from tapeline_producer.connection.stall_detector import HEALTHY_S, Backoff, StallDetector
+from tapeline_producer.connection.backoff import backoff
+from tapeline_producer.connection.stall_detector import HEALTHY_S, StallDetector
 from tapeline_producer.connection.subscriptions import Subscriptions
 from tapeline_producer.errors import ProducerError, StalledError
 from tapeline_producer.exchange.bybit import messages
@@ -36,6 +37,14 @@ _CLOSE_S: Final = 1.0
 # The library's default of 16 frames is full within milliseconds of a burst.
 _FRAMES_QUEUED: Final = 1024
 _BLOCKED_STATUS: Final = frozenset({403, 429})
+
+
+class Disconnect(NamedTuple):
+    """How a connection ended; it was healthy if it delivered trades for a while."""
+
+    reason: str
+    is_blocked: bool
+    was_healthy: bool
 
 
 class StreamConnection:
@@ -74,7 +83,8 @@ class StreamConnection:
         self._clock_ms = clock_ms
         self._url = f"{settings.websocket_url}/v5/public/{market_type}"
         self._stalls = StallDetector(settings.data_silence_s)
-        self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
+        self._was_healthy = False
+        self._backoff = backoff(settings.reconnect_min_s, settings.reconnect_max_s)
         self._first_message_at: float | None = None
         self._reason = GapReason.RESTART
         readiness.add_connection(name, market_type)
@@ -109,14 +119,32 @@ class StreamConnection:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        while True:
-            delay_s = await self._connect_once()
-            self._metrics.reconnects.labels(self.market_type).inc()
-            await asyncio.sleep(delay_s)
+        reconnecting = AsyncRetrying(
+            retry=retry_if_result(lambda _: True),
+            wait=self._delay_s,
+            before_sleep=self._report_disconnect,
+            sleep=asyncio.sleep,
+        )
+        await reconnecting(self._connect_once)
 
-    async def _connect_once(self) -> float:
-        """Run one connection to its end and return the delay before the next."""
-        reason, is_blocked, self._first_message_at = "", False, None
+    def _delay_s(self, state: RetryCallState) -> float:
+        end = _disconnect_of(state)
+        if end.was_healthy:
+            # The delays start from the shortest one again.
+            state.attempt_number = 1
+        return self._settings.reconnect_max_s if end.is_blocked else self._backoff(state)
+
+    def _report_disconnect(self, state: RetryCallState) -> None:
+        reason = _disconnect_of(state).reason
+        text = f"{self._url} is not connected: {reason}"
+        self._readiness.report_connection(self.name, text, self._refused())
+        fields = {"url": self._url, "reason": reason, "retry_in_s": round(state.upcoming_sleep, 2)}
+        log.warning("disconnected; reconnecting", extra=fields)
+        self._metrics.reconnects.labels(self.market_type).inc()
+
+    async def _connect_once(self) -> Disconnect:
+        """Run one connection to its end."""
+        reason, is_blocked, self._first_message_at, self._was_healthy = "", False, None, False
         try:
             async with connect(
                 self._url,
@@ -144,12 +172,7 @@ class StreamConnection:
             reason = f"{type(error).__name__}: {error}"
         self._is_open = False
         self._subscriptions.on_close()
-        delay_s = self._backoff.max_delay_s() if is_blocked else self._backoff.next_delay_s()
-        state = f"{self._url} is not connected: {reason}"
-        self._readiness.report_connection(self.name, state, self._refused())
-        fields = {"url": self._url, "reason": reason, "retry_in_s": round(delay_s, 2)}
-        log.warning("disconnected; reconnecting", extra=fields)
-        return delay_s
+        return Disconnect(reason, is_blocked, self._was_healthy)
 
     def _on_open(self) -> None:
         now = time.monotonic()
@@ -190,7 +213,7 @@ class StreamConnection:
         if self._first_message_at is None:
             self._first_message_at = now
         elif now - self._first_message_at > HEALTHY_S:
-            self._backoff.reset()
+            self._was_healthy = True
 
     def _handle_ack(self, ack: messages.Ack) -> None:
         confirmed, refused = self._subscriptions.on_ack(ack, time.monotonic())
@@ -227,6 +250,11 @@ class StreamConnection:
                 self._stalls.record_stall()
                 raise StalledError(silence_s, timeout_s)
             await asyncio.sleep(_MAINTENANCE_S)
+
+
+def _disconnect_of(state: RetryCallState) -> Disconnect:
+    end: Disconnect = state.outcome.result()  # type: ignore[union-attr]
+    return end
 
 
 def _leaf_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tapeline import names
 from tapeline.instrument import Instrument, instrument_of
+from tapeline_clients import kafka
 
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
 from tapeline_producer.gaps.gap_detector import SequenceTracker, SequenceTrackers, order_key
@@ -134,17 +135,8 @@ def read_since(
 def _reader(
     settings: Settings, wanted: Collection[Instrument], on_trade: Callable[[LoggedTrade], None]
 ) -> Iterator["_TailReader"]:
-    consumer = Consumer(
-        {
-            **settings.librdkafka(),
-            "group.id": names.GROUP_RESUME,
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
-        },
-        logger=logging.getLogger("librdkafka"),
-    )
+    options = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "allow.auto.create.topics": False}
+    consumer = kafka.consumer(settings, names.GROUP_RESUME, options)
     with closing(consumer):
         try:
             yield _TailReader(settings, consumer, {instrument.symbol.encode() for instrument in wanted}, on_trade)

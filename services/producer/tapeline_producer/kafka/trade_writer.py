@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from tapeline import names
+from confluent_kafka import KafkaError, KafkaException, Message
 from tapeline.enums import MarketType
 from tapeline.instrument import Instrument
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
+from tapeline_clients import kafka
 
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
 from tapeline_producer.exchange.bybit.messages import ParseFailure, Trade
@@ -44,19 +44,11 @@ _FLUSH_POLL_S: Final = 0.02
 _MAX_CALLBACKS: Final = 5_000
 
 
-def client_configuration(settings: Settings) -> dict[str, Any]:
-    """Return the Kafka client's configuration: acks=all, in order, no time-out.
-
-    Raises:
-        InvalidConnection: password or authorities cannot be read.
-    """
+def _client_options(settings: Settings) -> dict[str, Any]:
+    """Return the Kafka client's options beside those of the connection: in order, no time-out."""
     return {
-        **settings.librdkafka(),
         "client.id": "tapeline-producer",
-        "enable.idempotence": True,
-        "acks": "all",
         "message.timeout.ms": 0,
-        "partitioner": names.PARTITIONER,
         "linger.ms": settings.kafka_linger_ms,
         "compression.type": "lz4",
         "queue.buffering.max.messages": settings.kafka_queue_messages,
@@ -107,8 +99,7 @@ class TradeWriter:
         self._start_barrier()
         self._closing = threading.Event()
         self._last_error: str | None = None
-        configuration = {**client_configuration(settings), "error_cb": self._on_error}
-        self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
+        self._producer = kafka.producer(settings, {**_client_options(settings), "error_cb": self._on_error})
         self._poller = threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True)
         self._poller.start()
         metrics.buffer.set_function(lambda: len(self._buffer) + len(self._failed))

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import httpx
 import msgspec
 from tapeline.enums import MarketType
+from tapeline_clients.http import is_transient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tapeline_producer.errors import (
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 _WINDOW_S: Final = 5.0
 _BAN_S: Final = 600.0
 _TIMEOUT_S: Final = 3.0
-_BUSY_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 # 10002 clock window, 10006 too many visits, 10016 server error.
 _BUSY_CODES: Final = frozenset({10002, 10006, 10016})
 _PAGE: Final = 1000
@@ -188,7 +188,7 @@ class RestClient:
         status = response.status_code
         if status == httpx.codes.OK:
             return
-        if status in _BUSY_STATUS:
+        if is_transient(status):
             raise ExchangeUnreachableError(url, f"HTTP {status}")
         if status == httpx.codes.FORBIDDEN and "too frequent" in response.text:
             self._banned_until = time.monotonic() + _BAN_S
