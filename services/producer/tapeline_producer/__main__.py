@@ -14,6 +14,7 @@ from tapeline.service import health
 from tapeline.service import logging as json_log
 from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
@@ -74,7 +75,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tapeline_producer", description=__doc__)
     parser.add_argument("--probe", action="store_true", help="check whether the exchange responds, and exit")
     arguments = parser.parse_args()
-    settings = Settings()
+    try:
+        settings = Settings()
+    except (RenamedSetting, InvalidConnection) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     if arguments.probe:
         logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
         logging.getLogger("httpx").setLevel(logging.WARNING)

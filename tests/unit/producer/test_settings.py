@@ -1,3 +1,4 @@
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from tapeline.enums import MarketType
 from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
 from tapeline_clients import kafka
+from tapeline_producer.__main__ import main
 from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.settings import Settings
@@ -77,3 +79,22 @@ def test_user_without_a_password_file_is_refused_at_start(monkeypatch: pytest.Mo
     monkeypatch.setenv("PRODUCER_KAFKA_USERNAME", "tapeline-producer")
     with pytest.raises(InvalidConnection, match="PRODUCER_KAFKA_PASSWORD_FILE was not set"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("PRODUCER_CATEGORIES", "PRODUCER_MARKET_TYPES"),
+        ("PRODUCER_TOPIC_ASSIGNMENTS", "PRODUCER_TOPIC_SHARDS"),
+        ("PRODUCER_SETTLE_S", "PRODUCER_BACKFILL_DELAY_S"),
+        ("PRODUCER_HOLD_S", "PRODUCER_BACKFILL_TIMEOUT_S"),
+        ("PRODUCER_HOLD_TRADES", "PRODUCER_BACKFILL_BUFFER_TRADES"),
+    ],
+)
+def test_setting_under_its_old_name_ends_the_program_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    monkeypatch.setenv(old, "1")
+    monkeypatch.setattr(sys, "argv", ["tapeline_producer"])
+    assert main() == 1
+    assert capsys.readouterr().err == f"{old} is set; the setting is called {new} now: rename the variable\n"
