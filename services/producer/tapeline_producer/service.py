@@ -226,7 +226,6 @@ class _Service:
             retry=retry_if_exception_type(ProducerError),
             wait=backoff(self._settings.reconnect_min_s, self._settings.reconnect_max_s),
             before_sleep=report,
-            sleep=asyncio.sleep,
         )
         result: T = await attempts(attempt)
         return result

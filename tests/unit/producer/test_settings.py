@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tapeline.enums import MarketType
 from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RENAMED
 from tapeline_clients import kafka
 from tapeline_producer.__main__ import main
 from tapeline_producer.kafka.trade_writer import TradeWriter
@@ -81,16 +82,16 @@ def test_user_without_a_password_file_is_refused_at_start(monkeypatch: pytest.Mo
         Settings()
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("PRODUCER_CATEGORIES", "PRODUCER_MARKET_TYPES"),
-        ("PRODUCER_TOPIC_ASSIGNMENTS", "PRODUCER_TOPIC_SHARDS"),
-        ("PRODUCER_SETTLE_S", "PRODUCER_BACKFILL_DELAY_S"),
-        ("PRODUCER_HOLD_S", "PRODUCER_BACKFILL_TIMEOUT_S"),
-        ("PRODUCER_HOLD_TRADES", "PRODUCER_BACKFILL_BUFFER_TRADES"),
-    ],
-)
+RENAMED_HERE = {old: new for old, new in RENAMED.items() if old.startswith("PRODUCER_")}
+
+
+def test_every_new_name_is_a_setting_and_no_old_one_is() -> None:
+    known = {f"PRODUCER_{field}".upper() for field in Settings.model_fields}
+    assert set(RENAMED_HERE.values()) <= known and not set(RENAMED_HERE) & known
+    assert {"PRODUCER_SETTLE_S", "PRODUCER_HOLD_S", "PRODUCER_HOLD_TRADES"} < set(RENAMED_HERE)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_HERE.items())
 def test_setting_under_its_old_name_ends_the_program_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], old: str, new: str
 ) -> None:

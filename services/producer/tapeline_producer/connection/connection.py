@@ -37,6 +37,8 @@ _CLOSE_S: Final = 1.0
 # The library's default of 16 frames is full within milliseconds of a burst.
 _FRAMES_QUEUED: Final = 1024
 _BLOCKED_STATUS: Final = frozenset({403, 429})
+# Every end of a connection, but no programming error.
+_ALWAYS: Final = retry_if_result(lambda _: True)
 
 
 class Disconnect(NamedTuple):
@@ -60,7 +62,7 @@ class StreamConnection:
         metrics: Metrics,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Prepare without a symbol; `run` connects.
+        """Prepare without an instrument; `run` connects.
 
         Args:
             name: unique name, for log messages and readiness.
@@ -119,12 +121,7 @@ class StreamConnection:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        reconnecting = AsyncRetrying(
-            retry=retry_if_result(lambda _: True),
-            wait=self._delay_s,
-            before_sleep=self._report_disconnect,
-            sleep=asyncio.sleep,
-        )
+        reconnecting = AsyncRetrying(retry=_ALWAYS, wait=self._delay_s, before_sleep=self._report_disconnect)
         await reconnecting(self._connect_once)
 
     def _delay_s(self, state: RetryCallState) -> float:
