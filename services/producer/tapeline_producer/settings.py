@@ -26,7 +26,7 @@ class Settings(KafkaConnection, BaseSettings):
     market_types: Annotated[tuple[MarketType, ...], NoDecode] = (MarketType.SPOT, MarketType.LINEAR)
     """Markets to subscribe, comma separated."""
     symbols: Annotated[tuple[_Symbol, ...], NoDecode] = ()
-    """Symbols to subscribe in every market_type, comma separated; empty: selected by turnover."""
+    """Symbols to subscribe in every market, comma separated; empty: selected by turnover."""
     top: int = Field(default=20, ge=1, le=2000)
     """Symbols of a market, by turnover of 24 h, if PRODUCER_SYMBOLS is empty."""
     quote: str = "USDT"
