@@ -18,7 +18,10 @@ from elasticsearch import AuthorizationException, Elasticsearch
 from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline.records.alert import Alert
+from tapeline.service.clock import now_ms as clock_ms
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline_local import paths
 from tapeline_local.demo import readers
@@ -31,7 +34,6 @@ from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.gaps import log_tail
 from tapeline_producer.kafka.trade_writer import TradeWriter
 from tapeline_producer.metrics import Metrics
-from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings as ProducerSettings
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink
@@ -161,10 +163,11 @@ async def test_producer_publishes_what_a_later_one_resumes_from(secured: Secured
     settings = ProducerSettings(**secured.kafka("tapeline-producer").model_dump())
     writer = TradeWriter(settings, Metrics(), clock_ms)
     await asyncio.to_thread(writer.check_topics)
-    writer.write_trade(producer_factories.trade(1, symbol=RESUMED))
+    resumed = Instrument("bybit", MarketType.SPOT, RESUMED)
+    writer.write_trades(resumed, [producer_factories.trade(1, symbol=RESUMED)])
     assert await writer.close(20) == 0
-    tail = await asyncio.to_thread(log_tail.read_tail, settings, [("spot", RESUMED)], lambda: False)
-    last = tail.trackers.get_or_create("spot", RESUMED).last
+    tail = await asyncio.to_thread(log_tail.read_tail, settings, [resumed], lambda: False)
+    last = tail.trackers.get_or_create(resumed).last
     assert last is not None and last.trade_id == "t1"
 
 

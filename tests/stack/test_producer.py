@@ -533,7 +533,7 @@ async def test_unknown_symbol_is_reported_and_the_others_are_subscribed(
     process = start(symbols="BTCUSDT,NOPEUSDT")
     await process.ready()
     assert "NOPEUSDT" in process.log
-    assert list(json.loads(process.get("/health/ready")[1])["refused"]) == ["spot NOPEUSDT"]
+    assert list(json.loads(process.get("/health/ready")[1])["refused"]) == ["bybit:spot:NOPEUSDT"]
     await exchange.trade("BTCUSDT")
     assert len(await wait_stored(kafka_topics, 1)) == 1
 

@@ -12,14 +12,15 @@ import threading
 
 from tapeline.service import health
 from tapeline.service import logging as json_log
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_producer import service
 from tapeline_producer.errors import ProducerError
 from tapeline_producer.exchange.bybit.rest import RestClient
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.readiness import Readiness
-from tapeline_producer.service import clock_ms
 from tapeline_producer.settings import Settings
 
 log = logging.getLogger("tapeline_producer")
@@ -27,7 +28,7 @@ log = logging.getLogger("tapeline_producer")
 
 async def probe(settings: Settings) -> int:
     """Return 0 if the exchange's REST API responds, else 1; writes one line to standard error."""
-    rest = RestClient(settings, clock_ms)
+    rest = RestClient(settings, now_ms)
     try:
         await rest.check_time()
     except ProducerError as error:
@@ -74,7 +75,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tapeline_producer", description=__doc__)
     parser.add_argument("--probe", action="store_true", help="check whether the exchange responds, and exit")
     arguments = parser.parse_args()
-    settings = Settings()
+    try:
+        settings = Settings()
+    except (RenamedSetting, InvalidConnection) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     if arguments.probe:
         logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
         logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Reconciles the subscriptions with the selected symbols of the shards that this replica owns or drains.
+"""Reconciles the subscriptions with the selected instruments of the shards that this replica owns or drains.
 
-One task applies every difference: it reads new symbols from the log before they are subscribed, and unsubscribes
-symbols that this replica no longer owns.
+One task applies every difference: it reads new instruments from the log before they are subscribed, and unsubscribes
+instruments that this replica no longer owns.
 Not here: the group (sharding/group_member.py), the mapping (sharding/shards.py), the connections (connection/pool.py).
 """
 
@@ -10,13 +10,16 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final, NamedTuple
+
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 
 from tapeline_producer.connection.pool import ConnectionPool
-from tapeline_producer.exchange.symbol_selection import SymbolSelection
+from tapeline_producer.exchange.symbol_selection import ListedInstrument, SymbolSelection
 from tapeline_producer.gaps.log_catchup import LogCatchUp
-from tapeline_producer.gaps.log_tail import InstrumentKey, LogTail
+from tapeline_producer.gaps.log_tail import LogTail
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.pipeline import TradePipeline
 from tapeline_producer.readiness import GROUP, Readiness
@@ -27,11 +30,18 @@ log = logging.getLogger(__name__)
 _INTERVAL_S: Final = 0.25
 _UNLISTED: Final = "not listed by instruments-info"
 
-ReadTail = Callable[[Collection[InstrumentKey]], Awaitable[LogTail]]
+ReadTail = Callable[[Collection[Instrument]], Awaitable[LogTail]]
+
+
+class _Selected(NamedTuple):
+    """A selected instrument; `refusal` is the reason why it is not requested at once."""
+
+    listed: ListedInstrument
+    refusal: str | None
 
 
 class SubscriptionCoordinator:
-    """Subscribed symbols as a reconcile loop; use it from the event loop's thread only."""
+    """Subscribed instruments as a reconcile loop; use it from the event loop's thread only."""
 
     def __init__(
         self,
@@ -47,14 +57,14 @@ class SubscriptionCoordinator:
         """Start with an empty selection.
 
         Args:
-            shards: ownership of the symbols.
+            shards: ownership of the instruments.
             pool: the connections.
-            pipeline: receives the symbols that are added and removed.
+            pipeline: receives the instruments that are added and removed.
             readiness: receives what this replica owns.
             metrics: the same as gauges.
-            read_tail: reads what the log holds of symbols; retries until it succeeds.
+            read_tail: reads what the log holds of instruments; retries until it succeeds.
             catchup: reads the log again where other replicas write too; None without a group.
-            on_shards_live: receives assigned shards once all their symbols are subscribed.
+            on_shards_live: receives assigned shards once all their instruments are subscribed.
         """
         self._shards = shards
         self._pool = pool
@@ -64,18 +74,18 @@ class SubscriptionCoordinator:
         self._read_tail = read_tail
         self._catchup = catchup
         self._on_shards_live = on_shards_live
-        self._selected: dict[InstrumentKey, str | None] = {}
-        self._subscribed: dict[InstrumentKey, None] = {}
+        self._selected: dict[Instrument, _Selected] = {}
+        self._subscribed: dict[Instrument, None] = {}
         self._unclaimed: set[int] = set()
         self._changed = asyncio.Event()
 
-    def set_selection(self, selections: Mapping[str, SymbolSelection]) -> None:
-        """Replace the selection, by market_type."""
+    def set_selection(self, selections: Iterable[SymbolSelection]) -> None:
+        """Replace the selection by those of all markets."""
         self._selected = {
-            (market_type, symbol): reason
-            for market_type, selection in selections.items()
-            for symbols, reason in ((selection.listed, None), (selection.unlisted, _UNLISTED))
-            for symbol in symbols
+            listed.instrument: _Selected(listed, refusal)
+            for selection in selections
+            for instruments, refusal in ((selection.listed, None), (selection.unlisted, _UNLISTED))
+            for listed in instruments
         }
         self._request_reconcile()
 
@@ -136,41 +146,39 @@ class SubscriptionCoordinator:
 
     async def _reconcile(self) -> None:
         is_wanted = self._shards.includes
-        self._unsubscribe([key for key in self._subscribed if key not in self._selected or not is_wanted(*key)])
+        self._unsubscribe([one for one in self._subscribed if one not in self._selected or not is_wanted(one)])
         added = self._unsubscribed()
         if added:
             tail = await self._read_tail(added)
             still_wanted = set(self._unsubscribed())
-            self._subscribe([key for key in added if key in still_wanted], tail)
+            self._subscribe([one for one in added if one in still_wanted], tail)
         self._report()
 
-    def _unsubscribed(self) -> list[InstrumentKey]:
-        """Return the selected symbols of owned shards that are not subscribed yet."""
-        return [key for key in self._selected if key not in self._subscribed and self._shards.owns(*key)]
+    def _unsubscribed(self) -> list[Instrument]:
+        """Return the selected instruments of owned shards that are not subscribed yet."""
+        return [one for one in self._selected if one not in self._subscribed and self._shards.owns(one)]
 
-    def _unsubscribe(self, keys: Iterable[InstrumentKey]) -> None:
-        for market_type, symbols in _by_market_type(keys).items():
-            self._pool.remove(market_type, symbols)
-            for symbol in symbols:
-                self._pipeline.remove_symbol(market_type, symbol)
-                del self._subscribed[market_type, symbol]
+    def _unsubscribe(self, instruments: Collection[Instrument]) -> None:
+        self._pool.remove(instruments)
+        for instrument in instruments:
+            self._pipeline.remove(instrument)
+            del self._subscribed[instrument]
 
-    def _subscribe(self, keys: Iterable[InstrumentKey], tail: LogTail) -> None:
-        for market_type, symbols in _by_market_type(keys).items():
-            self._pipeline.add_trackers(tail.trackers.get_or_create(market_type, symbol) for symbol in symbols)
-            if self._catchup is not None:
-                self._catchup.watch([(market_type, symbol) for symbol in symbols], tail.end_offsets)
-            reasons = {symbol: self._selected[market_type, symbol] for symbol in symbols}
-            listed = [symbol for symbol, reason in reasons.items() if reason is None]
-            self._pool.add(market_type, listed, {symbol: reason for symbol, reason in reasons.items() if reason})
-            self._subscribed.update(dict.fromkeys((market_type, symbol) for symbol in symbols))
+    def _subscribe(self, instruments: Collection[Instrument], tail: LogTail) -> None:
+        selected = [self._selected[instrument] for instrument in instruments]
+        self._pipeline.add([one.listed for one in selected], tail.trackers)
+        if self._catchup is not None:
+            self._catchup.watch(instruments, tail.end_offsets)
+        listed = [one.listed for one in selected if one.refusal is None]
+        self._pool.add(listed, {one.listed: one.refusal for one in selected if one.refusal is not None})
+        self._subscribed.update(dict.fromkeys(instruments))
 
     def _report(self) -> None:
-        owned = [key for key in self._subscribed if self._shards.owns(*key)]
+        owned = [one for one in self._subscribed if self._shards.owns(one)]
         self._metrics.owned_shards.set(len(self._shards.owned))
         self._metrics.draining_symbols.set(len(self._subscribed) - len(owned))
-        counts = Counter(market_type for market_type, _ in owned)
-        for market_type in {market_type for market_type, _ in self._selected}:
+        counts: Counter[MarketType] = Counter(one.market_type for one in owned)
+        for market_type in {one.market_type for one in self._selected}:
             self._metrics.owned_symbols.labels(market_type).set(counts[market_type])
         self._readiness.set_owned(self._shards.owned, len(owned))
         self._readiness.set_unsubscribed_symbols(len(self._unsubscribed()))
@@ -179,18 +187,12 @@ class SubscriptionCoordinator:
         self._unclaimed &= self._shards.assigned
         if not self._unclaimed:
             return
-        not_live = {shard_of(*key, self._shards.count) for key in self._selected if not self._is_live(key)}
+        not_live = {shard_of(one, self._shards.count) for one in self._selected if not self._is_live(one)}
         live = self._unclaimed - not_live
         if live:
             self._unclaimed -= live
             self._on_shards_live(live)
 
-    def _is_live(self, key: InstrumentKey) -> bool:
-        return key in self._subscribed and self._pool.is_acknowledged(*key) and not self._pipeline.is_paused(*key)
-
-
-def _by_market_type(keys: Iterable[InstrumentKey]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for market_type, symbol in keys:
-        found.setdefault(market_type, []).append(symbol)
-    return found
+    def _is_live(self, instrument: Instrument) -> bool:
+        is_subscribed = instrument in self._subscribed and self._pool.is_acknowledged(instrument)
+        return is_subscribed and not self._pipeline.is_paused(instrument)

@@ -6,6 +6,7 @@ To add one: add an attribute here; a name is `tapeline_<noun>_<unit>[_total]`.
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from tapeline.enums import MarketType
 
 
 class Metrics:
@@ -72,8 +73,8 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def set_age_source(self, market_type: str, age_s: Callable[[], float]) -> None:
-        """Read the age of a market_type's newest trade from `age_s` at each scrape."""
+    def set_age_source(self, market_type: MarketType, age_s: Callable[[], float]) -> None:
+        """Read the age of a market's newest trade from `age_s` at each scrape."""
         self.last_trade_age.labels(market_type).set_function(age_s)
 
     def render(self) -> tuple[bytes, str]:

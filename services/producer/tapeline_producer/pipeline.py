@@ -1,18 +1,20 @@
 """Passes trades from the connections through gap detection to Kafka, and runs the back-fills.
 
-Thin: the rules are in gaps/gap_detector.py. There is one back-fill a symbol and break.
+Thin: the rules are in gaps/gap_detector.py. There is one back-fill an instrument and break.
 To process every trade: extend `_write`.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
-from tapeline import names
+from tapeline.enums import GapReason, MarketType, TradeSource
+from tapeline.instrument import Instrument
 
 from tapeline_producer.errors import ProducerError
 from tapeline_producer.exchange.bybit import messages
 from tapeline_producer.exchange.bybit.rest import RestClient
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
 from tapeline_producer.gaps.gap_detector import Released, SequenceTracker, SequenceTrackers
 from tapeline_producer.gaps.log_catchup import LogCatchUp
 from tapeline_producer.kafka.trade_writer import TradeWriter
@@ -37,69 +39,72 @@ class TradePipeline:
         """Wire up; see the modules of the arguments. `catchup` is given where other replicas write too."""
         self._settings = settings
         self._trackers = SequenceTrackers(settings.dedupe_ids, settings.backfill_buffer_trades)
+        self._listed: dict[Instrument, ListedInstrument] = {}
         self._catchup = catchup
         self._writer = writer
         self._rest = rest
         self._metrics = metrics
         self._clock_ms = clock_ms
         self._tasks: set[asyncio.Task[None]] = set()
-        self._newest_ms = dict.fromkeys(names.MARKET_TYPES, clock_ms())
+        self._newest_ms = dict.fromkeys(MarketType, clock_ms())
         for market_type in settings.market_types:
             metrics.set_age_source(market_type, lambda name=market_type: self._age_s(name))  # type: ignore[misc]
 
-    def _age_s(self, market_type: str) -> float:
+    def _age_s(self, market_type: MarketType) -> float:
         return (self._clock_ms() - self._newest_ms[market_type]) / 1000
 
-    def add_trackers(self, trackers: Iterable[SequenceTracker]) -> None:
-        """Add symbols with the trackers that the log gave; call it before they are subscribed."""
-        trackers = list(trackers)
-        self._trackers.replace(trackers)
-        for tracker in trackers:
+    def add(self, listed: Collection[ListedInstrument], trackers: SequenceTrackers) -> None:
+        """Add instruments with the trackers that the log gave; call it before they are subscribed."""
+        self._listed.update((one.instrument, one) for one in listed)
+        added = [trackers.get_or_create(one.instrument) for one in listed]
+        self._trackers.replace(added)
+        for tracker in added:
             if tracker.last is not None:
                 last = tracker.last.trade_id, tracker.last.key[0]
-                self._writer.overflow.record_logged(tracker.market_type, tracker.symbol, *last)
+                self._writer.overflow.record_logged(tracker.instrument, *last)
 
-    def remove_symbol(self, market_type: str, symbol: str) -> None:
-        """Remove a symbol that is no longer subscribed; its buffered trades are written."""
-        tracker = self._trackers.remove(market_type, symbol)
+    def remove(self, instrument: Instrument) -> None:
+        """Remove an instrument that is no longer subscribed; its buffered trades are written."""
+        tracker = self._trackers.remove(instrument)
         if tracker is not None:
-            for trade in tracker.abandon(self._clock_ms()).trades:
-                self._writer.write_trade(trade)
-        self._writer.overflow.remove_symbol(market_type, symbol)
+            self._writer.write_trades(instrument, tracker.abandon(self._clock_ms()).trades)
+        self._listed.pop(instrument, None)
+        self._writer.overflow.remove(instrument)
         if self._catchup is not None:
-            self._catchup.unwatch((market_type, symbol))
+            self._catchup.unwatch(instrument)
 
-    def is_paused(self, market_type: str, symbol: str) -> bool:
-        """Return whether trades of a symbol are buffered until a back-fill ends."""
-        return self._trackers.get_or_create(market_type, symbol).is_paused
+    def is_paused(self, instrument: Instrument) -> bool:
+        """Return whether trades of an instrument are buffered until a back-fill ends."""
+        return self._trackers.get_or_create(instrument).is_paused
 
-    def on_connected(self, market_type: str, symbols: frozenset[str], reason: str) -> None:
-        """Handle a new connection: its symbols may have missed trades."""
-        for symbol in symbols:
-            self._trackers.get_or_create(market_type, symbol).pause(reason)
+    def on_connected(self, instruments: Iterable[Instrument], reason: GapReason) -> None:
+        """Handle a new connection: its instruments may have missed trades."""
+        for instrument in instruments:
+            self._trackers.get_or_create(instrument).pause(reason)
 
-    def on_subscribed(self, market_type: str, symbol: str) -> None:
-        """Handle the first sign that a symbol's trades arrive: request a back-fill of the trades before."""
-        tracker = self._trackers.get_or_create(market_type, symbol)
+    def on_subscribed(self, instrument: Instrument) -> None:
+        """Handle the first sign that an instrument's trades arrive: request a back-fill of the trades before."""
+        tracker = self._trackers.get_or_create(instrument)
         if tracker.is_paused and not tracker.backfill_requested:
             tracker.backfill_requested = True
             task = asyncio.create_task(self._backfill(tracker, tracker.generation))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def on_trades(self, market_type: str, symbol: str, frame: messages.TradeBatch) -> None:
-        """Handle one frame of one symbol."""
+    def on_trades(self, instrument: Instrument, frame: messages.TradeBatch) -> None:
+        """Handle one frame of one instrument."""
+        market_type = instrument.market_type
         self._metrics.frames.labels(market_type).inc()
         self._metrics.received.labels(market_type).inc(len(frame.trades))
         self._newest_ms[market_type] = self._clock_ms()
-        tracker = self._trackers.get_or_create(market_type, symbol)
+        tracker = self._trackers.get_or_create(instrument)
         if tracker.is_paused:
-            self.on_subscribed(market_type, symbol)
-        self._write(market_type, tracker.accept(frame.trades, self._clock_ms()))
+            self.on_subscribed(instrument)
+        self._write(instrument, tracker.accept(frame.trades, self._clock_ms()))
         for failure in frame.rejects:
             self._writer.write_reject(failure, market_type)
 
-    def on_parse_failure(self, market_type: str, failure: messages.ParseFailure) -> None:
+    def on_parse_failure(self, market_type: MarketType, failure: messages.ParseFailure) -> None:
         """Handle a frame that cannot be parsed."""
         self._writer.write_reject(failure, market_type)
 
@@ -110,23 +115,24 @@ class TradePipeline:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _backfill(self, tracker: SequenceTracker, generation: int) -> None:
-        backfill = await self._request_recent_trades(tracker)
-        limit = messages.BACKFILL_LIMIT[tracker.market_type]
+        instrument = tracker.instrument
+        backfill = await self._request_recent_trades(instrument)
+        limit = messages.BACKFILL_LIMIT[instrument.market_type]
         if self._catchup is not None and (backfill is None or not tracker.proves_continuity(backfill, limit)):
             backfill = await self._catch_up(self._catchup, tracker, backfill)
         if tracker.generation != generation or not tracker.is_paused:
             return
         now_ms = self._clock_ms()
         if backfill is None:
-            self._metrics.backfill_failures.labels(tracker.market_type).inc()
+            self._metrics.backfill_failures.labels(instrument.market_type).inc()
             released = tracker.abandon(now_ms)
         else:
             for failure in backfill.rejects:
-                self._writer.write_reject(failure, tracker.market_type)
+                self._writer.write_reject(failure, instrument.market_type)
             released = tracker.resolve(backfill, limit, now_ms)
-        self._write(tracker.market_type, released)
+        self._write(instrument, released)
         if self._catchup is not None:
-            self._catchup.unwatch((tracker.market_type, tracker.symbol))
+            self._catchup.unwatch(instrument)
 
     async def _catch_up(
         self, catchup: LogCatchUp, tracker: SequenceTracker, backfill: messages.TradeBatch | None
@@ -136,33 +142,32 @@ class TradePipeline:
             async with asyncio.timeout(self._settings.backfill_timeout_s):
                 await catchup.catch_up(tracker)
         except TimeoutError:
-            log.warning("log catch-up timed out", extra={"symbol": tracker.symbol})
+            log.warning("log catch-up timed out", extra={"instrument": str(tracker.instrument)})
         if backfill is None and tracker.overlaps_log:
             return messages.TradeBatch([], [], 0)
         return backfill
 
-    async def _request_recent_trades(self, tracker: SequenceTracker) -> messages.TradeBatch | None:
+    async def _request_recent_trades(self, instrument: Instrument) -> messages.TradeBatch | None:
         timeout_s = self._settings.backfill_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.sleep(self._settings.backfill_delay_s)
-                return await self._rest.recent_trades(tracker.market_type, tracker.symbol, timeout_s)
+                listed = self._listed.get(instrument) or ListedInstrument(instrument)
+                return await self._rest.recent_trades(listed, timeout_s)
         except (TimeoutError, ProducerError) as error:
-            fields = {"market_type": tracker.market_type, "symbol": tracker.symbol, "reason": str(error)}
-            log.warning("back-fill failed", extra=fields)
+            log.warning("back-fill failed", extra={"instrument": str(instrument), "reason": str(error)})
             return None
 
-    def _write(self, market_type: str, released: Released) -> None:
+    def _write(self, instrument: Instrument, released: Released) -> None:
         """Write gaps and trades."""
+        market_type = instrument.market_type
         for gap in released.gaps:
             self._writer.write_gap(gap)
-        backfilled = 0
-        for trade in released.trades:
-            backfilled += trade.source == names.SOURCE_BACKFILL
-            self._writer.write_trade(trade)
+        self._writer.write_trades(instrument, released.trades)
+        backfilled = sum(trade.source is TradeSource.BACKFILL for trade in released.trades)
         if backfilled:
             self._metrics.backfilled.labels(market_type).inc(backfilled)
-        for trade in released.duplicates:
-            self._writer.counters.counter_for(trade).duplicates += 1
+        for _, counter in self._writer.counters.counters_for(instrument, released.duplicates):
+            counter.duplicates += 1
         if released.duplicates:
             self._metrics.duplicates.labels(market_type).inc(len(released.duplicates))

@@ -8,6 +8,8 @@ To add a condition: add it to CONDITIONS, and hold or fail it where its state is
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline.service.health import Health
 
 from tapeline_producer.metrics import Metrics
@@ -34,10 +36,10 @@ class Readiness(Health):
         self._owns: dict[str, object] | None = {"shards": [], "symbols": 0} if in_group else None
         self._metrics = metrics
         self._waiting: dict[str, str | None] = {}
-        self._refused: dict[str, dict[str, str]] = {}
-        self._market_types: dict[str, str] = {}
+        self._refused: dict[str, dict[Instrument, str]] = {}
+        self._market_types: dict[str, MarketType] = {}
 
-    def add_connection(self, connection: str, market_type: str) -> None:
+    def add_connection(self, connection: str, market_type: MarketType) -> None:
         """Make a connection part of readiness."""
         self._market_types[connection] = market_type
         self.report_connection(connection, "not connected yet", {})
@@ -52,13 +54,13 @@ class Readiness(Health):
         if self._owns is not None:
             self._owns = {"shards": sorted(shards), "symbols": symbols}
 
-    def report_connection(self, connection: str, waiting: str | None, refused: Mapping[str, str]) -> None:
+    def report_connection(self, connection: str, waiting: str | None, refused: Mapping[Instrument, str]) -> None:
         """Update the state of a connection.
 
         Args:
             connection: name of the connection.
             waiting: what it waits for; None if the exchange has acknowledged or refused every topic.
-            refused: symbols that the exchange refuses, with its error texts.
+            refused: instruments that the exchange refuses, with its error texts.
         """
         self._waiting[connection] = waiting
         if self._refused.get(connection) != refused:
@@ -79,20 +81,21 @@ class Readiness(Health):
         else:
             self.hold(EXCHANGE)
 
-    def _count_refused(self, market_type: str) -> None:
-        names = {(self._market_types[name], symbol) for name, symbols in self._refused.items() for symbol in symbols}
+    def _count_refused(self, market_type: MarketType) -> None:
+        refused = {instrument for instruments in self._refused.values() for instrument in instruments}
         self._metrics.refused_topic.clear()
-        for name in names:
-            self._metrics.refused_topic.labels(*name).set(1)
-        self._metrics.refused_topics.labels(market_type).set(sum(name[0] == market_type for name in names))
+        for instrument in refused:
+            self._metrics.refused_topic.labels(instrument.market_type, instrument.symbol).set(1)
+        count = sum(instrument.market_type is market_type for instrument in refused)
+        self._metrics.refused_topics.labels(market_type).set(count)
 
     def ready(self) -> tuple[bool, dict[str, object]]:
-        """Return the result of Health, and the refused topics by name."""
+        """Return the result of Health, and the refused topics by instrument."""
         holds, detail = super().ready()
         refused = {
-            f"{self._market_types[name]} {symbol}": reason
-            for name, symbols in self._refused.items()
-            for symbol, reason in symbols.items()
+            str(instrument): reason
+            for instruments in self._refused.values()
+            for instrument, reason in instruments.items()
         }
         owns = {} if self._owns is None else {"owns": self._owns}
         return holds, {**detail, "refused": refused, **owns}

@@ -6,14 +6,19 @@ To start another part with the service: add it to `serve`.
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
+from tapeline.service.clock import now_ms
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from tapeline_producer.connection.backoff import backoff
 from tapeline_producer.connection.pool import ConnectionPool
-from tapeline_producer.connection.stall_detector import Backoff
 from tapeline_producer.coordinator import SubscriptionCoordinator
 from tapeline_producer.errors import (
     FatalKafkaError,
@@ -23,7 +28,7 @@ from tapeline_producer.errors import (
     TopicMissingError,
 )
 from tapeline_producer.exchange.bybit.rest import RestClient
-from tapeline_producer.exchange.symbol_selection import SymbolSelection, select_symbols
+from tapeline_producer.exchange.symbol_selection import Market, SymbolSelection, select_symbols
 from tapeline_producer.gaps import log_tail
 from tapeline_producer.gaps.log_catchup import LogCatchUp
 from tapeline_producer.kafka.count_publisher import CountPublisher
@@ -44,11 +49,6 @@ _HEARTBEAT_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 5.0
 
 
-def clock_ms() -> int:
-    """Return our clock, ms UTC."""
-    return time.time_ns() // 1_000_000
-
-
 async def run(settings: Settings, metrics: Metrics, readiness: Readiness, is_stopping: Callable[[], bool]) -> None:
     """Run until cancelled; owned shards are handed over and buffered records are flushed before this returns.
 
@@ -63,9 +63,9 @@ async def run(settings: Settings, metrics: Metrics, readiness: Readiness, is_sto
         InvalidConnection: password or authorities cannot be read.
     """
     shards = ShardMap(1, settings.handover_s)
-    writer = TradeWriter(settings, metrics, clock_ms, lambda market_type, symbol: not shards.owns(market_type, symbol))
-    count_publisher = CountPublisher(settings, writer.counters, metrics, clock_ms)
-    rest = RestClient(settings, clock_ms)
+    writer = TradeWriter(settings, metrics, now_ms, lambda instrument: not shards.owns(instrument))
+    count_publisher = CountPublisher(settings, writer.counters, metrics, now_ms)
+    rest = RestClient(settings, now_ms)
     background = [asyncio.create_task(_send_heartbeats(readiness)), asyncio.create_task(count_publisher.run())]
     try:
         await _Service(settings, metrics, readiness, shards, writer, rest, is_stopping).serve()
@@ -99,8 +99,8 @@ class _Service:
         self._is_stopping = is_stopping
         self._live_shards: deque[set[int]] = deque()
         catchup = LogCatchUp(self._read_since) if settings.group else None
-        self._pipeline = TradePipeline(settings, writer, rest, metrics, clock_ms, catchup)
-        self._pool = ConnectionPool(settings, self._pipeline, readiness, metrics, clock_ms)
+        self._pipeline = TradePipeline(settings, writer, rest, metrics, now_ms, catchup)
+        self._pool = ConnectionPool(settings, self._pipeline, readiness, metrics, now_ms)
         self._coordinator = SubscriptionCoordinator(
             shards,
             self._pool,
@@ -160,38 +160,38 @@ class _Service:
         finally:
             await member.close()
 
-    async def _read_tail(self, keys: Collection[log_tail.InstrumentKey]) -> log_tail.LogTail:
+    async def _read_tail(self, instruments: Collection[Instrument]) -> log_tail.LogTail:
         tail = await self._retry(
-            lambda: asyncio.to_thread(log_tail.read_tail, self._settings, keys, self._is_stopping), KAFKA
+            lambda: asyncio.to_thread(log_tail.read_tail, self._settings, instruments, self._is_stopping), KAFKA
         )
         self._readiness.hold(KAFKA)
         if self._is_stopping():
-            # The reading ended early, and another replica will own these symbols.
+            # The reading ended early, and another replica will own these instruments.
             await asyncio.Event().wait()
         return tail
 
     def _read_since(
-        self, keys: Collection[log_tail.InstrumentKey], since: Mapping[int, int]
+        self, instruments: Collection[Instrument], since: Mapping[log_tail.LogPartition, int]
     ) -> list[log_tail.LoggedTrade]:
-        return log_tail.read_since(self._settings, keys, since)
+        return log_tail.read_since(self._settings, instruments, since)
 
     async def _select_at_start(self) -> None:
         settings = self._settings
-        found = {}
-        for market_type in settings.market_types:
-            found[market_type] = await self._retry(lambda name=market_type: self._select(name), EXCHANGE)  # type: ignore[misc]
-        if not any(selection.listed for selection in found.values()):
+        found = [await self._retry(partial(self._select, one), EXCHANGE) for one in settings.market_types]
+        if not any(selection.listed for selection in found):
             raise NothingSelectedError(settings.market_types, settings.quote)
         self._coordinator.set_selection(found)
 
-    async def _select(self, market_type: str) -> SymbolSelection:
+    async def _select(self, market_type: MarketType) -> SymbolSelection:
         settings, rest = self._settings, self._rest
-        instruments = await rest.instruments(market_type, _SELECT_TIMEOUT_S)
+        infos = await rest.instruments(market_type, _SELECT_TIMEOUT_S)
         tickers = [] if settings.symbols else await rest.tickers(market_type, _SELECT_TIMEOUT_S)
-        selection = select_symbols(settings.symbols, instruments, tickers, settings.quote, settings.top)
-        log.info("symbols selected", extra={"market_type": market_type, "symbols": list(selection.listed)})
-        for symbol in selection.unlisted:
-            fields = {"market_type": market_type, "symbol": symbol}
+        market = Market(rest.venue, market_type)
+        selection = select_symbols(market, settings.symbols, infos, tickers, settings.quote, settings.top)
+        symbols = [one.instrument.symbol for one in selection.listed]
+        log.info("symbols selected", extra={"market_type": market_type, "symbols": symbols})
+        for one in selection.unlisted:
+            fields = {"instrument": str(one.instrument)}
             log.error("a symbol in PRODUCER_SYMBOLS is not traded in this market; name another", extra=fields)
         return selection
 
@@ -203,27 +203,32 @@ class _Service:
                 await asyncio.Event().wait()
             await asyncio.sleep(interval_s - time.time() % interval_s)
             try:
-                found = {market_type: await self._select(market_type) for market_type in self._settings.market_types}
+                found = [await self._select(market_type) for market_type in self._settings.market_types]
             except ProducerError as error:
                 log.warning("symbol selection failed; keeping the previous one: %s", error)
             else:
-                if any(selection.listed for selection in found.values()):
+                if any(selection.listed for selection in found):
                     self._coordinator.set_selection(found)
 
     async def _retry(self, attempt: Callable[[], Awaitable[T]], condition: str) -> T:
         """Retry until the attempt succeeds; log each new reason once."""
-        settings = self._settings
-        backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
         last_error = ""
-        while True:
-            try:
-                return await attempt()
-            except ProducerError as error:
-                self._readiness.fail(condition, str(error))
-                if str(error) != last_error:
-                    last_error = str(error)
-                    log.error("%s; retrying", error)
-            await asyncio.sleep(backoff.next_delay_s())
+
+        def report(state: RetryCallState) -> None:
+            nonlocal last_error
+            error = str(state.outcome.exception())  # type: ignore[union-attr]
+            self._readiness.fail(condition, error)
+            if error != last_error:
+                last_error = error
+                log.error("%s; retrying", error)
+
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(ProducerError),
+            wait=backoff(self._settings.reconnect_min_s, self._settings.reconnect_max_s),
+            before_sleep=report,
+        )
+        result: T = await attempts(attempt)
+        return result
 
     async def _monitor_kafka(self) -> None:
         is_healthy = True

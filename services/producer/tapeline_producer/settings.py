@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tapeline import names
+from tapeline.enums import MarketType
+from tapeline.instrument import SYMBOL_PATTERN
 from tapeline.service.connection import KafkaConnection
 
-_List = Annotated[tuple[str, ...], NoDecode]
+_Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 
 
 class Settings(KafkaConnection, BaseSettings):
@@ -21,14 +23,14 @@ class Settings(KafkaConnection, BaseSettings):
     """Base URL of the public streams; `/v5/public/<market_type>` is added."""
     rest_url: str = "https://api.bybit.com"
     """Base URL of the REST API; `/v5/market/...` is added."""
-    market_types: _List = names.MARKET_TYPES
+    market_types: Annotated[tuple[MarketType, ...], NoDecode] = (MarketType.SPOT, MarketType.LINEAR)
     """Markets to subscribe, comma separated."""
-    symbols: _List = ()
-    """Symbols to subscribe in every market_type, comma separated; empty: selected by turnover."""
+    symbols: Annotated[tuple[_Symbol, ...], NoDecode] = ()
+    """Symbols to subscribe in every market, comma separated; empty: selected by turnover."""
     top: int = Field(default=20, ge=1, le=2000)
-    """Symbols a market_type, by turnover of 24 h, if PRODUCER_SYMBOLS is empty."""
+    """Symbols of a market, by turnover of 24 h, if PRODUCER_SYMBOLS is empty."""
     quote: str = "USDT"
-    """Quote coin of the symbols selected by turnover."""
+    """Quote asset of the symbols selected by turnover; inverse contracts are all quoted in USD."""
     reselect_s: float = Field(default=3600.0, ge=0)
     """Interval of the selection by turnover, at whole multiples of it in UTC; 0: only at start."""
 
@@ -106,16 +108,18 @@ class Settings(KafkaConnection, BaseSettings):
             return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
         return value
 
-    @field_validator("market_types")
+    @field_validator("market_types", mode="wrap")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [market_type for market_type in value if market_type not in names.MARKET_TYPES]
-        if unknown or not value:
-            raise ValueError(
-                f"market_types was {value}; each must be one of {names.MARKET_TYPES}, at least one: "
-                "set PRODUCER_MARKET_TYPES"
-            )
-        return value
+    def _known(cls, value: object, parse: ValidatorFunctionWrapHandler) -> tuple[MarketType, ...]:
+        known = ", ".join(MarketType)
+        rule = f"market_types was {value}; each must be one of {known}, at least one: set PRODUCER_MARKET_TYPES"
+        try:
+            parsed: tuple[MarketType, ...] = parse(value)
+        except ValidationError:
+            raise ValueError(rule) from None
+        if not parsed:
+            raise ValueError(rule)
+        return parsed
 
     @field_validator("websocket_url", "rest_url")
     @classmethod

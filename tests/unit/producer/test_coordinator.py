@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from support import aeventually
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline_producer.coordinator import SubscriptionCoordinator
-from tapeline_producer.exchange.symbol_selection import SymbolSelection
-from tapeline_producer.gaps.gap_detector import SequenceTracker, SequenceTrackers
-from tapeline_producer.gaps.log_tail import InstrumentKey, LogTail
+from tapeline_producer.exchange.symbol_selection import ListedInstrument, SymbolSelection
+from tapeline_producer.gaps.gap_detector import SequenceTrackers
+from tapeline_producer.gaps.log_tail import LogTail
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.readiness import Readiness
 from tapeline_producer.sharding.shards import ShardMap, shard_of
@@ -25,23 +27,47 @@ class FakeConnections:
         self.removed: list[str] = []
         self.added: set[str] = set()
 
-    def add(self, market_type: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
-        self.subscribed.update(symbols, unlisted)
+    def is_acknowledged(self, instrument: Instrument) -> bool:
+        return instrument.symbol in self.subscribed
 
-    def remove(self, market_type: str, symbols: Iterable[str]) -> None:
-        self.subscribed.difference_update(symbols)
+    def is_paused(self, instrument: Instrument) -> bool:
+        return instrument.symbol in self.paused
 
-    def is_acknowledged(self, market_type: str, symbol: str) -> bool:
-        return symbol in self.subscribed
 
-    def add_trackers(self, trackers: Iterable[SequenceTracker]) -> None:
-        self.added.update(tracker.symbol for tracker in trackers)
+class FakePool:
+    """The connections' part of FakeConnections."""
 
-    def remove_symbol(self, market_type: str, symbol: str) -> None:
-        self.removed.append(symbol)
+    def __init__(self, state: FakeConnections) -> None:
+        self._state = state
+        self.is_acknowledged = state.is_acknowledged
 
-    def is_paused(self, market_type: str, symbol: str) -> bool:
-        return symbol in self.paused
+    def add(self, listed: Iterable[ListedInstrument], unlisted: Mapping[ListedInstrument, str]) -> None:
+        self._state.subscribed.update(one.instrument.symbol for one in (*listed, *unlisted))
+
+    def remove(self, instruments: Iterable[Instrument]) -> None:
+        self._state.subscribed.difference_update(one.symbol for one in instruments)
+
+
+class FakePipeline:
+    """The pipeline's part of FakeConnections."""
+
+    def __init__(self, state: FakeConnections) -> None:
+        self._state = state
+        self.is_paused = state.is_paused
+
+    def add(self, listed: Iterable[ListedInstrument], trackers: SequenceTrackers) -> None:
+        self._state.added.update(one.instrument.symbol for one in listed)
+
+    def remove(self, instrument: Instrument) -> None:
+        self._state.removed.append(instrument.symbol)
+
+
+def selection(*symbols: str) -> SymbolSelection:
+    return SymbolSelection(tuple(ListedInstrument(spot(symbol)) for symbol in symbols), ())
+
+
+def spot(symbol: str) -> Instrument:
+    return Instrument("bybit", MarketType.SPOT, symbol)
 
 
 @pytest.fixture
@@ -50,7 +76,7 @@ async def harness() -> AsyncIterator[SimpleNamespace]:
     reading = asyncio.Event()
     reading.set()
 
-    async def read(keys: Collection[InstrumentKey]) -> LogTail:
+    async def read(keys: Collection[Instrument]) -> LogTail:
         await reading.wait()
         return LogTail(SequenceTrackers(100, 100), {})
 
@@ -58,15 +84,15 @@ async def harness() -> AsyncIterator[SimpleNamespace]:
     live: set[int] = set()
     coordinator = SubscriptionCoordinator(
         shards,
-        connections,  # type: ignore[arg-type]
-        connections,  # type: ignore[arg-type]
+        FakePool(connections),  # type: ignore[arg-type]
+        FakePipeline(connections),  # type: ignore[arg-type]
         readiness,
         Metrics(),
         read,
         None,
         live.update,
     )
-    coordinator.set_selection({"spot": SymbolSelection(NAMES, ())})
+    coordinator.set_selection([selection(*NAMES)])
     running = asyncio.create_task(coordinator.run())
     yield SimpleNamespace(
         coordinator=coordinator, connections=connections, readiness=readiness, live=live, reading=reading
@@ -75,7 +101,7 @@ async def harness() -> AsyncIterator[SimpleNamespace]:
 
 
 def names_in(*shards: int) -> set[str]:
-    return {name for name in NAMES if shard_of("spot", name, COUNT) in shards}
+    return {name for name in NAMES if shard_of(spot(name), COUNT) in shards}
 
 
 async def subscribes(harness: SimpleNamespace, symbols: set[str]) -> None:
@@ -123,7 +149,7 @@ async def test_shard_revoked_while_its_log_is_read_is_not_subscribed(harness: Si
 async def test_new_selection_changes_only_the_symbols_that_differ(harness: SimpleNamespace) -> None:
     harness.coordinator.on_assigned([0, 1, 2, 3])
     await subscribes(harness, set(NAMES))
-    harness.coordinator.set_selection({"spot": SymbolSelection(("NEWUSDT", *reversed(NAMES[1:])), ())})
+    harness.coordinator.set_selection([selection("NEWUSDT", *reversed(NAMES[1:]))])
     await subscribes(harness, {"NEWUSDT", *NAMES[1:]})
     assert harness.connections.removed == [NAMES[0]]
 

@@ -1,13 +1,16 @@
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.readiness import EXCHANGE, GROUP, KAFKA, Readiness
 
+NOPE = Instrument("bybit", MarketType.SPOT, "NOPE")
 NOTHING = {"shards": [], "symbols": 0}
 
 
 def readiness(metrics: Metrics | None = None) -> Readiness:
     one = Readiness(metrics or Metrics())
-    one.add_connection("spot-1", "spot")
-    one.add_connection("linear-1", "linear")
+    one.add_connection("spot-1", MarketType.SPOT)
+    one.add_connection("linear-1", MarketType.LINEAR)
     one.hold(KAFKA)
     return one
 
@@ -25,9 +28,9 @@ def test_service_is_ready_only_when_every_connection_is() -> None:
 def test_refused_topics_are_named_in_the_response_and_in_the_metrics() -> None:
     metrics = Metrics()
     one = readiness(metrics)
-    one.report_connection("spot-1", None, {"NOPE": "Invalid symbol"})
+    one.report_connection("spot-1", None, {NOPE: "Invalid symbol"})
     one.report_connection("linear-1", None, {})
-    assert one.ready() == (True, {"ready": True, "waiting_for": {}, "refused": {"spot NOPE": "Invalid symbol"}})
+    assert one.ready() == (True, {"ready": True, "waiting_for": {}, "refused": {"bybit:spot:NOPE": "Invalid symbol"}})
     assert b'tapeline_refused_topic_info{market_type="spot",symbol="NOPE"} 1.0' in metrics.render()[0]
     one.report_connection("spot-1", None, {})
     assert b"NOPE" not in metrics.render()[0]
@@ -50,7 +53,7 @@ def test_replica_reports_which_shards_it_owns() -> None:
 
 def test_removed_connection_is_no_longer_waited_for() -> None:
     one = readiness()
-    one.report_connection("spot-1", "gone", {"NOPE": "Invalid symbol"})
+    one.report_connection("spot-1", "gone", {NOPE: "Invalid symbol"})
     one.report_connection("linear-1", None, {})
     one.remove_connection("spot-1")
     assert one.ready() == (True, {"ready": True, "waiting_for": {}, "refused": {}})

@@ -8,18 +8,22 @@ Source: https://bybit-exchange.github.io/docs/v5/ws/connect
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
+from tapeline.enums import GapReason, MarketType
+from tapeline.instrument import Instrument
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from tapeline_producer.connection.stall_detector import HEALTHY_S, Backoff, StallDetector
+from tapeline_producer.connection.backoff import backoff
+from tapeline_producer.connection.stall_detector import HEALTHY_S, StallDetector
 from tapeline_producer.connection.subscriptions import Subscriptions
 from tapeline_producer.errors import ProducerError, StalledError
 from tapeline_producer.exchange.bybit import messages
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.pipeline import TradePipeline
 from tapeline_producer.readiness import Readiness
@@ -33,22 +37,32 @@ _CLOSE_S: Final = 1.0
 # The library's default of 16 frames is full within milliseconds of a burst.
 _FRAMES_QUEUED: Final = 1024
 _BLOCKED_STATUS: Final = frozenset({403, 429})
+# Every end of a connection, but no programming error.
+_ALWAYS: Final = retry_if_result(lambda _: True)
+
+
+class Disconnect(NamedTuple):
+    """How a connection ended; it was healthy if it delivered trades for a while."""
+
+    reason: str
+    is_blocked: bool
+    was_healthy: bool
 
 
 class StreamConnection:
-    """One connection of one market_type, reconnected for as long as the process lives."""
+    """One connection of one market, reconnected for as long as the process lives."""
 
     def __init__(
         self,
         name: str,
-        market_type: str,
+        market_type: MarketType,
         settings: Settings,
         pipeline: TradePipeline,
         readiness: Readiness,
         metrics: Metrics,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Prepare without a symbol; `run` connects.
+        """Prepare without an instrument; `run` connects.
 
         Args:
             name: unique name, for log messages and readiness.
@@ -60,8 +74,9 @@ class StreamConnection:
             clock_ms: our clock, ms UTC.
         """
         self.name = name
-        self._market_type = market_type
+        self.market_type = market_type
         self._subscriptions = Subscriptions(market_type, settings.ack_s, settings.refused_retry_s)
+        self._listed: dict[str, ListedInstrument] = {}
         self._is_open = False
         self._settings = settings
         self._pipeline = pipeline
@@ -70,46 +85,63 @@ class StreamConnection:
         self._clock_ms = clock_ms
         self._url = f"{settings.websocket_url}/v5/public/{market_type}"
         self._stalls = StallDetector(settings.data_silence_s)
-        self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, random.random)
+        self._was_healthy = False
+        self._backoff = backoff(settings.reconnect_min_s, settings.reconnect_max_s)
         self._first_message_at: float | None = None
-        self._reason = "restart"
+        self._reason = GapReason.RESTART
         readiness.add_connection(name, market_type)
 
     @property
-    def symbols(self) -> frozenset[str]:
-        """The symbols of this connection."""
-        return self._subscriptions.symbols
+    def instruments(self) -> frozenset[Instrument]:
+        """The instruments of this connection."""
+        return frozenset(self._listed[symbol].instrument for symbol in self._subscriptions.symbols)
 
-    def add(self, symbols: Collection[str], unlisted: Mapping[str, str]) -> None:
-        """Subscribe more symbols; `unlisted` ones, with the reason, are tried later."""
-        self._subscriptions.add(symbols, unlisted, time.monotonic())
+    def add(self, listed: Collection[ListedInstrument], unlisted: Mapping[ListedInstrument, str]) -> None:
+        """Subscribe more instruments; `unlisted` ones, with the reason, are tried later."""
+        added = {one.instrument.symbol: one for one in (*listed, *unlisted)}
+        refusals = {one.instrument.symbol: reason for one, reason in unlisted.items()}
+        self._listed.update(added)
+        self._subscriptions.add([one.instrument.symbol for one in listed], refusals, time.monotonic())
         if self._is_open:
-            self._pipeline.on_connected(self._market_type, frozenset(symbols).union(unlisted), "restart")
+            self._pipeline.on_connected([one.instrument for one in added.values()], GapReason.RESTART)
             self._report_state()
 
-    def remove(self, symbols: Collection[str]) -> None:
-        """Unsubscribe symbols; their trades that still arrive are ignored."""
-        self._subscriptions.remove(symbols)
-        # The rate so far includes the removed symbols: the remaining ones may be quieter without a stall.
+    def remove(self, instruments: Collection[Instrument]) -> None:
+        """Unsubscribe instruments; their trades that still arrive are ignored."""
+        self._subscriptions.remove([instrument.symbol for instrument in instruments])
+        # The rate so far includes the removed instruments: the remaining ones may be quieter without a stall.
         self._stalls = StallDetector(self._settings.data_silence_s)
         self._stalls.start_connection(time.monotonic())
         if self._is_open:
             self._report_state()
 
-    def is_acknowledged(self, symbol: str) -> bool:
-        """Return whether the exchange has acknowledged or refused a symbol on the current connection."""
-        return self._subscriptions.is_acknowledged(symbol)
+    def is_acknowledged(self, instrument: Instrument) -> bool:
+        """Return whether the exchange has acknowledged or refused an instrument on the current connection."""
+        return self._subscriptions.is_acknowledged(instrument.symbol)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        while True:
-            delay_s = await self._connect_once()
-            self._metrics.reconnects.labels(self._market_type).inc()
-            await asyncio.sleep(delay_s)
+        reconnecting = AsyncRetrying(retry=_ALWAYS, wait=self._delay_s, before_sleep=self._report_disconnect)
+        await reconnecting(self._connect_once)
 
-    async def _connect_once(self) -> float:
-        """Run one connection to its end and return the delay before the next."""
-        reason, is_blocked, self._first_message_at = "", False, None
+    def _delay_s(self, state: RetryCallState) -> float:
+        end = _disconnect_of(state)
+        if end.was_healthy:
+            # The delays start from the shortest one again.
+            state.attempt_number = 1
+        return self._settings.reconnect_max_s if end.is_blocked else self._backoff(state)
+
+    def _report_disconnect(self, state: RetryCallState) -> None:
+        reason = _disconnect_of(state).reason
+        text = f"{self._url} is not connected: {reason}"
+        self._readiness.report_connection(self.name, text, self._refused())
+        fields = {"url": self._url, "reason": reason, "retry_in_s": round(state.upcoming_sleep, 2)}
+        log.warning("disconnected; reconnecting", extra=fields)
+        self._metrics.reconnects.labels(self.market_type).inc()
+
+    async def _connect_once(self) -> Disconnect:
+        """Run one connection to its end."""
+        reason, is_blocked, self._first_message_at, self._was_healthy = "", False, None, False
         try:
             async with connect(
                 self._url,
@@ -133,48 +165,44 @@ class StreamConnection:
         except* (OSError, TimeoutError, WebSocketException, ProducerError) as errors:
             error = next(_leaf_errors(errors))
             if isinstance(error, StalledError):
-                self._reason = "stall"
+                self._reason = GapReason.STALL
             reason = f"{type(error).__name__}: {error}"
         self._is_open = False
         self._subscriptions.on_close()
-        delay_s = self._backoff.max_delay_s() if is_blocked else self._backoff.next_delay_s()
-        state = f"{self._url} is not connected: {reason}"
-        self._readiness.report_connection(self.name, state, self._subscriptions.refused)
-        fields = {"url": self._url, "reason": reason, "retry_in_s": round(delay_s, 2)}
-        log.warning("disconnected; reconnecting", extra=fields)
-        return delay_s
+        return Disconnect(reason, is_blocked, self._was_healthy)
 
     def _on_open(self) -> None:
         now = time.monotonic()
         self._subscriptions.on_open(now)
+        self._listed = {symbol: self._listed[symbol] for symbol in self._subscriptions.expected}
         self._is_open = True
         self._stalls.start_connection(now)
-        self._pipeline.on_connected(self._market_type, self._subscriptions.symbols, self._reason)
-        self._reason = "reconnect"
+        self._pipeline.on_connected(self.instruments, self._reason)
+        self._reason = GapReason.RECONNECT
         log.info("connected", extra={"url": self._url, "symbols": len(self._subscriptions.symbols)})
         self._report_state()
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             frame = await socket.recv(decode=False)
-            message = messages.parse_frame(frame, self._market_type, self._subscriptions.expected, self._clock_ms())
+            message = messages.parse_frame(frame, self._listed, self._clock_ms())
             if isinstance(message, messages.TradeBatch):
                 self._handle_trades(message)
             elif isinstance(message, messages.Ack):
                 self._handle_ack(message)
                 await self._send_requests(socket)
             elif isinstance(message, messages.ParseFailure):
-                self._pipeline.on_parse_failure(self._market_type, message)
+                self._pipeline.on_parse_failure(self.market_type, message)
 
     def _handle_trades(self, frame: messages.TradeBatch) -> None:
         if not frame.trades:
             for failure in frame.rejects:
-                self._pipeline.on_parse_failure(self._market_type, failure)
+                self._pipeline.on_parse_failure(self.market_type, failure)
             return
         self._record_message()
         symbol = frame.trades[0].symbol
         if self._subscriptions.is_wanted(symbol):
-            self._pipeline.on_trades(self._market_type, symbol, frame)
+            self._pipeline.on_trades(self._listed[symbol].instrument, frame)
 
     def _record_message(self) -> None:
         now = time.monotonic()
@@ -182,21 +210,24 @@ class StreamConnection:
         if self._first_message_at is None:
             self._first_message_at = now
         elif now - self._first_message_at > HEALTHY_S:
-            self._backoff.reset()
+            self._was_healthy = True
 
     def _handle_ack(self, ack: messages.Ack) -> None:
         confirmed, refused = self._subscriptions.on_ack(ack, time.monotonic())
         for symbol in confirmed:
-            self._pipeline.on_subscribed(self._market_type, symbol)
+            self._pipeline.on_subscribed(self._listed[symbol].instrument)
         for symbol, reason in refused.items():
-            fields = {"market_type": self._market_type, "symbol": symbol, "reason": reason}
+            fields = {"instrument": str(self._listed[symbol].instrument), "reason": reason}
             log.error("the exchange refuses a topic; retrying periodically", extra=fields)
         self._report_state()
 
     def _report_state(self) -> None:
         topics = self._subscriptions.unacknowledged
         reason = f"no acknowledgement yet for {', '.join(topics[:5])} ({len(topics)} topics)" if topics else None
-        self._readiness.report_connection(self.name, reason, self._subscriptions.refused)
+        self._readiness.report_connection(self.name, reason, self._refused())
+
+    def _refused(self) -> dict[Instrument, str]:
+        return {self._listed[symbol].instrument: reason for symbol, reason in self._subscriptions.refused.items()}
 
     async def _send_requests(self, socket: ClientConnection) -> None:
         for request in self._subscriptions.due_requests(time.monotonic()):
@@ -216,6 +247,11 @@ class StreamConnection:
                 self._stalls.record_stall()
                 raise StalledError(silence_s, timeout_s)
             await asyncio.sleep(_MAINTENANCE_S)
+
+
+def _disconnect_of(state: RetryCallState) -> Disconnect:
+    end: Disconnect = state.outcome.result()  # type: ignore[union-attr]
+    return end
 
 
 def _leaf_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -1,17 +1,21 @@
-"""Distributes symbols over connections: as many as the symbols need, each symbol on one of them.
+"""Distributes instruments over connections: as many as they need, each instrument on one of them.
 
-Not here: which symbols (coordinator.py), the connection itself (connection.py).
-The exchange limits the characters of topics a connection, so a symbol goes to the first connection with room.
-To distribute symbols differently: `_connection_for`.
+Not here: which instruments (coordinator.py), the connection itself (connection.py).
+The exchange limits the characters of topics a connection, so an instrument goes to the first connection with room.
+To distribute instruments differently: `_connection_for`.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
+
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 
 from tapeline_producer.connection.connection import StreamConnection
 from tapeline_producer.exchange.bybit import messages
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
 from tapeline_producer.metrics import Metrics
 from tapeline_producer.pipeline import TradePipeline
 from tapeline_producer.readiness import Readiness
@@ -35,63 +39,65 @@ class ConnectionPool:
         self._readiness = readiness
         self._metrics = metrics
         self._clock_ms = clock_ms
-        self._connections: dict[str, list[StreamConnection]] = {name: [] for name in settings.market_types}
+        self._connections: dict[MarketType, list[StreamConnection]] = {name: [] for name in settings.market_types}
         self._tasks: dict[StreamConnection, asyncio.Task[None]] = {}
         self._numbers = {market_type: itertools.count(1) for market_type in settings.market_types}
         self.failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         """Done, with the error, when a connection's task ends by a programming error."""
 
-    def add(self, market_type: str, symbols: Iterable[str], unlisted: Mapping[str, str]) -> None:
-        """Subscribe symbols.
+    def add(self, listed: Iterable[ListedInstrument], unlisted: Mapping[ListedInstrument, str]) -> None:
+        """Subscribe instruments.
 
         Args:
-            market_type: market.
-            symbols: in the order in which they are placed on connections.
-            unlisted: symbols, with the reason, that are tried later.
+            listed: in the order in which they are placed on connections.
+            unlisted: instruments, with the reason, that are tried later.
         """
-        added: dict[StreamConnection, tuple[list[str], dict[str, str]]] = {}
-        room = {connection: _room(connection.symbols) for connection in self._connections[market_type]}
-        for symbol in (*unlisted, *symbols):
-            connection = self._connection_for(market_type, messages.args_characters(symbol), room)
-            listed, refused = added.setdefault(connection, ([], {}))
-            if symbol in unlisted:
-                refused[symbol] = unlisted[symbol]
+        added: dict[StreamConnection, tuple[list[ListedInstrument], dict[ListedInstrument, str]]] = {}
+        room = {one: _room(one.instruments) for connections in self._connections.values() for one in connections}
+        for one in (*unlisted, *listed):
+            connection = self._connection_for(one.instrument, room)
+            to_request, refused = added.setdefault(connection, ([], {}))
+            if one in unlisted:
+                refused[one] = unlisted[one]
             else:
-                listed.append(symbol)
-        for connection, (listed, refused) in added.items():
-            connection.add(listed, refused)
+                to_request.append(one)
+        for connection, (to_request, refused) in added.items():
+            connection.add(to_request, refused)
             if connection not in self._tasks:
                 self._tasks[connection] = asyncio.create_task(connection.run())
                 self._tasks[connection].add_done_callback(self._on_task_done)
 
-    def _connection_for(self, market_type: str, characters: int, room: dict[StreamConnection, int]) -> StreamConnection:
+    def _connection_for(self, instrument: Instrument, room: dict[StreamConnection, int]) -> StreamConnection:
         """Return a connection with enough room, a new one if there is none, and reserve the room."""
-        connection = next((one for one, left in room.items() if left >= characters), None)
+        market_type, characters = instrument.market_type, messages.args_characters(instrument.symbol)
+        connections = self._connections[market_type]
+        connection = next((one for one in connections if room[one] >= characters), None)
         if connection is None:
             name = f"{market_type}-{next(self._numbers[market_type])}"
             connection = StreamConnection(
                 name, market_type, self._settings, self._pipeline, self._readiness, self._metrics, self._clock_ms
             )
-            self._connections[market_type].append(connection)
+            connections.append(connection)
             room[connection] = _room(())
         room[connection] -= characters
         return connection
 
-    def remove(self, market_type: str, symbols: Iterable[str]) -> None:
-        """Unsubscribe symbols; a connection without a symbol is closed."""
-        removed = frozenset(symbols)
-        for connection in list(self._connections[market_type]):
-            of_connection = connection.symbols & removed
-            if of_connection:
-                connection.remove(of_connection)
-            if not connection.symbols:
-                self._connections[market_type].remove(connection)
+    def remove(self, instruments: Collection[Instrument]) -> None:
+        """Unsubscribe instruments; a connection without an instrument is closed."""
+        removed = frozenset(instruments)
+        for connection in [one for connections in self._connections.values() for one in connections]:
+            of_connection = connection.instruments & removed
+            if not of_connection:
+                continue
+            connection.remove(of_connection)
+            if not connection.instruments:
+                self._connections[connection.market_type].remove(connection)
                 self._tasks.pop(connection).cancel()
                 self._readiness.remove_connection(connection.name)
 
-    def is_acknowledged(self, market_type: str, symbol: str) -> bool:
-        """Return whether the exchange has acknowledged or refused a symbol on an open connection."""
-        return any(connection.is_acknowledged(symbol) for connection in self._connections[market_type])
+    def is_acknowledged(self, instrument: Instrument) -> bool:
+        """Return whether the exchange has acknowledged or refused an instrument on an open connection."""
+        return any(one.is_acknowledged(instrument) for one in self._connections[instrument.market_type])
 
     async def close(self) -> None:
         """Close every connection."""
@@ -105,5 +111,6 @@ class ConnectionPool:
             self.failed.set_exception(task.exception() or RuntimeError("a connection's task ended without an error"))
 
 
-def _room(symbols: Iterable[str]) -> int:
-    return messages.ARGS_CHARACTERS_PER_CONNECTION - sum(map(messages.args_characters, symbols))
+def _room(instruments: Iterable[Instrument]) -> int:
+    used = sum(messages.args_characters(instrument.symbol) for instrument in instruments)
+    return messages.ARGS_CHARACTERS_PER_CONNECTION - used

@@ -1,10 +1,9 @@
-"""Detects stalled connections relative to their own message rate, and computes the delay before a reconnect.
+"""Detects stalled connections relative to their own message rate.
 
-Pure: time and the random number are arguments.
-To change the limits: the constants here and PRODUCER_DATA_SILENCE_S, _RECONNECT_MIN_S, _RECONNECT_MAX_S.
+Pure: time is an argument.
+To change the limits: the constants here and PRODUCER_DATA_SILENCE_S.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 # No message for this many mean intervals between messages is a stall, not a quiet market.
@@ -59,35 +58,3 @@ class StallDetector:
         mean_s = (self._connected_s + self.silence_s(now)) / (self._messages + 1)
         timeout_s = max(self._min_timeout_s, _INTERVALS * mean_s) * 2.0**self._consecutive_stalls
         return min(timeout_s, max(_MAX_TIMEOUT_S, self._min_timeout_s))
-
-
-class Backoff:
-    """Delays between attempts: exponential, with full jitter above a minimum."""
-
-    def __init__(self, min_s: float, max_s: float, random: Callable[[], float]) -> None:
-        """Start without a failure.
-
-        Args:
-            min_s: shortest delay.
-            max_s: longest delay.
-            random: returns a number in [0, 1), such as `random.random`.
-        """
-        self._min_s = min_s
-        self._max_s = max_s
-        self._random = random
-        self._failures = 0
-
-    def reset(self) -> None:
-        """Start from the shortest delay again."""
-        self._failures = 0
-
-    def next_delay_s(self) -> float:
-        """Return the delay before the next attempt."""
-        ceiling = min(self._max_s, self._min_s * 1.5 * 2.0 ** min(self._failures, 20))
-        self._failures += 1
-        return self._min_s + self._random() * max(0.0, ceiling - self._min_s)
-
-    def max_delay_s(self) -> float:
-        """Return the longest delay, for a refusal that must not be retried soon."""
-        self._failures += 1
-        return self._max_s

@@ -10,6 +10,8 @@ from collections.abc import Container, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from tapeline.enums import MarketType
+
 from tapeline_producer.errors import AckMissingError
 from tapeline_producer.exchange.bybit import messages
 
@@ -42,7 +44,7 @@ class _QueuedRequest(NamedTuple):
 class Subscriptions:
     """The topics of one connection, subscribed or about to be."""
 
-    def __init__(self, market_type: str, ack_s: float, retry_s: float) -> None:
+    def __init__(self, market_type: MarketType, ack_s: float, retry_s: float) -> None:
         """Start unconnected and without a symbol.
 
         Args:

@@ -1,4 +1,4 @@
-"""Detects gaps: tracks each symbol's last trade, duplicates, order and missing trades.
+"""Detects gaps: tracks each instrument's last trade, duplicates, order and missing trades.
 
 Pure: time is an argument; pipeline.py requests the back-fill, trade_writer.py writes to Kafka.
 After a break new trades are buffered until REST responds; what REST proves is released without a gap.
@@ -9,7 +9,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from tapeline import names
+from tapeline.enums import GapReason, TradeSource
+from tapeline.instrument import Instrument
 from tapeline.records.gap import Gap
 
 from tapeline_producer.exchange.bybit.messages import Trade, TradeBatch
@@ -20,7 +21,7 @@ _ORDER_KEYS_KEPT: Final = 256
 
 
 class LastTrade(NamedTuple):
-    """The newest known trade of a symbol."""
+    """The newest known trade of an instrument."""
 
     trade_id: str
     key: OrderKey
@@ -40,22 +41,20 @@ def order_key(traded_at: int, sequence: int | None) -> OrderKey:
 
 
 class SequenceTracker:
-    """Removes duplicates from one symbol's trades, numbers them and reports gaps."""
+    """Removes duplicates from one instrument's trades, numbers them and reports gaps."""
 
-    def __init__(self, market_type: str, symbol: str, window: int, buffer_limit: int) -> None:
+    def __init__(self, instrument: Instrument, window: int, buffer_limit: int) -> None:
         """Start without a known trade.
 
         Args:
-            market_type: market.
-            symbol: symbol.
+            instrument: whose trades.
             window: number of trade ids kept.
             buffer_limit: most trades buffered during a back-fill.
         """
-        self.market_type = market_type
-        self.symbol = symbol
+        self.instrument = instrument
         self.last: LastTrade | None = None
         self.unknown_since_ms: int | None = None
-        """Time, ms UTC, from which the trades are unknown of a symbol that may have traded before."""
+        """Time, ms UTC, from which the trades are unknown of an instrument that may have traded before."""
         self.generation = 0
         """Number of breaks: a back-fill that was requested before the latest break proves nothing."""
         self.backfill_requested = False
@@ -67,7 +66,7 @@ class SequenceTracker:
         self._known_from: OrderKey | None = None
         self._next_frame_indexes: OrderedDict[OrderKey, int] = OrderedDict()
         self._segments: list[list[Trade]] = []
-        self._reason = ""
+        self._reason = GapReason.RESTART
         self._gap_pending = False
 
     @property
@@ -80,11 +79,11 @@ class SequenceTracker:
         if trade_id not in self._known_ids:
             self._record(trade_id, key, frame_index)
 
-    def pause(self, reason: str) -> None:
+    def pause(self, reason: GapReason) -> None:
         """Record a break of the connection: trades are buffered from here on.
 
         Args:
-            reason: `reconnect`, `restart` or `stall`, for the gap that may follow.
+            reason: for the gap that may follow.
         """
         if self.last is None and self.unknown_since_ms is None:
             return
@@ -161,9 +160,9 @@ class SequenceTracker:
             return None
         return Gap.model_validate(
             {
-                "venue": names.VENUE,
-                "market_type": self.market_type,
-                "symbol": self.symbol,
+                "venue": self.instrument.venue,
+                "market_type": self.instrument.market_type,
+                "symbol": self.instrument.symbol,
                 "reason": self._reason,
                 "detected_at": now_ms,
                 "from_traded_at": start,
@@ -229,36 +228,36 @@ class SequenceTracker:
 
 
 class SequenceTrackers:
-    """The trackers of all symbols."""
+    """The trackers of all instruments."""
 
     def __init__(self, window: int, buffer_limit: int) -> None:
         """Start without a tracker; see SequenceTracker for the arguments."""
         self._window = window
         self._buffer_limit = buffer_limit
-        self._trackers: dict[tuple[str, str], SequenceTracker] = {}
+        self._trackers: dict[Instrument, SequenceTracker] = {}
         self.unknown_since_ms: int | None = None
         """Initial value for new trackers: the log was too long to be read from its beginning."""
 
-    def get_or_create(self, market_type: str, symbol: str) -> SequenceTracker:
-        """Return the tracker of a symbol, a new one if there is none."""
-        tracker = self._trackers.get((market_type, symbol))
+    def get_or_create(self, instrument: Instrument) -> SequenceTracker:
+        """Return the tracker of an instrument, a new one if there is none."""
+        tracker = self._trackers.get(instrument)
         if tracker is None:
-            tracker = SequenceTracker(market_type, symbol, self._window, self._buffer_limit)
+            tracker = SequenceTracker(instrument, self._window, self._buffer_limit)
             tracker.unknown_since_ms = self.unknown_since_ms
-            self._trackers[market_type, symbol] = tracker
+            self._trackers[instrument] = tracker
         return tracker
 
     def __iter__(self) -> Iterator[SequenceTracker]:
-        """Yield the tracker of each symbol."""
+        """Yield the tracker of each instrument."""
         return iter(list(self._trackers.values()))
 
     def replace(self, trackers: Iterable[SequenceTracker]) -> None:
-        """Insert trackers, replacing those of the same symbols."""
-        self._trackers.update(((tracker.market_type, tracker.symbol), tracker) for tracker in trackers)
+        """Insert trackers, replacing those of the same instruments."""
+        self._trackers.update((tracker.instrument, tracker) for tracker in trackers)
 
-    def remove(self, market_type: str, symbol: str) -> SequenceTracker | None:
-        """Remove the tracker of a symbol and return it; None if there is none."""
-        return self._trackers.pop((market_type, symbol), None)
+    def remove(self, instrument: Instrument) -> SequenceTracker | None:
+        """Remove the tracker of an instrument and return it; None if there is none."""
+        return self._trackers.pop(instrument, None)
 
 
 def _interleave(missed: list[Trade], buffered: list[Trade]) -> list[Trade]:
@@ -287,5 +286,5 @@ def _interleave(missed: list[Trade], buffered: list[Trade]) -> list[Trade]:
 
 
 def _with_backfill_count(out: Released) -> Released:
-    count = sum(trade.source == names.SOURCE_BACKFILL for trade in out.trades)
+    count = sum(trade.source is TradeSource.BACKFILL for trade in out.trades)
     return out._replace(gaps=[gap.model_copy(update={"backfilled": count}) for gap in out.gaps])

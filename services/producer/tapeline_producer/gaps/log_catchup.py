@@ -10,20 +10,21 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
+from tapeline.instrument import Instrument
 from tapeline.service.connection import InvalidConnection
 
 from tapeline_producer.errors import ProducerError
 from tapeline_producer.gaps.gap_detector import SequenceTracker
-from tapeline_producer.gaps.log_tail import InstrumentKey, LoggedTrade
+from tapeline_producer.gaps.log_tail import LoggedTrade, LogPartition
 
 log = logging.getLogger(__name__)
 
-ReadSince = Callable[[Collection[InstrumentKey], Mapping[int, int]], list[LoggedTrade]]
+ReadSince = Callable[[Collection[Instrument], Mapping[LogPartition, int]], list[LoggedTrade]]
 
 
 class _Request(NamedTuple):
     tracker: SequenceTracker
-    since: Mapping[int, int]
+    since: Mapping[LogPartition, int]
     done: asyncio.Future[None]
 
 
@@ -31,27 +32,27 @@ class LogCatchUp:
     """Catches trackers up with the log, several in one reading; use it from the event loop's thread only."""
 
     def __init__(self, read_since: ReadSince) -> None:
-        """Start without a watched symbol.
+        """Start without a watched instrument.
 
         Args:
             read_since: see `log_tail.read_since`; blocks, is called in a thread.
         """
         self._read_since = read_since
-        self._since: dict[InstrumentKey, Mapping[int, int]] = {}
+        self._since: dict[Instrument, Mapping[LogPartition, int]] = {}
         self._requests: list[_Request] = []
         self._task: asyncio.Task[None] | None = None
 
-    def watch(self, keys: Collection[InstrumentKey], since: Mapping[int, int]) -> None:
-        """Watch symbols that are being taken over, and the offsets up to which their log was read."""
-        self._since.update(dict.fromkeys(keys, since))
+    def watch(self, instruments: Collection[Instrument], since: Mapping[LogPartition, int]) -> None:
+        """Watch instruments that are being taken over, and the offsets up to which their log was read."""
+        self._since.update(dict.fromkeys(instruments, since))
 
-    def unwatch(self, key: InstrumentKey) -> None:
-        """Stop to watch a symbol: from now on no other replica writes its trades."""
-        self._since.pop(key, None)
+    def unwatch(self, instrument: Instrument) -> None:
+        """Stop to watch an instrument: from now on no other replica writes its trades."""
+        self._since.pop(instrument, None)
 
     async def catch_up(self, tracker: SequenceTracker) -> None:
-        """Record in a tracker what was logged since; return at once if the symbol is not watched."""
-        since = self._since.get((tracker.market_type, tracker.symbol))
+        """Record in a tracker what was logged since; return at once if its instrument is not watched."""
+        since = self._since.get(tracker.instrument)
         if since is None:
             return
         done = asyncio.get_running_loop().create_future()
@@ -65,18 +66,17 @@ class LogCatchUp:
             requests, self._requests = self._requests, []
             # A partition that one of the requests has no offset of is read from its beginning, at worst.
             shared = set.intersection(*(set(request.since) for request in requests))
-            since = {number: min(request.since[number] for request in requests) for number in shared}
-            trackers: dict[InstrumentKey, list[SequenceTracker]] = {}
+            since = {partition: min(request.since[partition] for request in requests) for partition in shared}
+            trackers: dict[Instrument, list[SequenceTracker]] = {}
             for request in requests:
-                key = request.tracker.market_type, request.tracker.symbol
-                trackers.setdefault(key, []).append(request.tracker)
+                trackers.setdefault(request.tracker.instrument, []).append(request.tracker)
             try:
                 logged = await asyncio.to_thread(self._read_since, frozenset(trackers), since)
             except (ProducerError, InvalidConnection) as error:
                 log.warning("log catch-up failed: %s", error)
                 logged = []
             for trade in logged:
-                for tracker in trackers[trade.market_type, trade.symbol]:
+                for tracker in trackers[trade.instrument]:
                     trade.record_in(tracker)
             for request in requests:
                 if not request.done.done():

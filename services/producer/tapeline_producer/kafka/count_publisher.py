@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from tapeline import names
+from confluent_kafka import KafkaError, KafkaException, Message
+from tapeline_clients import kafka
 
 from tapeline_producer.kafka.minute_counts import MinuteCounter, MinuteCounters
 from tapeline_producer.metrics import Metrics
@@ -41,12 +41,11 @@ class CountPublisher:
         self._settings, self._counters, self._metrics, self._clock_ms = settings, counters, metrics, clock_ms
         self._in_flight: set[MinuteCounter] = set()
         self._is_healthy = True
-        configuration = {
-            **settings.librdkafka(),
+        options = {
             "client.id": "tapeline-producer-counts",
-            "acks": "all",
+            # Each record holds totals, so that a second copy or another order does no harm.
+            "enable.idempotence": False,
             "message.timeout.ms": _TIMEOUT_MS,
-            "partitioner": names.PARTITIONER,
             "linger.ms": 50,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 20_000,
@@ -55,7 +54,7 @@ class CountPublisher:
             # The client of the trades logs what is wrong with the brokers.
             "log_level": 2,
         }
-        self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
+        self._producer = kafka.producer(settings, options)
 
     async def run(self) -> None:
         """Publish changed totals at each interval, until cancelled."""
@@ -85,7 +84,9 @@ class CountPublisher:
         value = counter.to_record(totals, now_ms).model_dump_json().encode()
         self._in_flight.add(counter)
         try:
-            self._producer.produce(self._settings.topic_counts, value, counter.symbol.encode(), on_delivery=on_delivery)
+            self._producer.produce(
+                self._settings.topic_counts, value, counter.instrument.symbol.encode(), on_delivery=on_delivery
+            )
         except (BufferError, KafkaException):
             self._in_flight.discard(counter)
             return False

@@ -1,13 +1,14 @@
-"""Counts the trades of each symbol and minute: received, duplicates, acknowledged by Kafka.
+"""Counts the trades of each instrument and minute: received, duplicates, acknowledged by Kafka.
 
 Pure: time is an argument; count_publisher.py writes the records. Each record holds totals, so the newest one is enough.
 The minute is that of `traded_at`.
 To count something else: a field of tapeline.records.reconciliation.Count and of MinuteCounter.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records.reconciliation import Count
 
 from tapeline_producer.exchange.bybit.messages import Trade
@@ -22,23 +23,22 @@ Totals = tuple[int, int, int]
 
 
 class MinuteCounter:
-    """The totals of one symbol and minute; each number is written by one thread only."""
+    """The totals of one instrument and minute; each number is written by one thread only."""
 
     __slots__ = (
         "_last_seen",
         "_published",
         "_unchanged_since_ms",
         "duplicates",
-        "market_type",
+        "instrument",
         "minute_ms",
         "produced",
         "producer",
         "received",
-        "symbol",
     )
 
-    def __init__(self, producer: str, market_type: str, symbol: str, minute_ms: int) -> None:
-        self.producer, self.market_type, self.symbol, self.minute_ms = producer, market_type, symbol, minute_ms
+    def __init__(self, producer: str, instrument: Instrument, minute_ms: int) -> None:
+        self.producer, self.instrument, self.minute_ms = producer, instrument, minute_ms
         self.received = self.duplicates = self.produced = 0
         self._published: Totals = (0, 0, 0)
         self._last_seen: Totals | None = None
@@ -80,9 +80,9 @@ class MinuteCounter:
             now_ms: our clock, ms UTC.
         """
         fields = {
-            "venue": names.VENUE,
-            "market_type": self.market_type,
-            "symbol": self.symbol,
+            "venue": self.instrument.venue,
+            "market_type": self.instrument.market_type,
+            "symbol": self.instrument.symbol,
             "minute": self.minute_ms,
         }
         numbers = dict(zip(("received", "duplicates", "produced"), totals, strict=True))
@@ -100,12 +100,24 @@ class MinuteCounters:
         """
         self._process = process
         self._generation = 0
-        self._counters: dict[tuple[str, str, int], MinuteCounter] = {}
+        self._counters: dict[tuple[Instrument, int], MinuteCounter] = {}
 
-    def counter_for(self, trade: Trade) -> MinuteCounter:
-        """Return the counter of a trade, a new one if there is none."""
-        minute_ms = trade.traded_at - trade.traded_at % _MINUTE_MS
-        key = trade.market_type, trade.symbol, minute_ms
+    def counters_for(self, instrument: Instrument, trades: Iterable[Trade]) -> Iterator[tuple[Trade, MinuteCounter]]:
+        """Yield each trade with the counter of its minute, a new one if there is none.
+
+        Args:
+            instrument: of all trades.
+            trades: trades of one minute follow each other, mostly, so that few counters are looked up.
+        """
+        minute_ms, counter = -1, None
+        for trade in trades:
+            if counter is None or not 0 <= trade.traded_at - minute_ms < _MINUTE_MS:
+                minute_ms = trade.traded_at - trade.traded_at % _MINUTE_MS
+                counter = self._counter(instrument, minute_ms)
+            yield trade, counter
+
+    def _counter(self, instrument: Instrument, minute_ms: int) -> MinuteCounter:
+        key = instrument, minute_ms
         counter = self._counters.get(key)
         if counter is None:
             counter = self._counters[key] = MinuteCounter(f"{self._process}.{self._generation}", *key)

@@ -1,13 +1,14 @@
 """Limits the buffer in front of the Kafka client, and reports what was dropped as gaps.
 
 Pure: trade_writer.py moves the records. While the buffer is full the newest trades are dropped; once it has room
-again, each symbol's dropped trades become one gap.
+again, each instrument's dropped trades become one gap.
 To change what is dropped: `admit`.
 """
 
 from typing import Final, NamedTuple
 
-from tapeline import names
+from tapeline.enums import GapReason
+from tapeline.instrument import Instrument
 from tapeline.records.gap import Gap
 
 from tapeline_producer.exchange.bybit.messages import Trade
@@ -24,7 +25,7 @@ class GapBoundary(NamedTuple):
 
 
 class OverflowPolicy:
-    """Decides which trades are buffered, and tracks the open gap of each symbol whose trades are dropped."""
+    """Decides which trades are buffered, and tracks the open gap of each instrument whose trades are dropped."""
 
     def __init__(self, limit: int) -> None:
         """Start with an empty buffer.
@@ -34,28 +35,29 @@ class OverflowPolicy:
         """
         self._limit = limit
         self._is_full = False
-        self._last_kept: dict[tuple[str, str], GapBoundary] = {}
-        self._open_gaps: dict[tuple[str, str], GapBoundary] = {}
+        self._last_kept: dict[Instrument, GapBoundary] = {}
+        self._open_gaps: dict[Instrument, GapBoundary] = {}
 
     @property
     def is_full(self) -> bool:
         """Whether trades are being dropped."""
         return self._is_full
 
-    def record_logged(self, market_type: str, symbol: str, trade_id: str, traded_at: int) -> None:
-        """Record a trade that Kafka held before this process subscribed its symbol."""
-        self._last_kept[market_type, symbol] = GapBoundary(trade_id, traded_at)
+    def record_logged(self, instrument: Instrument, trade_id: str, traded_at: int) -> None:
+        """Record a trade that Kafka held before this process subscribed its instrument."""
+        self._last_kept[instrument] = GapBoundary(trade_id, traded_at)
 
-    def remove_symbol(self, market_type: str, symbol: str) -> None:
-        """Remove a symbol and its open gap: the new owner reports what is missing."""
-        self._last_kept.pop((market_type, symbol), None)
-        self._open_gaps.pop((market_type, symbol), None)
+    def remove(self, instrument: Instrument) -> None:
+        """Remove an instrument and its open gap: the new owner reports what is missing."""
+        self._last_kept.pop(instrument, None)
+        self._open_gaps.pop(instrument, None)
 
-    def admit(self, trade: Trade, buffered: int, now_ms: int) -> tuple[bool, Gap | None]:
+    def admit(self, instrument: Instrument, trade: Trade, buffered: int, now_ms: int) -> tuple[bool, Gap | None]:
         """Return whether to keep a trade, and the gap that ends with it.
 
         Args:
-            trade: the newest trade of its symbol.
+            instrument: of the trade.
+            trade: the newest trade of its instrument.
             buffered: number of buffered trades.
             now_ms: for the gap, ms UTC.
         """
@@ -63,25 +65,24 @@ class OverflowPolicy:
             self._is_full = True
         elif buffered <= self._limit * (1 - _RESUME_FREE_SHARE):
             self._is_full = False
-        key = trade.market_type, trade.symbol
         if self._is_full:
-            if key not in self._open_gaps:
-                self._open_gaps[key] = self._last_kept.get(key, GapBoundary(None, trade.traded_at))
+            if instrument not in self._open_gaps:
+                self._open_gaps[instrument] = self._last_kept.get(instrument, GapBoundary(None, trade.traded_at))
             return False, None
-        self._last_kept[key] = GapBoundary(trade.trade_id, trade.traded_at)
+        self._last_kept[instrument] = GapBoundary(trade.trade_id, trade.traded_at)
         if not self._open_gaps:
             return True, None
-        start = self._open_gaps.pop(key, None)
-        return True, None if start is None else _gap(start, trade, now_ms)
+        start = self._open_gaps.pop(instrument, None)
+        return True, None if start is None else _gap(instrument, start, trade, now_ms)
 
 
-def _gap(start: GapBoundary, trade: Trade, now_ms: int) -> Gap:
+def _gap(instrument: Instrument, start: GapBoundary, trade: Trade, now_ms: int) -> Gap:
     return Gap.model_validate(
         {
-            "venue": names.VENUE,
-            "market_type": trade.market_type,
-            "symbol": trade.symbol,
-            "reason": "overflow",
+            "venue": instrument.venue,
+            "market_type": instrument.market_type,
+            "symbol": instrument.symbol,
+            "reason": GapReason.OVERFLOW,
             "detected_at": now_ms,
             "from_traded_at": start.traded_at,
             "from_trade_id": start.trade_id,

@@ -12,15 +12,16 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from tapeline import names
+from confluent_kafka import KafkaError, KafkaException, Message
 from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
+from tapeline_clients import kafka
 
 from tapeline_producer.errors import KafkaUnreachableError, TopicMissingError
 from tapeline_producer.exchange.bybit.messages import ParseFailure, Trade
@@ -43,19 +44,11 @@ _FLUSH_POLL_S: Final = 0.02
 _MAX_CALLBACKS: Final = 5_000
 
 
-def client_configuration(settings: Settings) -> dict[str, Any]:
-    """Return the Kafka client's configuration: acks=all, in order, no time-out.
-
-    Raises:
-        InvalidConnection: password or authorities cannot be read.
-    """
+def _client_options(settings: Settings) -> dict[str, Any]:
+    """Return the Kafka client's options beside those of the connection: in order, no time-out."""
     return {
-        **settings.librdkafka(),
         "client.id": "tapeline-producer",
-        "enable.idempotence": True,
-        "acks": "all",
         "message.timeout.ms": 0,
-        "partitioner": names.PARTITIONER,
         "linger.ms": settings.kafka_linger_ms,
         "compression.type": "lz4",
         "queue.buffering.max.messages": settings.kafka_queue_messages,
@@ -65,8 +58,8 @@ def client_configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _never(market_type: str, symbol: str) -> bool:
-    """Without a group this process reports the gaps of every symbol."""
+def _never(instrument: Instrument) -> bool:
+    """Without a group this process reports the gaps of every instrument."""
     return False
 
 
@@ -78,7 +71,7 @@ class TradeWriter:
         settings: Settings,
         metrics: Metrics,
         clock_ms: Callable[[], int],
-        suppress_gaps: Callable[[str, str], bool] = _never,
+        suppress_gaps: Callable[[Instrument], bool] = _never,
     ) -> None:
         """Start the Kafka client and the thread that serves its callbacks; brokers may be unreachable.
 
@@ -86,7 +79,7 @@ class TradeWriter:
             settings: brokers, topics and limits.
             metrics: counters and gauges.
             clock_ms: our clock, ms UTC.
-            suppress_gaps: whether another replica reports the gaps of a market_type and symbol.
+            suppress_gaps: whether another replica reports the gaps of an instrument.
 
         Raises:
             InvalidConnection: password or authorities cannot be read.
@@ -102,45 +95,41 @@ class TradeWriter:
         self._buffer: deque[PendingRecord] = deque()
         self._buffered_rejects = 0
         self._failed: deque[PendingRecord] = deque()
-        self._keys: dict[str, bytes] = {}
         self._barriers: list[FlushBarrier] = []
         self._start_barrier()
         self._closing = threading.Event()
         self._last_error: str | None = None
-        configuration = {**client_configuration(settings), "error_cb": self._on_error}
-        self._producer = Producer(configuration, logger=logging.getLogger("librdkafka"))
+        self._producer = kafka.producer(settings, {**_client_options(settings), "error_cb": self._on_error})
         self._poller = threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True)
         self._poller.start()
         metrics.buffer.set_function(lambda: len(self._buffer) + len(self._failed))
         metrics.queue.set_function(lambda: len(self._producer))
 
-    def write_trade(self, trade: Trade) -> None:
-        """Write a trade; it is buffered while the queue of the Kafka client is full."""
-        now_ms = self._clock_ms()
-        counter = self.counters.counter_for(trade)
-        counter.received += 1
-        is_kept, gap = self.overflow.admit(trade, len(self._buffer), now_ms)
-        if gap is not None:
-            self.write_gap(gap)
-        if not is_kept:
-            self._metrics.dropped.labels(trade.market_type).inc()
-            return
-        trade.produced_at = now_ms
-        key = self._keys.get(trade.symbol)
-        if key is None:
-            key = self._keys[trade.symbol] = trade.symbol.encode()
-        self._enqueue(self._settings.topic_trades, key, self._encode(trade), self._trade_callback(counter))
+    def write_trades(self, instrument: Instrument, trades: Iterable[Trade]) -> None:
+        """Write trades of an instrument; they are buffered while the queue of the Kafka client is full."""
+        topic, key = self._settings.topic_trades, instrument.symbol.encode()
+        for trade, counter in self.counters.counters_for(instrument, trades):
+            now_ms = self._clock_ms()
+            counter.received += 1
+            is_kept, gap = self.overflow.admit(instrument, trade, len(self._buffer), now_ms)
+            if gap is not None:
+                self.write_gap(gap)
+            if not is_kept:
+                self._metrics.dropped.labels(trade.market_type).inc()
+                continue
+            trade.produced_at = now_ms
+            self._enqueue(topic, key, self._encode(trade), self._trade_callback(counter))
 
     def write_gap(self, gap: Gap) -> None:
         """Write a gap, unless another replica reports it; gaps are few, so the buffer's limit does not apply."""
-        if self._suppress_gaps(gap.market_type, gap.symbol):
+        if self._suppress_gaps(gap.instrument):
             return
         self._metrics.gaps.labels(gap.market_type, gap.reason).inc()
         log.warning("gap detected", extra=gap.model_dump())
         value = gap.model_dump_json().encode()
         self._enqueue(self._settings.topic_gaps, gap.symbol.encode(), value, self._other_callback)
 
-    def write_reject(self, failure: ParseFailure, market_type: str) -> None:
+    def write_reject(self, failure: ParseFailure, market_type: MarketType) -> None:
         """Write input that could not be parsed, its bytes truncated where a record would be too large."""
         self._metrics.rejects.labels(market_type).inc()
         if self._buffered_rejects >= _MAX_BUFFERED_REJECTS:
@@ -150,7 +139,7 @@ class TradeWriter:
         if len(raw) > _REJECT_BYTES:
             reason = f"{reason} (first {_REJECT_BYTES} of {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})"
             raw = raw[:_REJECT_BYTES]
-        reject = Reject.from_bytes("producer", reason, raw, self._clock_ms(), MarketType(market_type))
+        reject = Reject.from_bytes("producer", reason, raw, self._clock_ms(), market_type)
         value = reject.model_dump_json().encode()
         self._enqueue(self._settings.topic_rejects, None, value, self._other_callback)
 
@@ -271,7 +260,7 @@ class TradeWriter:
         if callback is None:
             if len(self._trade_callbacks) >= _MAX_CALLBACKS:
                 self._trade_callbacks.clear()
-            produced = self._metrics.produced.labels(counter.market_type)
+            produced = self._metrics.produced.labels(counter.instrument.market_type)
             callback = self._delivery_callback(self._barriers[-1], counter.record_produced, produced.inc)
             self._trade_callbacks[counter] = callback
         return callback

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from tapeline.service.connection import InvalidConnection
+from tapeline_clients import kafka
 
 from tapeline_producer.errors import FatalKafkaError
 from tapeline_producer.settings import Settings
@@ -124,16 +125,13 @@ class GroupMember:
         else:
             self.ended.set_exception(error)
 
-    def _configuration(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         session_ms = int(self._settings.group_session_s * 1000)
         return {
-            **self._settings.librdkafka(),
             "client.id": "tapeline-producer",
-            "group.id": self._settings.group,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": session_ms,
             "heartbeat.interval.ms": session_ms // _HEARTBEATS_A_SESSION,
-            "enable.auto.commit": False,
             "on_commit": self._on_commit,
             "error_cb": self._on_error,
             "allow.auto.create.topics": False,
@@ -144,7 +142,7 @@ class GroupMember:
         }
 
     def _run_consumer(self) -> None:
-        consumer = Consumer(self._configuration(), logger=logging.getLogger("librdkafka"))
+        consumer = kafka.consumer(self._settings, self._settings.group or "", self._options())
         self._consumer, self._claims = consumer, ShardClaims(consumer, self._settings.topic_shards)
         try:
             topics = [self._settings.topic_shards]
@@ -174,7 +172,7 @@ class GroupMember:
 
     def _hand_over(self) -> None:
         """Poll until other replicas have claimed the released shards."""
-        admin = AdminClient({**self._settings.librdkafka()}, logger=logging.getLogger("librdkafka"))
+        admin = kafka.admin(self._settings, {})
         while not self._aborted.is_set() and (self._assigned or self._claims.awaited_shards):
             has_checked_claims = self._poll_once()
             unclaimed = self._claims.awaited_shards

@@ -1,18 +1,20 @@
-"""Maps symbols to shards and tracks which shards this replica owns.
+"""Maps instruments to shards and tracks which shards this replica owns.
 
-Pure: time is an argument; group_member.py talks to the consumer group, coordinator.py subscribes the symbols.
-A shard is a partition of the shards topic. Every replica maps a symbol to the same shard, whatever its selection.
+Pure: time is an argument; group_member.py talks to the consumer group, coordinator.py subscribes the instruments.
+A shard is a partition of the shards topic. Every replica maps an instrument to the same shard, whatever its selection.
 A producer without a group has one shard and owns it.
-To map symbols differently: `shard_of`; all replicas must change at once.
+To map instruments differently: `shard_of`; all replicas must change at once.
 """
 
 import zlib
 from collections.abc import Iterable
 
+from tapeline.instrument import Instrument
 
-def shard_of(market_type: str, symbol: str, count: int) -> int:
-    """Return the number of a symbol's shard, in [0, count): CRC-32 of `market_type|symbol` modulo `count`."""
-    return zlib.crc32(f"{market_type}|{symbol}".encode()) % count
+
+def shard_of(instrument: Instrument, count: int) -> int:
+    """Return the number of an instrument's shard, in [0, count): CRC-32 of its text modulo `count`."""
+    return zlib.crc32(str(instrument).encode()) % count
 
 
 class ShardMap:
@@ -46,14 +48,14 @@ class ShardMap:
         """The shards of other replicas that stay subscribed here until their owner claims them."""
         return frozenset(self._draining)
 
-    def includes(self, market_type: str, symbol: str) -> bool:
-        """Return whether this replica subscribes a symbol."""
-        shard = shard_of(market_type, symbol, self.count)
+    def includes(self, instrument: Instrument) -> bool:
+        """Return whether this replica subscribes an instrument."""
+        shard = shard_of(instrument, self.count)
         return shard in self._assigned or shard in self._draining or shard in self._unconfirmed
 
-    def owns(self, market_type: str, symbol: str) -> bool:
-        """Return whether this replica reports a symbol's gaps."""
-        shard = shard_of(market_type, symbol, self.count)
+    def owns(self, instrument: Instrument) -> bool:
+        """Return whether this replica reports an instrument's gaps."""
+        shard = shard_of(instrument, self.count)
         return shard in self._assigned or shard in self._unconfirmed
 
     def mark_assigned(self, shards: Iterable[int], now: float) -> None:

@@ -1,5 +1,4 @@
-import pytest
-from tapeline_producer.connection.stall_detector import Backoff, StallDetector
+from tapeline_producer.connection.stall_detector import StallDetector
 
 
 def record_messages(detector: StallDetector, frames: int, interval_s: float, start: float = 0.0) -> float:
@@ -55,16 +54,3 @@ def test_timeout_doubles_after_a_stall_until_the_next_message() -> None:
     assert not is_stalled(detector, end + 40 + 50)
     detector.record_message(end + 100)
     assert is_stalled(detector, end + 100 + 31)
-
-
-@pytest.mark.parametrize(("random", "expected"), [(0.0, [1, 1, 1, 1]), (1.0, [1.5, 3, 6, 12])])
-def test_delays_grow_and_never_fall_below_the_minimum(random: float, expected: list[float]) -> None:
-    backoff = Backoff(1.0, 30.0, lambda: random)
-    assert [backoff.next_delay_s() for _ in range(4)] == expected
-
-
-def test_delays_are_capped_and_start_again_after_a_reset() -> None:
-    backoff = Backoff(1.0, 30.0, lambda: 1.0)
-    assert max(backoff.next_delay_s() for _ in range(2000)) == 30.0
-    backoff.reset()
-    assert backoff.next_delay_s() == 1.5

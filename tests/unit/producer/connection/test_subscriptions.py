@@ -1,4 +1,5 @@
 import pytest
+from tapeline.enums import MarketType
 from tapeline_producer.connection.subscriptions import Subscriptions
 from tapeline_producer.errors import AckMissingError
 from tapeline_producer.exchange.bybit.messages import Ack
@@ -6,7 +7,9 @@ from tapeline_producer.exchange.bybit.messages import Ack
 ACK_S, RETRY_S = 10.0, 60.0
 
 
-def opened(*symbols: str, market_type: str = "spot", unlisted: dict[str, str] | None = None) -> Subscriptions:
+def opened(
+    *symbols: str, market_type: MarketType = MarketType.SPOT, unlisted: dict[str, str] | None = None
+) -> Subscriptions:
     one = Subscriptions(market_type, ACK_S, RETRY_S)
     one.add(symbols, unlisted or {}, 0.0)
     one.on_open(0.0)
@@ -37,7 +40,7 @@ def test_named_topic_is_refused_and_the_rest_requested_again(text: str) -> None:
 
 
 def test_refusal_that_names_no_topic_splits_the_request_into_single_ones() -> None:
-    one = opened("A", "B", market_type="linear")
+    one = opened("A", "B", market_type=MarketType.LINEAR)
     (request,) = one.due_requests(0.0)
     assert one.on_ack(Ack(request.req_id, False, "Params Error"), 0.1) == ([], {})
     single = one.due_requests(0.1)
@@ -46,7 +49,7 @@ def test_refusal_that_names_no_topic_splits_the_request_into_single_ones() -> No
 
 
 def test_already_subscribed_counts_as_success_and_the_rest_is_requested_again() -> None:
-    one = opened("A", "B", market_type="linear")
+    one = opened("A", "B", market_type=MarketType.LINEAR)
     (request,) = one.due_requests(0.0)
     text = "error:already subscribed,topic:publicTrade.A"
     assert one.on_ack(Ack(request.req_id, False, text), 0.1) == (["A"], {})

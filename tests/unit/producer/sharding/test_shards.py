@@ -1,24 +1,34 @@
 from collections import Counter
 
 import pytest
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline_producer.sharding.shards import ShardMap, shard_of
 
 
 def numbers_with_symbols(shards: ShardMap) -> set[int]:
-    names = [f"COIN{n}USDT" for n in range(500)]
-    return {shard_of("spot", name, shards.count) for name in names if shards.includes("spot", name)}
+    instruments = [spot(f"COIN{n}USDT") for n in range(500)]
+    return {shard_of(one, shards.count) for one in instruments if shards.includes(one)}
+
+
+def spot(symbol: str) -> Instrument:
+    return Instrument("bybit", MarketType.SPOT, symbol)
 
 
 @pytest.mark.parametrize(
-    ("market_type", "symbol", "shard"), [("spot", "BTCUSDT", 30), ("linear", "BTCUSDT", 38), ("spot", "ETHUSDT", 1)]
-)
-def test_shard_of_a_symbol_never_changes(market_type: str, symbol: str, shard: int) -> None:
+    ("instrument", "shard"),
+    [
+        ("bybit:spot:BTCUSDT", 20), ("bybit:linear:BTCUSDT", 37),
+        ("bybit:inverse:BTCUSD", 11), ("bybit:spot:ETHUSDT", 11),
+    ],
+)  # fmt: skip
+def test_shard_of_an_instrument_never_changes(instrument: str, shard: int) -> None:
     """Computed by gzip: replicas of two versions must agree during a roll-out."""
-    assert shard_of(market_type, symbol, 64) == shard
+    assert shard_of(Instrument.parse(instrument), 64) == shard
 
 
 def test_shards_are_about_equally_large() -> None:
-    sizes = Counter(shard_of("spot", f"COIN{n}USDT", 8) for n in range(4000))
+    sizes = Counter(shard_of(spot(f"COIN{n}USDT"), 8) for n in range(4000))
     assert len(sizes) == 8 and min(sizes.values()) > 400
 
 
@@ -44,9 +54,9 @@ def test_unclaimed_shard_is_released_when_the_handover_times_out() -> None:
 def test_gaps_of_a_draining_shard_are_reported_by_its_new_owner() -> None:
     shards = ShardMap(1, handover_s=10)
     shards.mark_assigned([0], now=0)
-    assert shards.owns("spot", "BTCUSDT")
+    assert shards.owns(spot("BTCUSDT"))
     shards.mark_revoked([0], now=0)
-    assert shards.includes("spot", "BTCUSDT") and not shards.owns("spot", "BTCUSDT")
+    assert shards.includes(spot("BTCUSDT")) and not shards.owns(spot("BTCUSDT"))
 
 
 def test_lost_shards_stay_owned_until_the_group_reassigns_them() -> None:

@@ -6,20 +6,23 @@ Source: https://bybit-exchange.github.io/docs/v5/websocket/public/trade and .../
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from tapeline import names, trade
-from tapeline.enums import MarketType, QuantityUnit
+from tapeline import trade
+from tapeline.enums import MarketType, QuantityUnit, Side, TradeSource
 from tapeline.instrument import SYMBOL_PATTERN
 from tapeline.quantity import base_quantity
 
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
+
+VENUE: Final = "bybit"
 TOPIC_PREFIX: Final = "publicTrade."
 Operation = Literal["subscribe", "unsubscribe"]
 PING: Final = '{"op":"ping"}'
-BACKFILL_LIMIT: Final = {"spot": 60, "linear": 1000}
-_ARGS_PER_REQUEST: Final = {"spot": 10, "linear": 50}
+BACKFILL_LIMIT: Final = {MarketType.SPOT: 60, MarketType.LINEAR: 1000, MarketType.INVERSE: 1000}
+_ARGS_PER_REQUEST: Final = {MarketType.SPOT: 10, MarketType.LINEAR: 50, MarketType.INVERSE: 50}
 # The exchange allows 21,000; whether quotes and commas count is not documented, so they are included.
 ARGS_CHARACTERS_PER_CONNECTION: Final = 18_000
 _TOPIC_IN_TEXT: Final = re.compile(r"publicTrade\.[A-Za-z0-9._-]+")
@@ -41,25 +44,25 @@ class Trade(msgspec.Struct, gc=False):
     """A trade as it is written to Kafka: the fields are `tapeline.trade.WIRE_COLUMNS`, in that order."""
 
     venue: str
-    market_type: str
+    market_type: MarketType
     symbol: str
     trade_id: str
     traded_at: int
     price: str
     quantity: str
-    quantity_unit: str
+    quantity_unit: QuantityUnit
     contract_size: str | None
     base_quantity: str
     base: str | None
     quote: str | None
-    side: str
+    side: Side
     sequence: int | None
     frame_index: int
     is_block_trade: bool | None
     is_rpi: bool | None
     received_at: int
     produced_at: int
-    source: str
+    source: TradeSource
 
 
 class ParseFailure(NamedTuple):
@@ -102,7 +105,7 @@ class _Fill(
 ):  # fmt: skip
     traded_at: int | _Digits
     symbol: _Symbol
-    side: Literal["Buy", "Sell"]
+    side: Side
     quantity: _Decimal
     price: _Decimal
     trade_id: _TradeId
@@ -121,7 +124,7 @@ class _RestFill(
 ):  # fmt: skip
     traded_at: int | _Digits
     symbol: _Symbol
-    side: Literal["Buy", "Sell"]
+    side: Side
     quantity: _Decimal
     price: _Decimal
     trade_id: _TradeId
@@ -151,38 +154,36 @@ _decode_fill: Final = msgspec.json.Decoder(_Fill).decode
 _decode_rest_fill: Final = msgspec.json.Decoder(_RestFill).decode
 
 
-def parse_frame(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+def parse_frame(frame: bytes, expected: Mapping[str, ListedInstrument], received_at_ms: int) -> Message:
     """Parse one WebSocket frame; never raises for any bytes.
 
     Args:
         frame: bytes of the frame.
-        market_type: market of the connection; the frame does not name it.
-        symbols: symbols of this connection; a trade of another symbol is a parse failure.
+        expected: instruments of this connection by symbol; a trade of another symbol is a parse failure.
         received_at_ms: receive time of the frame, ms UTC.
     """
     try:
         fast = _decode_frame(frame)
     except _DECODE_ERRORS:
-        return _parse_item_by_item(frame, market_type, symbols, received_at_ms)
-    symbol = fast.topic.removeprefix(TOPIC_PREFIX)
-    if symbol not in symbols or symbol == fast.topic:
+        return _parse_item_by_item(frame, expected, received_at_ms)
+    listed = _expected_instrument(fast.topic, expected)
+    if listed is None:
         return ParseFailure(frame, _topic_error(fast.topic))
     trades = []
     try:
         for fill in fast.data:
-            trades.append(_build_trade(fill, market_type, symbol, received_at_ms, names.SOURCE_STREAM))  # noqa: PERF401
+            trades.append(_build_trade(fill, listed, received_at_ms, TradeSource.STREAM))  # noqa: PERF401
     except ValueError:
-        return _parse_item_by_item(frame, market_type, symbols, received_at_ms)
+        return _parse_item_by_item(frame, expected, received_at_ms)
     return TradeBatch(trades, [], len(trades))
 
 
-def parse_recent_trades(items: bytes, market_type: str, symbol: str, received_at_ms: int) -> TradeBatch:
+def parse_recent_trades(items: bytes, listed: ListedInstrument, received_at_ms: int) -> TradeBatch:
     """Parse a `recent-trade` response into trades, oldest first.
 
     Args:
         items: JSON of `result.list`, newest first as the exchange sends it.
-        market_type: requested market.
-        symbol: requested symbol.
+        listed: requested instrument.
         received_at_ms: receive time of the response, ms UTC.
 
     Raises:
@@ -192,27 +193,29 @@ def parse_recent_trades(items: bytes, market_type: str, symbol: str, received_at
     raws.reverse()
 
     def decode(raw: msgspec.Raw) -> Trade:
-        return _build_trade(_decode_rest_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_BACKFILL)
+        return _build_trade(_decode_rest_fill(raw), listed, received_at_ms, TradeSource.BACKFILL)
 
     return _parse_each(raws, decode)
 
 
-def _parse_item_by_item(frame: bytes, market_type: str, symbols: frozenset[str], received_at_ms: int) -> Message:
+def _expected_instrument(topic: str, expected: Mapping[str, ListedInstrument]) -> ListedInstrument | None:
+    return expected.get(topic.removeprefix(TOPIC_PREFIX)) if topic.startswith(TOPIC_PREFIX) else None
+
+
+def _parse_item_by_item(frame: bytes, expected: Mapping[str, ListedInstrument], received_at_ms: int) -> Message:
     try:
         envelope = _decode_envelope(frame)
         if envelope.topic is None:
             return _parse_control(envelope, frame)
-        if not isinstance(envelope.topic, str):
-            return ParseFailure(frame, _topic_error(envelope.topic))
-        symbol = envelope.topic.removeprefix(TOPIC_PREFIX)
-        if symbol not in symbols or symbol == envelope.topic:
+        listed = _expected_instrument(envelope.topic, expected) if isinstance(envelope.topic, str) else None
+        if listed is None:
             return ParseFailure(frame, _topic_error(envelope.topic))
         raws = _decode_items(envelope.data)
     except _DECODE_ERRORS as error:
         return ParseFailure(frame, f"the frame is not a V5 message: {error}")
 
     def decode(raw: msgspec.Raw) -> Trade:
-        return _build_trade(_decode_fill(raw), market_type, symbol, received_at_ms, names.SOURCE_STREAM)
+        return _build_trade(_decode_fill(raw), listed, received_at_ms, TradeSource.STREAM)
 
     return _parse_each(raws, decode)
 
@@ -241,7 +244,9 @@ def _topic_error(topic: object) -> str:
     return f"topic was {str(topic)[:100]!r}; it must be {TOPIC_PREFIX}<a symbol this connection subscribed to>"
 
 
-def _build_trade(fill: _Fill | _RestFill, market_type: str, symbol: str, received_at_ms: int, source: str) -> Trade:
+def _build_trade(fill: _Fill | _RestFill, listed: ListedInstrument, received_at_ms: int, source: TradeSource) -> Trade:
+    instrument = listed.instrument
+    market_type, symbol = instrument.market_type, instrument.symbol
     traded_at = int(fill.traded_at)
     sequence = None if fill.sequence is None else int(fill.sequence)
     if not trade.EARLIEST_MS <= traded_at <= trade.LATEST_MS:
@@ -250,11 +255,12 @@ def _build_trade(fill: _Fill | _RestFill, market_type: str, symbol: str, receive
         raise ValueError(f"sequence was {str(sequence)[:40]}; it must fit 63 bits")
     if fill.symbol != symbol:
         raise ValueError(f"symbol was {fill.symbol!r} under the topic of {symbol!r}; they must agree")
-    unit = QuantityUnit.QUOTE if market_type == MarketType.INVERSE else QuantityUnit.BASE
-    base = base_quantity(fill.quantity, fill.price, unit, MarketType(market_type), None)
+    # An inverse contract is 1 USD.
+    unit = QuantityUnit.QUOTE if market_type is MarketType.INVERSE else QuantityUnit.BASE
+    in_base = base_quantity(fill.quantity, fill.price, unit, market_type, None)
     return Trade(
-        names.VENUE, market_type, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, unit, None, base,
-        None, None, fill.side, sequence, 0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
+        instrument.venue, market_type, symbol, fill.trade_id, traded_at, fill.price, fill.quantity, unit, None, in_base,
+        listed.base, listed.quote, fill.side, sequence, 0, fill.is_block_trade, fill.is_rpi, received_at_ms, 0, source,
     )  # fmt: skip
 
 
@@ -273,7 +279,7 @@ def encode_request(operation: Operation, req_id: str, topics: Iterable[str]) -> 
     return msgspec.json.encode({"req_id": req_id, "op": operation, "args": list(topics)}).decode()
 
 
-def request_batches(market_type: str, topics: list[str]) -> Iterator[tuple[str, ...]]:
+def request_batches(market_type: MarketType, topics: list[str]) -> Iterator[tuple[str, ...]]:
     """Split topics into requests that the exchange accepts: spot refuses more than 10 topics a request."""
     size = _ARGS_PER_REQUEST[market_type]
     for start in range(0, len(topics), size):

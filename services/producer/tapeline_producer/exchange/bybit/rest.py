@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 import httpx
 import msgspec
+from tapeline.enums import MarketType
+from tapeline_clients.http import is_transient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tapeline_producer.errors import (
@@ -24,7 +26,7 @@ from tapeline_producer.errors import (
     is_retryable,
 )
 from tapeline_producer.exchange.bybit import messages
-from tapeline_producer.exchange.symbol_selection import Instrument, Ticker
+from tapeline_producer.exchange.symbol_selection import InstrumentInfo, ListedInstrument, Ticker
 from tapeline_producer.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,6 @@ log = logging.getLogger(__name__)
 _WINDOW_S: Final = 5.0
 _BAN_S: Final = 600.0
 _TIMEOUT_S: Final = 3.0
-_BUSY_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 # 10002 clock window, 10006 too many visits, 10016 server error.
 _BUSY_CODES: Final = frozenset({10002, 10006, 10016})
 _PAGE: Final = 1000
@@ -45,7 +46,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 
 class _Instruments(msgspec.Struct, rename="camel"):
-    list: list[Instrument]
+    list: list[InstrumentInfo]
     next_page_cursor: str | None = None
 
 
@@ -82,6 +83,9 @@ class RateLimiter:
 class RestClient:
     """REST client that respects the exchange's rate limits; close it with `aclose`."""
 
+    venue: Final = messages.VENUE
+    """Venue of its instruments."""
+
     def __init__(self, settings: Settings, clock_ms: Callable[[], int]) -> None:
         """Create the client; nothing is sent before the first call.
 
@@ -108,9 +112,9 @@ class RestClient:
         """
         await self._request_once("/v5/market/time", {})
 
-    async def instruments(self, market_type: str, timeout_s: float) -> list[Instrument]:
-        """Return the instruments of a market_type; see `_get` for errors."""
-        found: list[Instrument] = []
+    async def instruments(self, market_type: MarketType, timeout_s: float) -> list[InstrumentInfo]:
+        """Return the exchange's list of a market; see `_get` for errors."""
+        found: list[InstrumentInfo] = []
         cursor = ""
         while True:
             query = {"category": market_type, "limit": str(_PAGE)}
@@ -123,18 +127,19 @@ class RestClient:
             if not cursor:
                 return found
 
-    async def tickers(self, market_type: str, timeout_s: float) -> list[Ticker]:
-        """Return the 24 h tickers of every symbol of a market_type; see `_get` for errors."""
+    async def tickers(self, market_type: MarketType, timeout_s: float) -> list[Ticker]:
+        """Return the 24 h tickers of every symbol of a market; see `_get` for errors."""
         tickers: _Tickers = await self._get("/v5/market/tickers", {"category": market_type}, _Tickers, timeout_s)
         return tickers.list
 
-    async def recent_trades(self, market_type: str, symbol: str, timeout_s: float) -> messages.TradeBatch:
-        """Return the newest trades of a symbol, oldest first; see `_get` for errors."""
+    async def recent_trades(self, listed: ListedInstrument, timeout_s: float) -> messages.TradeBatch:
+        """Return the newest trades of an instrument, oldest first; see `_get` for errors."""
+        market_type, symbol = listed.instrument.market_type, listed.instrument.symbol
         query = {"category": market_type, "symbol": symbol, "limit": str(messages.BACKFILL_LIMIT[market_type])}
         path = "/v5/market/recent-trade"
         recent = await self._get(path, query, _RecentTrades, timeout_s)
         try:
-            return messages.parse_recent_trades(recent.list, market_type, symbol, self._clock_ms())
+            return messages.parse_recent_trades(recent.list, listed, self._clock_ms())
         except ValueError as error:
             raise ExchangeResponseError(self._url + path, str(error)) from error
 
@@ -183,7 +188,7 @@ class RestClient:
         status = response.status_code
         if status == httpx.codes.OK:
             return
-        if status in _BUSY_STATUS:
+        if is_transient(status):
             raise ExchangeUnreachableError(url, f"HTTP {status}")
         if status == httpx.codes.FORBIDDEN and "too frequent" in response.text:
             self._banned_until = time.monotonic() + _BAN_S

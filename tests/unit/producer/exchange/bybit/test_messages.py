@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,22 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tapeline.enums import MarketType, QuantityUnit
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.trade import WIRE_COLUMNS, WireTrade
 from tapeline_producer.exchange.bybit import messages
 from tapeline_producer.exchange.bybit.messages import Ack, ParseFailure, Pong, TradeBatch
+from tapeline_producer.exchange.symbol_selection import ListedInstrument
 
-from unit.producer.factories import START_MS, fill, frame
+from unit.producer.factories import BTC, BTC_LINEAR, ETH, START_MS, fill, frame
 
-SYMBOLS = frozenset({"BTCUSDT", "ETHUSDT"})
+BTC_LISTED = ListedInstrument(BTC, "BTC", "USDT")
+EXPECTED = {"BTCUSDT": BTC_LISTED, "ETHUSDT": ListedInstrument(ETH, "ETH", "USDT")}
+INVERSE = ListedInstrument(Instrument("bybit", MarketType.INVERSE, "BTCUSD"), "BTC", "USD")
 
 
 def parse(raw: bytes) -> messages.Message:
-    return messages.parse_frame(raw, "spot", SYMBOLS, START_MS)
+    return messages.parse_frame(raw, EXPECTED, START_MS)
 
 
 def trades_of(raw: bytes) -> TradeBatch:
@@ -39,11 +45,64 @@ def test_spot_frame_becomes_a_record_the_contract_accepts() -> None:
     assert (stored["market_type"], stored["is_rpi"], stored["source"]) == ("spot", True, "stream")
 
 
+def test_record_names_the_assets_of_the_list_and_the_quantity_in_the_base_asset() -> None:
+    (trade,) = trades_of(frame(fill(1))).trades
+    assert (trade.venue, trade.base, trade.quote) == ("bybit", "BTC", "USDT")
+    assert (trade.quantity_unit, trade.contract_size, trade.base_quantity) == (QuantityUnit.BASE, None, "0.001466")
+
+
+def test_record_without_a_list_has_no_assets() -> None:
+    message = messages.parse_frame(frame(fill(1)), {"BTCUSDT": ListedInstrument(BTC)}, START_MS)
+    assert isinstance(message, TradeBatch)
+    stored = json.loads(msgspec.json.encode(message.trades[0]))
+    assert (stored["base"], stored["quote"]) == (None, None)
+
+
+def test_inverse_frame_counts_in_the_quote_asset() -> None:
+    """The frame has the form of a linear one; a contract is 1 USD, so 500 of them at 80000 are 0.00625 BTC."""
+    raw = frame(fill(1, s="BTCUSD", v="500", p="80000.00", L="PlusTick"), topic="publicTrade.BTCUSD")
+    message = messages.parse_frame(raw, {"BTCUSD": INVERSE}, START_MS)
+    assert isinstance(message, TradeBatch)
+    (trade,) = message.trades
+    trade.produced_at = START_MS
+    stored = WireTrade.model_validate_json(msgspec.json.encode(trade)).model_dump()
+    assert (stored["market_type"], stored["symbol"]) == ("inverse", "BTCUSD")
+    assert (stored["quantity"], stored["quantity_unit"], stored["contract_size"]) == ("500", "quote", None)
+    assert (stored["base_quantity"], stored["base"], stored["quote"]) == ("0.00625", "BTC", "USD")
+
+
+@settings(deadline=None)
+@given(price=st.integers(1, 10**9), quantity=st.integers(1, 10**9))
+def test_base_quantity_of_an_inverse_trade_times_its_price_is_its_quantity(price: int, quantity: int) -> None:
+    raw = frame(fill(1, s="BTCUSD", v=str(quantity), p=str(price)), topic="publicTrade.BTCUSD")
+    message = messages.parse_frame(raw, {"BTCUSD": INVERSE}, START_MS)
+    assert isinstance(message, TradeBatch)
+    product = Decimal(message.trades[0].base_quantity) * price
+    assert abs(product - quantity) <= Decimal(quantity) * Decimal(10) ** -17
+
+
+def test_inverse_rest_response_is_parsed_like_the_stream() -> None:
+    item = {"execId": "t1", "symbol": "BTCUSD", "price": "80000.00", "size": "500", "side": "Sell"}
+    items = [{**item, "time": str(START_MS), "isBlockTrade": False, "isRPITrade": False, "seq": "1"}]
+    (trade,) = messages.parse_recent_trades(json.dumps(items).encode(), INVERSE, START_MS).trades
+    assert (trade.base_quantity, trade.quantity_unit, trade.market_type) == ("0.00625", "quote", "inverse")
+
+
+@pytest.mark.parametrize(
+    ("market_type", "limit", "sizes"),
+    [(MarketType.SPOT, 60, [10] * 6), (MarketType.LINEAR, 1000, [50, 10]), (MarketType.INVERSE, 1000, [50, 10])],
+)
+def test_limits_of_each_market(market_type: MarketType, limit: int, sizes: list[int]) -> None:
+    assert messages.BACKFILL_LIMIT[market_type] == limit
+    batches = messages.request_batches(market_type, [f"t{n}" for n in range(60)])
+    assert [len(batch) for batch in batches] == sizes
+
+
 def test_linear_frame_with_tick_direction_and_unknown_fields_is_parsed() -> None:
     raw = b"""{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1791365008335,"new":[{}],"data":[{"T":1791365008334,
     "s":"BTCUSDT","S":"Sell","v":"0.001","p":"83766.30","L":"PlusTick","i":"68bc1c35-dcc0-58e8-a4c5-f59a6b790814",
     "BT":false,"RPI":false,"seq":821670598155}]}"""
-    message = messages.parse_frame(raw, "linear", SYMBOLS, START_MS)
+    message = messages.parse_frame(raw, {"BTCUSDT": ListedInstrument(BTC_LINEAR)}, START_MS)
     assert isinstance(message, TradeBatch)
     (trade,) = message.trades
     assert (trade.side, trade.price, trade.market_type) == ("Sell", "83766.30", "linear")
@@ -146,7 +205,7 @@ def test_rest_response_is_sorted_oldest_first_with_texts_as_numbers() -> None:
          "time": str(START_MS + n), "isBlockTrade": False, "isRPITrade": True, "seq": str(n)}
         for n in (3, 2, 1)
     ]  # fmt: skip
-    response = messages.parse_recent_trades(json.dumps(items).encode(), "spot", "BTCUSDT", START_MS)
+    response = messages.parse_recent_trades(json.dumps(items).encode(), BTC_LISTED, START_MS)
     assert [(t.trade_id, t.traded_at, t.sequence) for t in response.trades] == [
         (f"t{n}", START_MS + n, n) for n in (1, 2, 3)
     ]
@@ -154,12 +213,12 @@ def test_rest_response_is_sorted_oldest_first_with_texts_as_numbers() -> None:
 
 
 def test_bad_item_of_a_rest_response_is_rejected_and_counted() -> None:
-    response = messages.parse_recent_trades(b'[{"execId":"t1"}]', "spot", "BTCUSDT", START_MS)
+    response = messages.parse_recent_trades(b'[{"execId":"t1"}]', BTC_LISTED, START_MS)
     assert (response.trades, len(response.rejects), response.item_count) == ([], 1, 1)
 
 
 def test_spot_requests_hold_ten_topics_at_most() -> None:
-    sizes = [len(batch) for batch in messages.request_batches("spot", [f"t{n}" for n in range(25)])]
+    sizes = [len(batch) for batch in messages.request_batches(MarketType.SPOT, [f"t{n}" for n in range(25)])]
     assert sizes == [10, 10, 5]
 
 
@@ -186,7 +245,8 @@ def test_recorded_traffic_is_parsed_without_a_reject() -> None:
     for line in lines:
         record = json.loads(line)
         market_type, symbol = record["addr"].rsplit("/", 1)[-1], record["frame"]["topic"].split(".", 1)[1]
-        message = messages.parse_frame(json.dumps(record["frame"]).encode(), market_type, frozenset({symbol}), START_MS)
+        listed = {symbol: ListedInstrument(instrument_of("bybit", market_type, symbol))}
+        message = messages.parse_frame(json.dumps(record["frame"]).encode(), listed, START_MS)
         assert isinstance(message, TradeBatch) and not message.rejects
         assert [t.trade_id for t in message.trades] == [entry["i"] for entry in record["frame"]["data"]]
         item_count += message.item_count

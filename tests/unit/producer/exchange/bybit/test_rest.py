@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tapeline.enums import MarketType
+from tapeline.instrument import instrument_of
 from tapeline_producer.errors import ExchangeRefusedError, ExchangeResponseError, ExchangeUnreachableError
 from tapeline_producer.exchange.bybit.rest import RateLimiter, RestClient
+from tapeline_producer.exchange.symbol_selection import InstrumentInfo, ListedInstrument
 from tapeline_producer.settings import Settings
+
+from unit.producer.factories import BTC
 
 Respond = Callable[[web.Request], web.Response]
 MakeClient = Callable[[Respond], Any]
@@ -53,7 +58,7 @@ async def test_rate_limiter_allows_no_more_requests_than_its_limit_in_a_window()
 async def test_request_to_a_busy_exchange_is_retried_until_it_responds(client_for: MakeClient) -> None:
     responses = [web.Response(status=503), web.json_response({"retCode": 10006, "retMsg": "Too many visits!"})]
     rest = await client_for(lambda _: responses.pop() if responses else ok({"list": []}))
-    assert (await rest.recent_trades("spot", "BTCUSDT", 5.0)).item_count == 0
+    assert (await rest.recent_trades(ListedInstrument(BTC), 5.0)).item_count == 0
 
 
 async def test_refused_request_is_not_retried_and_a_ban_stops_every_later_request(client_for: MakeClient) -> None:
@@ -66,7 +71,7 @@ async def test_refused_request_is_not_retried_and_a_ban_stops_every_later_reques
     rest = await client_for(respond)
     for _ in range(3):
         with pytest.raises(ExchangeRefusedError, match="403"):
-            await rest.recent_trades("spot", "BTCUSDT", 5.0)
+            await rest.recent_trades(ListedInstrument(BTC), 5.0)
     assert requested == ["/v5/market/recent-trade"]
 
 
@@ -76,10 +81,17 @@ async def test_pages_of_instruments_are_requested_with_the_cursor_decoded_once(c
     def respond(request: web.Request) -> web.Response:
         cursors.append(request.query.get("cursor", ""))
         more = "" if cursors[-1] else "first%3DA%26last%3DB"
-        return ok({"list": [{"symbol": f"S{len(cursors)}", "status": "Trading"}], "nextPageCursor": more})
+        return ok(
+            {
+                "list": [{"symbol": f"S{len(cursors)}", "baseCoin": "B", "quoteCoin": "Q", "status": "Trading"}],
+                "nextPageCursor": more,
+            }
+        )
 
     rest = await client_for(respond)
-    assert [one.symbol for one in await rest.instruments("linear", 5.0)] == ["S1", "S2"]
+    assert await rest.instruments(MarketType.LINEAR, 5.0) == [
+        InstrumentInfo(s, "B", "Q", "Trading") for s in ("S1", "S2")
+    ]
     assert cursors == ["", "first=A&last=B"]
 
 
@@ -87,12 +99,27 @@ async def test_pages_of_instruments_are_requested_with_the_cursor_decoded_once(c
 async def test_response_that_is_not_v5_raises_a_response_error(client_for: MakeClient, body: str) -> None:
     rest = await client_for(lambda _: web.Response(text=body))
     with pytest.raises(ExchangeResponseError, match="recent-trade"):
-        await rest.recent_trades("spot", "BTCUSDT", 1.0)
+        await rest.recent_trades(ListedInstrument(BTC), 1.0)
 
 
 async def test_exchange_that_is_down_is_unreachable_within_the_timeout() -> None:
     rest = RestClient(Settings(rest_url="http://127.0.0.1:9"), lambda: 0)
     with pytest.raises(ExchangeUnreachableError, match=r"127\.0\.0\.1:9"):
         async with asyncio.timeout(5):
-            await rest.tickers("spot", 0.5)
+            await rest.tickers(MarketType.SPOT, 0.5)
     await rest.aclose()
+
+
+@pytest.mark.parametrize(("market_type", "symbol", "limit"), [("spot", "BTCUSDT", "60"), ("inverse", "BTCUSD", "1000")])
+async def test_as_many_recent_trades_are_requested_as_the_market_returns(
+    client_for: MakeClient, market_type: str, symbol: str, limit: str
+) -> None:
+    queries: list[dict[str, str]] = []
+
+    def respond(request: web.Request) -> web.Response:
+        queries.append(dict(request.query))
+        return ok({"list": []})
+
+    rest = await client_for(respond)
+    await rest.recent_trades(ListedInstrument(instrument_of("bybit", market_type, symbol)), 5.0)
+    assert queries == [{"category": market_type, "symbol": symbol, "limit": limit}]
