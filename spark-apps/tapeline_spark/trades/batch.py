@@ -136,7 +136,8 @@ class BatchProcessor:
     ) -> tuple[Admission, list[Operation], list[Operation]]:
         """Return the admission, documents and rejects of one part, and count them."""
         started = time.perf_counter()
-        admission, unreadable = self._admit(rows)
+        readable, unreadable = self._decode(rows)
+        admission = self._state.admit(readable)
         admitted = time.perf_counter()
         results = self._predict(admission)
         predicted = time.perf_counter()
@@ -146,6 +147,7 @@ class BatchProcessor:
         progress.counts.read += len(rows)
         progress.counts.unreadable += len(unreadable)
         progress.counts.duplicate += admission.duplicates
+        progress.counts.reencoded += sum(record.is_reencoded for record in readable)
         progress.stage_s["features"] += admitted - started
         progress.stage_s["score"] += predicted - admitted
         progress.stage_s["documents"] += time.perf_counter() - predicted
@@ -185,7 +187,7 @@ class BatchProcessor:
         ahead = any(state.next_offset.get(p, 0) > offset for p, offset in first.items())
         return LookbackState() if ahead else state
 
-    def _admit(self, trades: list[Row]) -> tuple[Admission, list[UnreadableRecord]]:
+    def _decode(self, trades: list[Row]) -> tuple[list[DecodedTrade], list[UnreadableRecord]]:
         readable: list[DecodedTrade] = []
         unreadable: list[UnreadableRecord] = []
         for _, partition, offset, value in trades:
@@ -195,7 +197,7 @@ class BatchProcessor:
             else:
                 unreadable.append(item)
             self._state.next_offset[partition] = offset + 1
-        return self._state.admit(readable), unreadable
+        return readable, unreadable
 
     def _predict(self, admission: Admission) -> list[PredictionResult]:
         """Return one result per row of `admission.ordered`."""

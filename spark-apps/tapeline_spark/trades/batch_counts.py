@@ -11,7 +11,11 @@ from tapeline_spark.errors import BatchCountMismatch
 
 @dataclass(slots=True)
 class BatchCounts:
-    """Records of one batch, by outcome."""
+    """Records of one batch, by outcome.
+
+    Attributes:
+        reencoded: of the readable trades, whatever their outcome: those that held unknown fields.
+    """
 
     read: int = 0
     unreadable: int = 0
@@ -19,6 +23,7 @@ class BatchCounts:
     created: int = 0
     conflict: int = 0
     refused: int = 0
+    reencoded: int = 0
     gaps: int = 0
     rejects: int = 0
     by_state: Counter[str] = field(default_factory=Counter)
