@@ -41,12 +41,17 @@ _encode = msgspec.json.Encoder().encode
 _ERRORS: Final = (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+TopicPartition = tuple[str, int]
+"""(topic, partition): keys every state of the log, since a partition's number alone says no topic."""
+
+
 class DecodedTrade(NamedTuple):
     """One trade with its bytes and its position in the log.
 
     Attributes:
         trade: WireTrade.
         value: the original bytes, or those of `trade` where it was encoded anew; they hold known fields only.
+        topic: of the record.
         partition: of the record.
         offset: of the record.
         is_reencoded: the record held fields that this release does not know.
@@ -54,6 +59,7 @@ class DecodedTrade(NamedTuple):
 
     trade: Any
     value: bytes
+    topic: str
     partition: int
     offset: int
     is_reencoded: bool = False
@@ -63,28 +69,29 @@ class UnreadableRecord(NamedTuple):
     """A value that is not a trade, and the reason."""
 
     value: bytes
+    topic: str
     partition: int
     offset: int
     reason: str
 
 
-def decode_trade(value: bytes | None, partition: int, offset: int) -> DecodedTrade | UnreadableRecord:
+def decode_trade(value: bytes | None, topic: str, partition: int, offset: int) -> DecodedTrade | UnreadableRecord:
     """Return the trade of one Kafka value, or the reason why there is none."""
     if value is None:
-        return UnreadableRecord(b"", partition, offset, "value was null; a trade is a JSON object")
+        return UnreadableRecord(b"", topic, partition, offset, "value was null; a trade is a JSON object")
     try:
-        return DecodedTrade(_decode(value), value, partition, offset)
+        return DecodedTrade(_decode(value), value, topic, partition, offset)
     except _ERRORS:
-        return _decode_slowly(value, partition, offset)
+        return _decode_slowly(value, topic, partition, offset)
 
 
-def _decode_slowly(value: bytes, partition: int, offset: int) -> DecodedTrade | UnreadableRecord:
+def _decode_slowly(value: bytes, topic: str, partition: int, offset: int) -> DecodedTrade | UnreadableRecord:
     """Decode a value that is not a record of known fields only."""
     try:
         known = _encode(_decode_tolerantly(value))
-        return DecodedTrade(_decode(known), known, partition, offset, is_reencoded=True)
+        return DecodedTrade(_decode(known), known, topic, partition, offset, is_reencoded=True)
     except _ERRORS as error:
-        return UnreadableRecord(value, partition, offset, str(error))
+        return UnreadableRecord(value, topic, partition, offset, str(error))
 
 
 def object_body(record: DecodedTrade) -> bytes:

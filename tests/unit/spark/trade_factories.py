@@ -3,6 +3,7 @@
 import itertools
 import json
 
+from tapeline import names
 from tapeline.trade import WIRE_COLUMNS
 from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 
@@ -57,8 +58,8 @@ def with_field(value: bytes, name: str, content: object, place: int = 0) -> byte
     return b"{" + b",".join(json.dumps(key).encode() + b":" + json.dumps(it).encode() for key, it in fields) + b"}"
 
 
-def record(partition: int = 0, offset: int = 0, **changes: object) -> DecodedTrade:
+def record(partition: int = 0, offset: int = 0, topic: str = names.TOPIC_TRADES, **changes: object) -> DecodedTrade:
     """Return one readable record."""
-    item = decode_trade(value(**changes), partition, offset)
+    item = decode_trade(value(**changes), topic, partition, offset)
     assert isinstance(item, DecodedTrade), item
     return item

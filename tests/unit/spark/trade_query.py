@@ -1,5 +1,6 @@
 """The trade query without servers: a log in memory, a sink and a model that answer at once."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -70,11 +71,11 @@ class MemorySink:
         return Outcome(created=len(new), conflict=len(operations) - len(new))
 
 
-class MeanModel:
-    """Stands for InferenceClient: a probability that depends on every feature of its row."""
+class ChecksumModel:
+    """Stands for InferenceClient: the probability is a checksum of the row, so that it tells any two rows apart."""
 
     def predict(self, matrix: Any) -> Predictions:
-        return Predictions("ok", 1 / (1 + np.exp(-matrix.sum(axis=1, dtype=np.float64))), 0.5, "digest")
+        return Predictions("ok", np.array([zlib.crc32(row.tobytes()) / 2**32 for row in matrix]), 0.5, "digest")
 
 
 class TradeQuery:
@@ -92,7 +93,7 @@ class TradeQuery:
 
     def restart(self) -> None:
         """Begin again from the last snapshot, with the same documents."""
-        model: Any = MeanModel()
+        model: Any = ChecksumModel()
         sink: Any = self.sink
         self.processor = BatchProcessor(self.settings, model, sink, self._scope)
 

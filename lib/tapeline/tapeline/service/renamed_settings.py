@@ -13,6 +13,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "PRODUCER_CATEGORIES": "PRODUCER_MARKET_TYPES",
     "PRODUCER_TOPIC_ASSIGNMENTS": "PRODUCER_TOPIC_SHARDS",
     "STREAM_SHAPE": "STREAM_EXECUTION",
+    "STREAM_TOPIC_TRADES": "STREAM_TOPICS_TRADES",
 }
 """Old name of an environment variable, and its name now."""
 

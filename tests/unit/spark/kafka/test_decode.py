@@ -48,20 +48,20 @@ JSON = st.recursive(
 )
 def test_a_value_the_record_does_not_allow_is_unreadable_here_and_in_pydantic(changes):
     bad = value(**changes)
-    assert isinstance(decode_trade(bad, 0, 7), UnreadableRecord)
+    assert isinstance(decode_trade(bad, "t", 0, 7), UnreadableRecord)
     with pytest.raises(ValidationError):
         WireTrade.model_validate_json(bad)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_trade_or_a_reason_and_nothing_else(raw):
-    item = decode_trade(raw, 3, 9)
+    item = decode_trade(raw, "t", 3, 9)
     assert isinstance(item, UnreadableRecord)
     assert item.reason and item.value == raw
 
 
 def test_a_null_value_is_unreadable_with_a_reason():
-    assert "null" in decode_trade(None, 0, 0).reason
+    assert "null" in decode_trade(None, "t", 0, 0).reason
 
 
 def test_digits_of_the_exchange_survive_to_the_document_body():
@@ -72,7 +72,7 @@ def test_digits_of_the_exchange_survive_to_the_document_body():
 
 def test_a_trade_spread_over_lines_becomes_one_line():
     spread = json.dumps(json.loads(value()), indent=2).encode()
-    item = decode_trade(spread, 0, 0)
+    item = decode_trade(spread, "t", 0, 0)
     assert isinstance(item, DecodedTrade)
     assert b"\n" not in object_body(item)
     assert json.loads(object_body(item) + b"}") == json.loads(spread)
@@ -81,23 +81,23 @@ def test_a_trade_spread_over_lines_becomes_one_line():
 @given(st.sampled_from(UNKNOWN), JSON, st.integers(0, len(WIRE_COLUMNS)))
 def test_a_field_that_we_do_not_know_is_read_past_and_leaves_no_byte(name, content, place):
     plain = produced()
-    item = decode_trade(with_field(plain, name, content, place), 3, 9)
+    item = decode_trade(with_field(plain, name, content, place), "t", 3, 9)
     assert isinstance(item, DecodedTrade)
-    assert item == (decode_trade(plain, 3, 9).trade, plain, 3, 9, True)
-    assert object_body(item) == object_body(decode_trade(plain, 3, 9))
+    assert item == (decode_trade(plain, "t", 3, 9).trade, plain, "t", 3, 9, True)
+    assert object_body(item) == object_body(decode_trade(plain, "t", 3, 9))
 
 
 @given(st.permutations(list(wire().items())), st.sets(st.sampled_from([c.name for c in WIRE_COLUMNS if c.nullable])))
 def test_order_of_fields_and_absent_fields_change_nothing_but_the_order(fields, absent):
     plain = {name: content for name, content in fields if name not in absent}
-    item = decode_trade(json.dumps({"probability": 0.9, **plain}).encode(), 0, 0)
+    item = decode_trade(json.dumps({"probability": 0.9, **plain}).encode(), "t", 0, 0)
     assert json.loads(object_body(item) + b"}") == plain
-    assert item.trade == decode_trade(json.dumps(plain).encode(), 0, 0).trade
+    assert item.trade == decode_trade(json.dumps(plain).encode(), "t", 0, 0).trade
 
 
 @pytest.mark.parametrize("plain", [value(), produced()])
 def test_a_record_of_known_fields_keeps_its_very_bytes(plain):
-    item = decode_trade(plain, 0, 0)
+    item = decode_trade(plain, "t", 0, 0)
     assert (item.value, item.is_reencoded) == (plain, False)
     assert item.value is plain and object_body(item) == plain[:-1]
 
@@ -107,14 +107,14 @@ def test_a_known_field_that_stands_twice_goes_on_as_it_is_and_once_when_encoded_
     """Elasticsearch refuses the first one; in both cases the last one counts."""
     plain = produced()
     twice = with_field(plain, column, json.loads(plain)[column])
-    assert decode_trade(twice, 0, 0).value is twice
-    assert decode_trade(with_field(twice, "model_digest", "other"), 0, 0).value == plain
+    assert decode_trade(twice, "t", 0, 0).value is twice
+    assert decode_trade(with_field(twice, "model_digest", "other"), "t", 0, 0).value == plain
 
 
 @pytest.mark.parametrize("change", [{"price": "-1"}, {"side": "buy"}, {"traded_at": 1}, {"symbol": "BTC USDT"}])
 def test_an_unknown_field_makes_no_bad_record_readable_and_hides_no_reason(change):
     bad = with_field(value(**change), "liquidation", True)
-    item = decode_trade(bad, 0, 0)
+    item = decode_trade(bad, "t", 0, 0)
     assert isinstance(item, UnreadableRecord)
     assert item.value == bad and f"$.{next(iter(change))}" in item.reason
 
@@ -122,5 +122,5 @@ def test_an_unknown_field_makes_no_bad_record_readable_and_hides_no_reason(chang
 @pytest.mark.parametrize("depth", [10, 100_000])
 def test_an_unknown_field_of_any_depth_is_read_or_is_a_reason(depth):
     nested = produced()[:-1] + b',"probability":' + b"[" * depth + b"]" * depth + b"}"
-    item = decode_trade(nested, 0, 0)
+    item = decode_trade(nested, "t", 0, 0)
     assert isinstance(item, DecodedTrade if depth == 10 else UnreadableRecord)
