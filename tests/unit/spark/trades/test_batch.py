@@ -113,6 +113,21 @@ def test_two_venues_in_one_query_make_the_documents_of_each_one_alone(steps, sna
         assert any(b'"prediction_state":"ok"' in source for source in expected.values())
 
 
+@pytest.mark.parametrize("first", [(60, 1), (1, 60), (60, 60)])
+def test_positions_of_equal_partition_numbers_are_not_mixed(tmp_path, monkeypatch, first):
+    """Nothing is read again while the process lives; after its end, the batch since the snapshot is."""
+    query = query_of_two_venues(tmp_path, monkeypatch, snapshot_interval_s=0.0)
+    done = dict.fromkeys(TWO_VENUES, 0)
+    for sizes in (first, (0, 200), (60, 0), (60, 60)):
+        following = {topic: done[topic] + size for topic, size in zip(TWO_VENUES, sizes, strict=True)}
+        query.processor.run([row for topic, rows in TWO_VENUES.items() for row in rows[done[topic] : following[topic]]])
+        done = following
+    assert query.processor.replayed == 0
+    query.restart()
+    query.processor.run([TWO_VENUES[topic][offset] for topic, offset in done.items()])
+    assert query.processor.replayed == 120
+
+
 def test_each_operation_names_the_topic_of_its_own_record(tmp_path, monkeypatch):
     query = query_of_two_venues(tmp_path, monkeypatch)
     query.processor.run([(topic, 0, 0, value) for topic in TOPICS.values() for value in (b"{",)])
