@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline.service import health as healths
 from tapeline.service import logging as logs
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
 from tapeline.service.signals import set_by_signals
 
@@ -29,7 +30,6 @@ from tapeline_spark.kafka import wait_for_topics
 from tapeline_spark.reconciliation import reconciler
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import execution
-from tapeline_spark.trades.batch import now_ms
 
 log = logging.getLogger("tapeline_spark")
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 import orjson
 from tapeline import names, trade
-from tapeline.enums import Side
+from tapeline.enums import PredictionState, Side
 from tapeline.model import features
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
@@ -40,7 +40,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 class PredictionResult(NamedTuple):
     """Prediction of one trade: a state, and numbers only if the state is `ok`."""
 
-    state: str
+    state: PredictionState
     probability: float | None = None
     prediction: int | None = None
     model_digest: str | None = None

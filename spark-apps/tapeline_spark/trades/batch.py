@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from tapeline import names
+from tapeline.enums import PredictionState
 from tapeline.model import features
+from tapeline.service.clock import now_ms
 
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import (
@@ -34,11 +35,6 @@ from tapeline_spark.trades.snapshot import LookbackReplay
 log = logging.getLogger(__name__)
 
 Row = tuple[str, int, int, bytes | None]
-
-
-def now_ms() -> int:
-    """Return the local clock, ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)
@@ -205,14 +201,14 @@ class BatchProcessor:
             narrow = matrix.astype(np.float32)
         finite = np.isfinite(narrow).all(axis=1)
         predictions = self._inference.predict(narrow[warm & finite])
-        results = [PredictionResult(names.STATE_WARMING_UP)] * len(warm)
+        results = [PredictionResult(PredictionState.WARMING_UP)] * len(warm)
         for row in np.flatnonzero(warm & ~finite):
-            results[row] = PredictionResult(names.STATE_INVALID_FEATURES)
+            results[row] = PredictionResult(PredictionState.INVALID_FEATURES)
         for number, row in enumerate(np.flatnonzero(warm & finite)):
-            if predictions.state == names.STATE_OK:
+            if predictions.state == PredictionState.OK:
                 probability = float(predictions.probability[number])
                 passes = int(probability >= predictions.threshold)
-                results[row] = PredictionResult(names.STATE_OK, probability, passes, predictions.model_digest)
+                results[row] = PredictionResult(PredictionState.OK, probability, passes, predictions.model_digest)
             else:
                 results[row] = PredictionResult(predictions.state)
         return results
@@ -221,7 +217,7 @@ class BatchProcessor:
         self, admission: Admission, results: list[PredictionResult], counts: BatchCounts
     ) -> list[Operation]:
         now = now_ms()
-        late = [PredictionResult(names.STATE_LATE)] * len(admission.late)
+        late = [PredictionResult(PredictionState.LATE)] * len(admission.late)
         operations = []
         for record, result in zip(admission.ordered + admission.late, results + late, strict=True):
             operations.append(trade_operation(record, result, now))

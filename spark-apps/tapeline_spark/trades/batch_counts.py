@@ -6,6 +6,8 @@
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
+from tapeline.enums import PredictionState
+
 from tapeline_spark.errors import BatchCountMismatch
 
 
@@ -26,7 +28,7 @@ class BatchCounts:
     reencoded: int = 0
     gaps: int = 0
     rejects: int = 0
-    by_state: Counter[str] = field(default_factory=Counter)
+    by_state: Counter[PredictionState] = field(default_factory=Counter)
 
     def add(self, other: "BatchCounts") -> None:
         """Add the counts of another partition."""

@@ -6,7 +6,6 @@ the log.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ import msgspec
 from tapeline.instrument import Instrument
 from tapeline.model import features
 from tapeline.service.connection import KafkaConnection
+from tapeline.service.files import write_atomically
 
 from tapeline_spark.errors import LogTruncated
 from tapeline_spark.kafka.decode import DecodedTrade, TopicPartition, decode_trade
@@ -59,18 +59,8 @@ def save(state: LookbackState, path: Path) -> None:
     ]
     positions = [(topic, partition, offset) for (topic, partition), offset in state.next_offset.items()]
     stored = _StateSnapshot(_FORMAT, features.schema_hash(), positions, lookbacks)
-    write_whole(path, msgspec.msgpack.encode(stored))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically: a crash leaves the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomically(path, msgspec.msgpack.encode(stored))
 
 
 def load(path: Path) -> LookbackState | None:
