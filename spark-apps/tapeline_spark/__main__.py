@@ -16,6 +16,8 @@ from tapeline.service import health as healths
 from tapeline.service import logging as logs
 from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.files import OutdatedState
+from tapeline.service.renamed_settings import RenamedSetting
 from tapeline.service.signals import set_by_signals
 
 from tapeline_spark import metrics, session
@@ -103,13 +105,23 @@ class Stream:
 
 
 def main(*, submitted: bool = False) -> int:
-    """Run the stream. Returns 0 after a signal, 1 after an error that a restart may fix.
+    """Run the stream. Returns 0 after a signal, 1 after an error, which is logged in one line.
 
     Args:
         submitted: spark-submit has set master, memory and jars, see session.start_session.
     """
-    settings = Settings()  # type: ignore[call-arg]
-    logs.configure("stream", settings.log_level)
+    logs.configure("stream", "INFO")
+    try:
+        settings = Settings()  # type: ignore[call-arg]
+        logs.configure("stream", settings.log_level)
+        session.require_checkpoint(settings)
+    except (RenamedSetting, InvalidConnection, OutdatedState) as error:
+        log.error(str(error), extra={"error": type(error).__name__})
+        return 1
+    return _run_in_session(settings, submitted=submitted)
+
+
+def _run_in_session(settings: Settings, *, submitted: bool) -> int:
     for verbose in ("py4j", "elastic_transport.transport"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
     health = healths.Health(("elasticsearch", "query"), _HEALTH_TIMEOUT_S)
