@@ -14,7 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline.service import health as healths
 from tapeline.service import logging as logs
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.files import OutdatedState
+from tapeline.service.renamed_settings import RenamedSetting
 from tapeline.service.signals import set_by_signals
 
 from tapeline_spark import metrics, session
@@ -29,7 +32,6 @@ from tapeline_spark.kafka import wait_for_topics
 from tapeline_spark.reconciliation import reconciler
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import execution
-from tapeline_spark.trades.batch import now_ms
 
 log = logging.getLogger("tapeline_spark")
 
@@ -103,13 +105,23 @@ class Stream:
 
 
 def main(*, submitted: bool = False) -> int:
-    """Run the stream. Returns 0 after a signal, 1 after an error that a restart may fix.
+    """Run the stream. Returns 0 after a signal, 1 after an error, which is logged in one line.
 
     Args:
         submitted: spark-submit has set master, memory and jars, see session.start_session.
     """
-    settings = Settings()  # type: ignore[call-arg]
-    logs.configure("stream", settings.log_level)
+    logs.configure("stream", "INFO")
+    try:
+        settings = Settings()  # type: ignore[call-arg]
+        logs.configure("stream", settings.log_level)
+        session.require_checkpoint(settings)
+    except (RenamedSetting, InvalidConnection, OutdatedState) as error:
+        log.error(str(error), extra={"error": type(error).__name__})
+        return 1
+    return _run_in_session(settings, submitted=submitted)
+
+
+def _run_in_session(settings: Settings, *, submitted: bool) -> int:
     for verbose in ("py4j", "elastic_transport.transport"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
     health = healths.Health(("elasticsearch", "query"), _HEALTH_TIMEOUT_S)

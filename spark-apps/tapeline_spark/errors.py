@@ -71,9 +71,9 @@ class BatchCountMismatch(StreamError):
 class LogTruncated(StreamError):
     """Kafka no longer holds the records that the state must be rebuilt from."""
 
-    def __init__(self, partition: int, wanted: int, earliest: int) -> None:
-        """Name the partition, the requested offset and the earliest one."""
+    def __init__(self, topic: str, partition: int, wanted: int, earliest: int) -> None:
+        """Name topic and partition, the requested offset and the earliest one."""
         super().__init__(
-            f"partition {partition}: offset {wanted} is needed, the log begins at {earliest}; "
+            f"partition {partition} of {topic}: offset {wanted} is needed, the log begins at {earliest}; "
             "raise the topic's retention, or remove the checkpoint to start over"
         )

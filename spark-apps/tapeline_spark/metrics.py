@@ -50,6 +50,11 @@ DEPENDENCY_UNAVAILABLE = Gauge(
 REPLAYED = Counter(
     "tapeline_stream_replayed_records_total", "Records replayed to rebuild lookbacks.", registry=REGISTRY
 )
+REENCODED = Counter(
+    "tapeline_stream_reencoded_records_total",
+    "Trade records with fields that this release does not know, stored without them.",
+    registry=REGISTRY,
+)
 CANDLE_RECORDS = Counter(
     "tapeline_stream_candle_records_total",
     "Records of the trade topic in the candle query, by outcome.",
@@ -109,6 +114,7 @@ def count(batch: BatchCounts) -> None:
     """Add a finished batch of the trade query to the metrics."""
     for outcome in ("read", "unreadable", "duplicate", "created", "conflict", "refused"):
         RECORDS.labels(outcome).inc(getattr(batch, outcome))
+    REENCODED.inc(batch.reencoded)
     for state, number in batch.by_state.items():
         PREDICTIONS.labels(state).inc(number)
     GAP_REJECT_RECORDS.labels("gap").inc(batch.gaps)

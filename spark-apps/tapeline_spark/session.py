@@ -7,11 +7,18 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tapeline import names
+from tapeline.service.files import require_format
 
 from tapeline_spark.batch_lock import OnBatch
 from tapeline_spark.candles import query as candles
 from tapeline_spark.settings import Settings
 
+CHECKPOINT_FORMAT = 1
+"""Of the checkpoint folder: raised where a release must not go on from the offsets or snapshots of another one."""
+_WAY_OUT = (
+    "empty the folder, or set STREAM_CHECKPOINT to a new one; the stream then reads the log again from its beginning, "
+    "and a document that is stored already is not doubled"
+)
 TRADES_NAME = "trades"
 COLUMNS = ("topic", "partition", "offset", "value")
 # Hadoop's FileContext forks a process for every file; this manager does not, which halves a small batch
@@ -31,6 +38,15 @@ _QUERY_OPTIONS = {
     "spark.sql.streaming.stopTimeout": "30s",
     "spark.sql.streaming.metricsEnabled": "false",
 }
+
+
+def require_checkpoint(settings: Settings) -> None:
+    """Accept the checkpoint folder; a new one is created with the format of this release.
+
+    Raises:
+        OutdatedState: the folder is of another release's format, or from before formats had numbers.
+    """
+    require_format(settings.checkpoint, CHECKPOINT_FORMAT, _WAY_OUT)
 
 
 def start_session(settings: Settings, *, submitted: bool = False) -> SparkSession:

@@ -4,10 +4,10 @@ Security settings (users, password files, authorities) are in tapeline.service.c
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tapeline import names
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 
@@ -41,7 +41,8 @@ class Settings(KafkaConnection, BootstrapSettings):
     """Folder of the Kafka connector's jars."""
     execution: Literal["driver", "executors"] = "driver"
     """Where a batch is processed: in the driver (one machine), or in one Python stage per partition (a cluster)."""
-    topic_trades: str = names.TOPIC_TRADES
+    topics_trades: Annotated[tuple[str, ...], NoDecode] = (names.TOPIC_TRADES,)
+    """Topics of the trades, comma separated; another list needs another checkpoint folder."""
     topic_gaps: str = names.TOPIC_GAPS
     topic_rejects: str = names.TOPIC_REJECTS
     topic_counts: str = names.TOPIC_COUNTS
@@ -84,10 +85,27 @@ class Settings(KafkaConnection, BootstrapSettings):
     bulk_documents: int = Field(default=2_500, ge=1)
     """Documents in one bulk request; the next request is prepared while Elasticsearch indexes this one."""
 
+    @field_validator("topics_trades", mode="before")
+    @classmethod
+    def _split_list(cls, given: Any) -> Any:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _topics_are_distinct(self) -> Self:
+        # One topic under two roles would be read once, as one of them.
+        topics = (*self.candle_topics, self.topic_alerts)
+        if not self.topics_trades or len(set(topics)) < len(topics):
+            raise ValueError(
+                f"STREAM_TOPICS_TRADES was {','.join(self.topics_trades)!r}, beside the topics "
+                f"{', '.join(topics[len(self.topics_trades) :])}; at least one is needed, each under one setting, "
+                f"once: name the topics of the trades, such as {names.TOPIC_TRADES}"
+            )
+        return self
+
     @property
     def topics(self) -> tuple[str, ...]:
         """Topics of the trade query."""
-        return self.topic_trades, self.topic_gaps, self.topic_rejects
+        return *self.topics_trades, self.topic_gaps, self.topic_rejects
 
     @property
     def candle_topics(self) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def client(secured: Secured, user: str) -> Elasticsearch:
 
 
 def operation() -> Operation:
-    return trade_operation(record(), PredictionResult(names.STATE_WARMING_UP), factories.START_MS, names.TOPIC_TRADES)
+    return trade_operation(record(), PredictionResult(names.STATE_WARMING_UP), factories.START_MS)
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured
     writer = sink(secured.elastic("tapeline-es-writer"))
     made_trade = record()
     said = PredictionResult(names.STATE_OK, 0.5, 1, "sha256:a")
-    writer.write([trade_operation(made_trade, said, factories.START_MS, names.TOPIC_TRADES)], clock_ms)
+    writer.write([trade_operation(made_trade, said, factories.START_MS)], clock_ms)
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000

@@ -61,7 +61,7 @@ class Bench:
             inference_url="http://127.0.0.1:1",
             checkpoint=folder,
             jars=folder,
-            topic_trades=self.topic,
+            topics_trades=(self.topic,),
             late_minutes=LATE_MINUTES,
             quiet_minutes=QUIET_MINUTES,
             candles_snapshot_interval_s=0,

@@ -61,7 +61,7 @@ class Runner:
         """
         self._settings, self._sink, self._listeners, self._now_ms = settings, sink, listeners, now_ms
         self._path = Path(settings.checkpoint) / "minutes" / "candles.msgpack"
-        self._replay = LogReplay(settings, settings.topic_trades, settings.candles_max_records)
+        self._replay = LogReplay(settings, settings.topics_trades, settings.candles_max_records)
         self._lock = threading.Lock()
         self._snapshot_at = 0.0
         self._has_run = False
@@ -177,10 +177,10 @@ class Runner:
         records: list[DecodedTrade] = []
         for row in rows:
             self._state.next_offset[row.topic, row.partition] = row.offset + 1
-            if row.topic != self._settings.topic_trades:
+            if row.topic not in self._settings.topics_trades:
                 producer_records.append(row)
                 continue
-            item = decode_trade(row.value, row.partition, row.offset)
+            item = decode_trade(row.value, row.topic, row.partition, row.offset)
             if isinstance(item, DecodedTrade):
                 records.append(item)
             else:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from tapeline.service.files import write_atomically
 
 from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.listener import Key
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
 from tapeline_spark.candles.state import CandleState, SymbolCandles
 from tapeline_spark.trades.lookback import Order
-from tapeline_spark.trades.snapshot import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
         [_symbol_snapshot(key, symbol_candles) for key, symbol_candles in state.symbols.items()],
         listeners,
     )
-    write_whole(path, msgspec.msgpack.encode(stored))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, msgspec.msgpack.encode(stored))
 
 
 def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState, dict[str, bytes]] | None:

@@ -10,6 +10,7 @@ import sys
 
 from tapeline.service import logging as logs
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import StreamError
@@ -20,13 +21,14 @@ log = logging.getLogger("tapeline_spark.elastic.bootstrap")
 
 def main() -> int:
     """Write templates and retention. Returns 1 after an error that an operator or a later attempt may fix."""
-    settings = BootstrapSettings()  # type: ignore[call-arg]
-    logs.configure("bootstrap", settings.log_level)
-    logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
+    logs.configure("bootstrap", "INFO")
     try:
+        settings = BootstrapSettings()  # type: ignore[call-arg]
+        logs.configure("bootstrap", settings.log_level)
+        logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
         sink = ElasticSink(settings, settings.hold_s, 1, lambda reason: None)
         sink.prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
-    except (StreamError, InvalidConnection) as error:
+    except (StreamError, InvalidConnection, RenamedSetting) as error:
         log.error(str(error), extra={"error": type(error).__name__})
         return 1
     log.info("index templates written", extra={"retention_days": settings.retention_days})

@@ -7,12 +7,12 @@ Anything else (403 read-only, 404 no such index) needs an operator.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
+
+from tapeline_clients import http
 
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.errors import WriteRefused
-
-_TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def _add_item(outcome: Outcome, operation: Operation, status: int, error: dict[s
         outcome.conflict += 1
     elif operation.kind == "update" and error.get("type") == "document_missing_exception":
         outcome.absent += 1
-    elif status in _TRANSIENT or status == 409:
+    elif http.is_transient(status) or status == 409:
         # An update reads and writes; 409 means that another writer came in between.
         outcome.retry.append(operation)
         outcome.last_reason = reason

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 import orjson
 from tapeline import names, trade
+from tapeline.enums import PredictionState, Side
 from tapeline.model import features
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
@@ -39,18 +40,18 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 class PredictionResult(NamedTuple):
     """Prediction of one trade: a state, and numbers only if the state is `ok`."""
 
-    state: str
+    state: PredictionState
     probability: float | None = None
     prediction: int | None = None
     model_digest: str | None = None
 
 
-def trade_operation(record: DecodedTrade, result: PredictionResult, indexed_at_ms: int, topic: str) -> Operation:
+def trade_operation(record: DecodedTrade, result: PredictionResult, indexed_at_ms: int) -> Operation:
     """Return the `create` operation of a trade; the exchange's digits are kept."""
     item = record.trade
     added: dict[str, Any] = {
         "@timestamp": item.traded_at,
-        "is_buy": item.side == "Buy",
+        "is_buy": item.side is Side.BUY,
         "indexed_at": indexed_at_ms,
         "delay_ms": indexed_at_ms - item.traded_at,
         "feed_ms": item.received_at - item.traded_at,
@@ -63,13 +64,13 @@ def trade_operation(record: DecodedTrade, result: PredictionResult, indexed_at_m
     }
     source = object_body(record) + b"," + orjson.dumps(added)[1:]
     index = names.index_for_trade(item.traded_at)
-    return Operation(index, trade.identity_of(item), source, topic, record.partition, record.offset)
+    return Operation(index, trade.identity_of(item), source, record.topic, record.partition, record.offset)
 
 
-def unreadable_operation(item: UnreadableRecord, rejected_at_ms: int, topic: str) -> Operation:
+def unreadable_operation(item: UnreadableRecord, rejected_at_ms: int) -> Operation:
     """Return the `create` operation of a reject for a value that is not a trade."""
     reject = Reject.from_bytes("spark", item.reason, item.value, rejected_at_ms)
-    return _reject_operation(reject, topic, item.partition, item.offset)
+    return _reject_operation(reject, item.topic, item.partition, item.offset)
 
 
 def refused_operation(refused: Operation, reason: str, rejected_at_ms: int) -> Operation:

@@ -12,6 +12,7 @@ import orjson
 from elasticsearch import ApiError, ConflictError, Elasticsearch, OrjsonSerializer, TransportError
 from tapeline import names
 from tapeline.service.connection import ElasticsearchConnection
+from tapeline_clients import elasticsearch
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -32,7 +33,7 @@ _HEADERS = {
     "accept": "application/vnd.elasticsearch+json; compatible-with=9",
 }
 _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
-_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_REQUEST_TIMEOUT_S = 30.0
 
 
 class _Json(OrjsonSerializer):
@@ -71,8 +72,7 @@ class ElasticSink:
             InvalidConnection: password or authorities cannot be read.
         """
         # _retry_while_unavailable is the only retry: two layers would multiply.
-        limits: dict[str, Any] = {"request_timeout": 30, "max_retries": 0, "retry_on_timeout": False}
-        connect = partial(Elasticsearch, connection.elasticsearch_url, **connection.client_options(), **limits)
+        connect = partial(elasticsearch.connect, connection, _REQUEST_TIMEOUT_S)
         self._client = connect(serializers={_Json.mimetype: _Json()})
         self._raw_client = connect(serializers={_Json.mimetype: _RawResponse()})
         self._hold_s, self._chunk, self._on_state = hold_s, chunk, on_state
@@ -201,14 +201,11 @@ class ElasticSink:
         def attempt() -> Any:
             try:
                 return action()
-            except TransportError as error:
-                # The error's own text omits its cause, such as an untrusted certificate.
-                raise _Unavailable(f"{type(error).__name__}: {error.message}") from error
-            except ApiError as error:
-                if error.status_code in _TRANSIENT_STATUS:
-                    raise _Unavailable(f"status {error.status_code}") from error
-                if isinstance(error, ConflictError):
-                    raise
+            except ConflictError:
+                raise
+            except (ApiError, TransportError) as error:
+                if isinstance(error, TransportError) or elasticsearch.is_transient(error):
+                    raise _Unavailable(elasticsearch.reason_of(error)) from error
                 raise WriteRefused("elasticsearch", error.status_code, str(error)) from error
 
         retrying = Retrying(

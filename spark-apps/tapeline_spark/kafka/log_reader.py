@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 from tapeline import names
 from tapeline.service.connection import KafkaConnection
+from tapeline_clients import kafka
 
 from tapeline_spark.errors import OutageTooLong
 
@@ -25,8 +26,7 @@ class KafkaLog:
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        options = {"group.id": names.GROUP_LOOKBACK, "enable.auto.commit": False, "auto.offset.reset": "error"}
-        self._consumer = Consumer({**connection.librdkafka(), **options})
+        self._consumer = kafka.consumer(connection, names.GROUP_LOOKBACK, {"auto.offset.reset": "error"})
 
     def __enter__(self) -> Self:
         """Return itself."""

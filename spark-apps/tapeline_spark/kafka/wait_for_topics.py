@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from tapeline.service.connection import KafkaConnection
+from tapeline_clients import kafka
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -74,7 +74,7 @@ def _missing_reason(connection: KafkaConnection, topics: Sequence[str]) -> str |
             errors.append(error.str().partition(" (after ")[0])
 
     options: dict[str, Any] = {"log_level": 0, "socket.timeout.ms": 5000, "error_cb": record_error}
-    admin = AdminClient({**connection.librdkafka(), **options})
+    admin = kafka.admin(connection, options)
     try:
         present = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:

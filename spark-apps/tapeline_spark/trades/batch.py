@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from tapeline import names
+from tapeline.enums import PredictionState
 from tapeline.model import features
+from tapeline.service.clock import now_ms
 
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import (
@@ -23,7 +24,7 @@ from tapeline_spark.elastic.documents import (
     unreadable_operation,
 )
 from tapeline_spark.elastic.sink import ElasticSink
-from tapeline_spark.kafka.decode import DecodedTrade, UnreadableRecord, decode_trade
+from tapeline_spark.kafka.decode import DecodedTrade, TopicPartition, UnreadableRecord, decode_trade
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import snapshot
 from tapeline_spark.trades.batch_counts import BatchCounts
@@ -34,11 +35,6 @@ from tapeline_spark.trades.snapshot import LookbackReplay
 log = logging.getLogger(__name__)
 
 Row = tuple[str, int, int, bytes | None]
-
-
-def now_ms() -> int:
-    """Return the local clock, ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)
@@ -102,7 +98,7 @@ class BatchProcessor:
         self._settings, self._inference, self._sink = settings, inference, sink
         self._path = Path(settings.checkpoint) / "lookback" / f"{scope}.msgpack"
         self._state = snapshot.load(self._path) or LookbackState()
-        self._replay = LookbackReplay(settings, settings.topic_trades)
+        self._replay = LookbackReplay(settings)
         self._snapshot_at = 0.0
         self.replayed = 0
 
@@ -136,16 +132,18 @@ class BatchProcessor:
     ) -> tuple[Admission, list[Operation], list[Operation]]:
         """Return the admission, documents and rejects of one part, and count them."""
         started = time.perf_counter()
-        admission, unreadable = self._admit(rows)
+        readable, unreadable = self._decode(rows)
+        admission = self._state.admit(readable)
         admitted = time.perf_counter()
         results = self._predict(admission)
         predicted = time.perf_counter()
-        topic, now = self._settings.topic_trades, now_ms()
+        now = now_ms()
         operations = self._operations(admission, results, progress.counts)
-        rejects = [unreadable_operation(item, now, topic) for item in unreadable]
+        rejects = [unreadable_operation(item, now) for item in unreadable]
         progress.counts.read += len(rows)
         progress.counts.unreadable += len(unreadable)
         progress.counts.duplicate += admission.duplicates
+        progress.counts.reencoded += sum(record.is_reencoded for record in readable)
         progress.stage_s["features"] += admitted - started
         progress.stage_s["score"] += predicted - admitted
         progress.stage_s["documents"] += time.perf_counter() - predicted
@@ -161,15 +159,15 @@ class BatchProcessor:
         trades: list[Row] = []
         other: list[Row] = []
         for row in rows:
-            (trades if row[0] == self._settings.topic_trades else other).append(row)
+            (trades if row[0] in self._settings.topics_trades else other).append(row)
         return trades, other
 
     def _synchronise(self, trades: list[Row]) -> None:
         """Bring the state to the offsets at which this batch begins; save a snapshot when one is due."""
-        first: dict[int, int] = {}
-        for _, partition, offset, _ in trades:
-            first.setdefault(partition, offset)
-        if any(self._state.next_offset.get(p, 0) > offset for p, offset in first.items()):
+        first: dict[TopicPartition, int] = {}
+        for topic, partition, offset, _ in trades:
+            first.setdefault((topic, partition), offset)
+        if _is_ahead(self._state, first):
             # Spark runs the batch again, and this state already contains it.
             self._state = self._restored(first)
         replayed = self._replay.catch_up(self._state, first)
@@ -180,22 +178,21 @@ class BatchProcessor:
             snapshot.save(self._state, self._path)
             self._snapshot_at = time.monotonic()
 
-    def _restored(self, first: dict[int, int]) -> LookbackState:
+    def _restored(self, first: dict[TopicPartition, int]) -> LookbackState:
         state = snapshot.load(self._path) or LookbackState()
-        ahead = any(state.next_offset.get(p, 0) > offset for p, offset in first.items())
-        return LookbackState() if ahead else state
+        return LookbackState() if _is_ahead(state, first) else state
 
-    def _admit(self, trades: list[Row]) -> tuple[Admission, list[UnreadableRecord]]:
+    def _decode(self, trades: list[Row]) -> tuple[list[DecodedTrade], list[UnreadableRecord]]:
         readable: list[DecodedTrade] = []
         unreadable: list[UnreadableRecord] = []
-        for _, partition, offset, value in trades:
-            item = decode_trade(value, partition, offset)
+        for topic, partition, offset, value in trades:
+            item = decode_trade(value, topic, partition, offset)
             if isinstance(item, DecodedTrade):
                 readable.append(item)
             else:
                 unreadable.append(item)
-            self._state.next_offset[partition] = offset + 1
-        return self._state.admit(readable), unreadable
+            self._state.next_offset[topic, partition] = offset + 1
+        return readable, unreadable
 
     def _predict(self, admission: Admission) -> list[PredictionResult]:
         """Return one result per row of `admission.ordered`."""
@@ -204,14 +201,14 @@ class BatchProcessor:
             narrow = matrix.astype(np.float32)
         finite = np.isfinite(narrow).all(axis=1)
         predictions = self._inference.predict(narrow[warm & finite])
-        results = [PredictionResult(names.STATE_WARMING_UP)] * len(warm)
+        results = [PredictionResult(PredictionState.WARMING_UP)] * len(warm)
         for row in np.flatnonzero(warm & ~finite):
-            results[row] = PredictionResult(names.STATE_INVALID_FEATURES)
+            results[row] = PredictionResult(PredictionState.INVALID_FEATURES)
         for number, row in enumerate(np.flatnonzero(warm & finite)):
-            if predictions.state == names.STATE_OK:
+            if predictions.state == PredictionState.OK:
                 probability = float(predictions.probability[number])
                 passes = int(probability >= predictions.threshold)
-                results[row] = PredictionResult(names.STATE_OK, probability, passes, predictions.model_digest)
+                results[row] = PredictionResult(PredictionState.OK, probability, passes, predictions.model_digest)
             else:
                 results[row] = PredictionResult(predictions.state)
         return results
@@ -219,11 +216,11 @@ class BatchProcessor:
     def _operations(
         self, admission: Admission, results: list[PredictionResult], counts: BatchCounts
     ) -> list[Operation]:
-        topic, now = self._settings.topic_trades, now_ms()
-        late = [PredictionResult(names.STATE_LATE)] * len(admission.late)
+        now = now_ms()
+        late = [PredictionResult(PredictionState.LATE)] * len(admission.late)
         operations = []
         for record, result in zip(admission.ordered + admission.late, results + late, strict=True):
-            operations.append(trade_operation(record, result, now, topic))
+            operations.append(trade_operation(record, result, now))
             counts.by_state[result.state] += 1
         return operations
 
@@ -240,3 +237,8 @@ class BatchProcessor:
     def _delays(self, admission: Admission) -> Any:
         produced = [record.trade.produced_at for record in (*admission.ordered, *admission.late)]
         return np.maximum(now_ms() - np.array(produced, dtype=np.int64), 0) / 1000.0
+
+
+def _is_ahead(state: LookbackState, first: dict[TopicPartition, int]) -> bool:
+    """Return whether the state already contains a part of the batch that begins at `first`."""
+    return any(state.next_offset.get(position, 0) > offset for position, offset in first.items())

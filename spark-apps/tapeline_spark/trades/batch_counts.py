@@ -6,12 +6,18 @@
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
+from tapeline.enums import PredictionState
+
 from tapeline_spark.errors import BatchCountMismatch
 
 
 @dataclass(slots=True)
 class BatchCounts:
-    """Records of one batch, by outcome."""
+    """Records of one batch, by outcome.
+
+    Attributes:
+        reencoded: of the readable trades, whatever their outcome: those that held unknown fields.
+    """
 
     read: int = 0
     unreadable: int = 0
@@ -19,9 +25,10 @@ class BatchCounts:
     created: int = 0
     conflict: int = 0
     refused: int = 0
+    reencoded: int = 0
     gaps: int = 0
     rejects: int = 0
-    by_state: Counter[str] = field(default_factory=Counter)
+    by_state: Counter[PredictionState] = field(default_factory=Counter)
 
     def add(self, other: "BatchCounts") -> None:
         """Add the counts of another partition."""

@@ -15,13 +15,15 @@ import pyarrow as pa
 import pybreaker
 import urllib3
 from tapeline import names
+from tapeline.enums import PredictionState
 from tapeline.model import features
+from tapeline_clients import http
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 log = logging.getLogger(__name__)
 
 _SCHEMA: Final = pa.schema([(name, pa.float32()) for name in features.FEATURE_NAMES])
-_STATES: Final = frozenset({names.STATE_MODEL_UNAVAILABLE, names.STATE_MODEL_EXPIRED})
+_STATES: Final = frozenset({PredictionState.MODEL_UNAVAILABLE, PredictionState.MODEL_EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Predictions:
         model_digest: digest of the model; None unless `ok`.
     """
 
-    state: str
+    state: PredictionState
     probability: npt.NDArray[np.float64]
     threshold: float = 0.5
     model_digest: str | None = None
@@ -48,7 +50,7 @@ class _NoResponse(Exception):
 class _NoPrediction(Exception):
     """The service responded that it has no prediction."""
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: PredictionState) -> None:
         super().__init__(state)
         self.state = state
 
@@ -77,7 +79,7 @@ class InferenceClient:
     def predict(self, matrix: npt.NDArray[np.float32]) -> Predictions:
         """Return the probabilities of (n, k) rows in their order, or the state that replaces them."""
         if not len(matrix):
-            return Predictions(names.STATE_OK, np.empty(0))
+            return Predictions(PredictionState.OK, np.empty(0))
         body = _encode(matrix)
         try:
             predictions: Predictions = self._breaker.call(self._call_with_retry, body, len(matrix))
@@ -86,7 +88,7 @@ class InferenceClient:
             return Predictions(no_prediction.state, np.empty(0))
         except (_NoResponse, pybreaker.CircuitBreakerError) as error:
             self._on_state(str(error.__cause__ or error))
-            return Predictions(names.STATE_MODEL_UNAVAILABLE, np.empty(0))
+            return Predictions(PredictionState.MODEL_UNAVAILABLE, np.empty(0))
         self._on_state(None)
         return predictions
 
@@ -103,14 +105,14 @@ class InferenceClient:
         try:
             response = self._pool.request("POST", self._url, body=body, headers=self._headers)
         except urllib3.exceptions.HTTPError as error:
-            raise _NoResponse(f"inference did not response: {error}") from error
+            raise _NoResponse(f"inference did not respond: {error}") from error
         if response.status != 200:
             raise self._error_from_response(response.status, response.data)
         probability = _decode(response.data)
         if len(probability) != count or not np.all((probability >= 0) & (probability <= 1)):
             raise _NoResponse(f"{count} rows were sent, {len(probability)} probabilities came, or one not in 0..1")
         threshold = float(response.headers["X-Model-Threshold"])
-        return Predictions(names.STATE_OK, probability, threshold, response.headers["X-Model-Digest"])
+        return Predictions(PredictionState.OK, probability, threshold, response.headers["X-Model-Digest"])
 
     def _error_from_response(self, status: int, body: bytes) -> Exception:
         try:
@@ -118,11 +120,11 @@ class InferenceClient:
         except (orjson.JSONDecodeError, AttributeError):
             code = None
         if status == 503 and code in _STATES:
-            return _NoPrediction(code)
-        if 400 <= status < 500:
+            return _NoPrediction(PredictionState(code))
+        if 400 <= status < 500 and not http.is_transient(status):
             # A retry changes nothing: the API contract between stream and inference is broken.
             log.error("inference rejected the request", extra={"status": status, "code": code})
-            return _NoPrediction(names.STATE_MODEL_UNAVAILABLE)
+            return _NoPrediction(PredictionState.MODEL_UNAVAILABLE)
         return _NoResponse(f"inference answered {status} {code}")
 
 

@@ -1,8 +1,8 @@
-"""Lookback state: the recent trades of each symbol that the longest feature needs.
+"""Lookback state: the recent trades of each instrument that the longest feature needs.
 
 Pure. `admit` is a function of the log alone, record after record in log order: the state can be rebuilt by replaying
-the log, and batch boundaries never change a feature. A trade behind a later one of its symbol is late: it is stored and
-marked, but never enters a lookback.
+the log, and batch boundaries never change a feature. A trade behind a later one of its instrument is late: it is stored
+and marked, but never enters a lookback.
 """
 
 from collections.abc import Iterable
@@ -10,25 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from tapeline.enums import Side
+from tapeline.instrument import Instrument
 from tapeline.model import features
+from tapeline.trade import instrument_of
 
-from tapeline_spark.kafka.decode import DecodedTrade
+from tapeline_spark.kafka.decode import DecodedTrade, TopicPartition
 
 MAX_TRADE_IDS: Final = 512
-"""Trade ids kept per symbol; an older duplicate is late, and Elasticsearch rejects its id."""
+"""Trade ids kept per instrument; an older duplicate is late, and Elasticsearch rejects its id."""
 
-Key = tuple[str, str]
 Order = tuple[int, int, int]
 
 
 def order_key(trade: Any) -> Order:
-    """Return the sort key of a symbol's trades (a total order)."""
+    """Return the sort key of an instrument's trades (a total order)."""
     return trade.traded_at, trade.sequence or 0, trade.frame_index
 
 
 @dataclass(slots=True)
 class Lookback:
-    """Recent trades of one symbol, oldest first."""
+    """Recent trades of one instrument, oldest first."""
 
     traded_at_ms: list[int] = field(default_factory=list)
     price: list[float] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Lookback:
         self.traded_at_ms.append(trade.traded_at)
         self.price.append(float(trade.price))
         self.quantity.append(float(trade.base_quantity))
-        self.is_buy.append(trade.side == "Buy")
+        self.is_buy.append(trade.side is Side.BUY)
         self.last = order
 
     def trim(self) -> None:
@@ -64,10 +66,10 @@ class Admission:
     """Records of a batch by outcome.
 
     Attributes:
-        ordered: admitted records, grouped by symbol, in order.
-        trades: their columns, each symbol led by its lookback.
+        ordered: admitted records, grouped by instrument, in order.
+        trades: their columns, each instrument led by its lookback.
         rows: row of each of `ordered` in `trades`.
-        late: records behind a later trade of their symbol.
+        late: records behind a later trade of their instrument.
         duplicates: number of records with a known id.
     """
 
@@ -79,24 +81,25 @@ class Admission:
 
 
 class LookbackState:
-    """Lookbacks of all symbols of some partitions, and the next offset of each partition."""
+    """Lookbacks of all instruments of some partitions, and the next offset of each partition."""
 
     def __init__(self) -> None:
         """Start empty, without an offset for any partition."""
-        self.lookbacks: dict[Key, Lookback] = {}
-        self.next_offset: dict[int, int] = {}
+        self.lookbacks: dict[Instrument, Lookback] = {}
+        self.next_offset: dict[TopicPartition, int] = {}
 
     def admit(self, records: Iterable[DecodedTrade]) -> Admission:
         """Add records in log order to the lookbacks."""
-        fresh: dict[Key, list[DecodedTrade]] = {}
+        groups: dict[Instrument, tuple[Lookback, list[DecodedTrade]]] = {}
         late: list[DecodedTrade] = []
         duplicates = 0
         for record in records:
             trade = record.trade
-            key = (trade.market_type, trade.symbol)
-            lookback = self.lookbacks.get(key)
-            if lookback is None:
-                lookback = self.lookbacks[key] = Lookback()
+            instrument = instrument_of(trade)
+            group = groups.get(instrument)
+            if group is None:
+                group = groups[instrument] = (self.lookbacks.setdefault(instrument, Lookback()), [])
+            lookback, fresh = group
             if trade.trade_id in lookback.ids:
                 duplicates += 1
                 continue
@@ -106,34 +109,38 @@ class LookbackState:
                 late.append(record)
             else:
                 lookback.append(trade, order)
-                fresh.setdefault(key, []).append(record)
-        admission = self._assemble(fresh, late, duplicates)
-        for key in fresh:
-            self.lookbacks[key].trim()
+                fresh.append(record)
+        advanced = [group for group in groups.values() if group[1]]
+        admission = _assemble(advanced, late, duplicates)
+        for lookback, _ in advanced:
+            lookback.trim()
         return admission
 
-    def _assemble(self, fresh: dict[Key, list[DecodedTrade]], late: list[DecodedTrade], duplicates: int) -> Admission:
-        times: list[int] = []
-        prices: list[float] = []
-        quantities: list[float] = []
-        buys: list[bool] = []
-        starts: list[int] = []
-        rows: list[int] = []
-        ordered: list[DecodedTrade] = []
-        for key, records in fresh.items():
-            lookback, start = self.lookbacks[key], len(prices)
-            times += lookback.traded_at_ms
-            prices += lookback.price
-            quantities += lookback.quantity
-            buys += lookback.is_buy
-            starts += [start] * len(lookback.price)
-            rows += range(len(prices) - len(records), len(prices))
-            ordered += records
-        columns = features.TradeColumns(
-            np.array(times, dtype=np.int64),
-            np.array(prices, dtype=np.float64),
-            np.array(quantities, dtype=np.float64),
-            np.array(buys, dtype=bool),
-            np.array(starts, dtype=np.int64),
-        )
-        return Admission(ordered, columns, np.array(rows, dtype=np.int64), late, duplicates)
+
+def _assemble(
+    groups: Iterable[tuple[Lookback, list[DecodedTrade]]], late: list[DecodedTrade], duplicates: int
+) -> Admission:
+    times: list[int] = []
+    prices: list[float] = []
+    quantities: list[float] = []
+    buys: list[bool] = []
+    starts: list[int] = []
+    rows: list[int] = []
+    ordered: list[DecodedTrade] = []
+    for lookback, records in groups:
+        start = len(prices)
+        times += lookback.traded_at_ms
+        prices += lookback.price
+        quantities += lookback.quantity
+        buys += lookback.is_buy
+        starts += [start] * len(lookback.price)
+        rows += range(len(prices) - len(records), len(prices))
+        ordered += records
+    columns = features.TradeColumns(
+        np.array(times, dtype=np.int64),
+        np.array(prices, dtype=np.float64),
+        np.array(quantities, dtype=np.float64),
+        np.array(buys, dtype=bool),
+        np.array(starts, dtype=np.int64),
+    )
+    return Admission(ordered, columns, np.array(rows, dtype=np.int64), late, duplicates)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 from tapeline_spark.settings import BootstrapSettings, Settings
 
 REQUIRED = {
@@ -66,3 +68,35 @@ def test_a_process_waits_for_the_topics_of_its_queries_and_no_others(
     needed = Settings().needed_topics  # type: ignore[call-arg]
     assert ("trade-counts" in needed) == ("trade-alerts" in needed) == (queries != "trades")
     assert {"bybit-trades", "trade-gaps", "trade-rejects"} <= set(needed)
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [("bybit-trades", ("bybit-trades",)), (" bybit-trades , okx-trades,", ("bybit-trades", "okx-trades"))],
+)
+def test_topics_of_trades_are_a_list_also_on_the_executor(
+    password: Path, monkeypatch: pytest.MonkeyPatch, text: str, topics: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("STREAM_TOPICS_TRADES", text)
+    settings = Settings()  # type: ignore[call-arg]
+    assert settings.topics_trades == Settings.model_validate_json(settings.model_dump_json()).topics_trades == topics
+    assert settings.topics == (*topics, "trade-gaps", "trade-rejects")
+
+
+def test_without_the_setting_the_trades_of_bybit_are_read(password: Path) -> None:
+    assert Settings().topics_trades == ("bybit-trades",)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("text", ["", " , ", "a,b,a", "a,trade-gaps", "trade-alerts"])
+def test_no_topic_of_trades_or_one_under_two_roles_is_refused(
+    password: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("STREAM_TOPICS_TRADES", text)
+    with pytest.raises(ValidationError, match="STREAM_TOPICS_TRADES was"):
+        Settings()  # type: ignore[call-arg]
+
+
+def test_the_old_name_of_the_list_is_refused(password: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_TOPIC_TRADES", "bybit-trades")
+    with pytest.raises(RenamedSetting, match="STREAM_TOPICS_TRADES"):
+        Settings()  # type: ignore[call-arg]

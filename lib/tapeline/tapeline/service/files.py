@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 FORMAT_FILE: Final = "FORMAT"
+# What a folder may hold before it has state: the marker, the marker half written, and what a new volume begins with.
+_NO_STATE: Final = frozenset({FORMAT_FILE, f".{FORMAT_FILE}.new", "lost+found"})
 
 
 class OutdatedState(Exception):
@@ -63,7 +65,7 @@ def require_format(folder: Path, wanted: int, way_out: str) -> None:
     try:
         found = marker.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        if any(folder.iterdir()):
+        if any(item.name not in _NO_STATE for item in folder.iterdir()):
             raise OutdatedState(folder, "0 (none written)", wanted, way_out) from None
         write_atomically(marker, f"{wanted}\n".encode())
         return

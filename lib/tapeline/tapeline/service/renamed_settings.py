@@ -16,6 +16,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "PRODUCER_SETTLE_S": "PRODUCER_BACKFILL_DELAY_S",
     "PRODUCER_TOPIC_ASSIGNMENTS": "PRODUCER_TOPIC_SHARDS",
     "STREAM_SHAPE": "STREAM_EXECUTION",
+    "STREAM_TOPIC_TRADES": "STREAM_TOPICS_TRADES",
 }
 """Old name of an environment variable, and its name now."""
 

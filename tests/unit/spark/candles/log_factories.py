@@ -74,7 +74,10 @@ def market(
 def _produced(item: DecodedTrade, at_ms: int) -> DecodedTrade:
     document = msgspec.json.decode(item.value)
     again = decode_trade(
-        msgspec.json.encode(document | {"received_at": at_ms - 100, "produced_at": at_ms}), item.partition, 0
+        msgspec.json.encode(document | {"received_at": at_ms - 100, "produced_at": at_ms}),
+        item.topic,
+        item.partition,
+        0,
     )
     assert isinstance(again, DecodedTrade)
     return again

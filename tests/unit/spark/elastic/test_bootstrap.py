@@ -81,3 +81,9 @@ def test_policy_stands_before_the_template_that_names_it(server: Server, monkeyp
 def test_refusal_and_an_outage_that_does_not_end_exit_with_1(server: Server, status: int) -> None:
     server.status, server.body = status, {"error": {"type": "of_the_test"}, "status": status}  # type: ignore[assignment]
     assert bootstrap.main() == 1
+
+
+def test_a_setting_under_its_old_name_exits_with_1(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_TOPIC_TRADES", "bybit-trades")
+    assert bootstrap.main() == 1
+    assert server.requests == []

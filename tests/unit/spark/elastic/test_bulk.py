@@ -3,11 +3,12 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tapeline_clients.http import TRANSIENT_STATUSES
 from tapeline_spark.elastic.bulk import classify
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.errors import WriteRefused
 
-PASSING = [429, 500, 502, 503, 504]
+PASSING = sorted(TRANSIENT_STATUSES)
 
 
 def operations(count):

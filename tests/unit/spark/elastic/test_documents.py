@@ -33,35 +33,33 @@ def gap(**changes):
 
 
 def test_a_trade_is_a_document_of_its_own_day_under_its_identity():
-    operation = trade_operation(
-        record(traded_at=1_767_225_599_999, trade_id="x"), PredictionResult("late"), START_MS, "t"
-    )
+    operation = trade_operation(record(traded_at=1_767_225_599_999, trade_id="x"), PredictionResult("late"), START_MS)
     assert operation.index == "tapeline-trades-2025.12.31"
     assert operation.identity == "bybit|spot|BTCUSDT|x"
 
 
 def test_a_document_holds_the_whole_stored_record_and_only_mapped_fields():
     result = PredictionResult("ok", 0.25, 0, "abc")
-    document = json.loads(trade_operation(record(), result, START_MS, "t").source)
+    document = json.loads(trade_operation(record(), result, START_MS).source)
     assert set(document) == set(elastic_mapping()["properties"])
     del document["@timestamp"]
     assert StoredTrade.model_validate_json(json.dumps(document)).probability == 0.25
 
 
 def test_a_trade_without_a_model_has_no_number():
-    document = json.loads(trade_operation(record(), PredictionResult("model_unavailable"), START_MS, "t").source)
+    document = json.loads(trade_operation(record(), PredictionResult("model_unavailable"), START_MS).source)
     assert document["probability"] is None and document["prediction"] is None
 
 
 def test_an_unreadable_value_keeps_its_bytes_and_its_place_in_the_log():
-    operation = unreadable_operation(decode_trade(b"\xff{", 1, 42), START_MS, "bybit-trades")
+    operation = unreadable_operation(decode_trade(b"\xff{", "bybit-trades", 1, 42), START_MS)
     document = json.loads(operation.source)
     assert base64.b64decode(document["raw_base64"]) == b"\xff{"
     assert operation.identity == "bybit-trades|1|42"
 
 
 def test_a_refused_document_becomes_a_reject_with_elasticsearchs_reason():
-    trade = trade_operation(record(offset=5), PredictionResult("late"), START_MS, "t")
+    trade = trade_operation(record(offset=5), PredictionResult("late"), START_MS)
     document = json.loads(refused_operation(trade, "strict_dynamic_mapping_exception", START_MS).source)
     assert document["origin"] == "elasticsearch"
     assert document["reason"] == "strict_dynamic_mapping_exception"

@@ -1,10 +1,14 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tapeline.instrument import Instrument
 from tapeline.model import features
 from tapeline_spark.trades.lookback import LookbackState
 
+from unit.spark.instruments import outcome, outcomes_alone, trades_of_instruments
 from unit.spark.trade_factories import START_MS, record
+
+BTCUSDT = Instrument.parse("bybit:spot:BTCUSDT")
 
 
 def trades(count: int, symbol: str = "BTCUSDT", step_ms: int = 40):
@@ -51,7 +55,7 @@ def test_a_trade_behind_a_later_one_is_late_and_stays_out_of_the_lookback():
     state = LookbackState()
     admission = state.admit([first, third, second])
     assert admission.late == [second]
-    assert state.lookbacks["spot", "BTCUSDT"].traded_at_ms == [first.trade.traded_at, third.trade.traded_at]
+    assert state.lookbacks[BTCUSDT].traded_at_ms == [first.trade.traded_at, third.trade.traded_at]
 
 
 def test_fills_of_one_millisecond_follow_their_place_in_the_frame():
@@ -63,16 +67,28 @@ def test_fills_of_one_millisecond_follow_their_place_in_the_frame():
 def test_symbols_of_two_market_types_do_not_share_a_lookback():
     state = LookbackState()
     state.admit([record(market_type="spot"), record(market_type="linear")])
-    assert set(state.lookbacks) == {("spot", "BTCUSDT"), ("linear", "BTCUSDT")}
+    assert set(map(str, state.lookbacks)) == {"bybit:spot:BTCUSDT", "bybit:linear:BTCUSDT"}
 
 
 def test_a_lookback_keeps_no_more_than_the_longest_window_needs():
     state = LookbackState()
     state.admit(trades(500))
-    assert len(state.lookbacks["spot", "BTCUSDT"].price) == features.LOOKBACK_TRADES - 1
+    assert len(state.lookbacks[BTCUSDT].price) == features.LOOKBACK_TRADES - 1
 
 
 def test_a_lookback_drops_trades_older_than_its_window():
     state = LookbackState()
     state.admit(trades(2, step_ms=features.LOOKBACK_MS + 1))
-    assert len(state.lookbacks["spot", "BTCUSDT"].price) == 1
+    assert len(state.lookbacks[BTCUSDT].price) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_instruments_that_share_a_symbol_and_a_partition_number_do_not_touch_each_other(data):
+    """Two venues and two market types, in two topics; ids, sequences and times are the same."""
+    by_instrument = trades_of_instruments(60)
+    order = data.draw(st.permutations([name for name in by_instrument for _ in by_instrument[name]]))
+    following = {name: iter(records) for name, records in by_instrument.items()}
+    records = [next(following[name]) for name in order]
+    cuts = sorted(data.draw(st.lists(st.integers(1, len(records) - 1), max_size=4)))
+    assert outcome(records, cuts) == outcomes_alone(by_instrument)

@@ -45,3 +45,10 @@ def test_state_from_before_formats_had_numbers_is_refused(tmp_path: Path) -> Non
     (tmp_path / "offsets").mkdir()
     with pytest.raises(OutdatedState, match="format 0"):
         require_format(tmp_path, 1, WAY_OUT)
+
+
+@pytest.mark.parametrize("name", ["lost+found", f".{FORMAT_FILE}.new"])
+def test_a_new_volume_and_a_first_start_that_was_cut_short_hold_no_state(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir() if name == "lost+found" else (tmp_path / name).write_text("2")
+    require_format(tmp_path, 2, WAY_OUT)
+    assert (tmp_path / FORMAT_FILE).read_text() == "2\n"
