@@ -10,8 +10,10 @@ from typing import Any, Final
 from pydantic import BaseModel, model_validator
 
 RENAMED: Final[Mapping[str, str]] = {
+    "DEMO_NAME": "NAME",
     "PRODUCER_CATEGORIES": "PRODUCER_MARKET_TYPES",
     "PRODUCER_TOPIC_ASSIGNMENTS": "PRODUCER_TOPIC_SHARDS",
+    "SETTLE_SECONDS": "DRAIN_SECONDS",
     "STREAM_SHAPE": "STREAM_EXECUTION",
 }
 """Old name of an environment variable, and its name now."""
