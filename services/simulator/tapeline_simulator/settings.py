@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline.service.renamed_settings import RefusesRenamedSettings
 
 
-class Settings(BaseSettings):
+class Settings(RefusesRenamedSettings, BaseSettings):
     """Settings of one simulator; read once, in `__main__`."""
 
     model_config = SettingsConfigDict(env_prefix="SIMULATOR_", frozen=True)
