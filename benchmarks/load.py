@@ -10,6 +10,7 @@ import time
 
 from confluent_kafka import KafkaError, Message, Producer
 from tapeline import names
+from tapeline.service import clock
 
 SYMBOLS = 20
 _PREPARED = 20_000
@@ -61,7 +62,7 @@ def main() -> None:
     number = 0
     while number < count:
         due = min(count, int((time.monotonic() - started) * rate) + 1)
-        timestamp_ms = time.time_ns() // 1_000_000
+        timestamp_ms = clock.now_ms()
         for number in range(number, due):  # noqa: B020  the range is evaluated before the name is rebound
             symbol, head = templates[number % _PREPARED]
             tail = b'%d","sequence":%d,"traded_at":%d,"received_at":%d,"produced_at":%d}'

@@ -25,6 +25,7 @@ import pyarrow as pa
 from tapeline.model import bundle, features, labels
 from tapeline.model.forest import Forest
 from tapeline.names import MEDIA_TYPE_ARROW
+from tapeline.service import clock
 from tapeline_inference.compiled import CompiledForest
 from tapeline_trainer.model.bundle import forest_from_sklearn
 
@@ -38,7 +39,7 @@ JSON: Final = "application/json"
 
 def publish(models: Path, forest: Forest, x: npt.NDArray[np.float32]) -> None:
     """Write and promote a bundle of a forest."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock.now_ms()
     draft = bundle.Draft(
         kind="forest",
         created_at_ms=now_ms,

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from tapeline import names
 from tapeline.model import bundle, features, labels
+from tapeline.service import clock
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
@@ -31,7 +31,7 @@ def realistic_forest() -> bundle.Forest:
 
 def promote(models: Path, forest: bundle.Forest) -> None:
     """Write and promote a forest."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock.now_ms()
     draft = bundle.Draft(
         kind="forest",
         created_at_ms=now_ms,

@@ -136,6 +136,20 @@ def prepare(found: jvm.Jvm | None) -> dict[str, float]:
     return seconds
 
 
+def refuse_links(checkout: Path) -> None:
+    """Refuse an environment that belongs to another checkout: setup would rewrite that one.
+
+    Raises:
+        SetupRefused: .venv or .tools is a symbolic link.
+    """
+    for path in (checkout / ".venv", checkout / ".tools"):
+        if path.is_symlink():
+            raise SetupRefused(
+                f"{path} is a symbolic link to {path.readlink()}; setup would rewrite what it points to: "
+                "remove the link, or run `make setup` in that checkout"
+            )
+
+
 def set_up() -> None:
     """Run all steps and write .tools/setup.json."""
     started, cold = time.monotonic(), not (PYTHON.exists() and (TOOLS / "jvm.json").exists())
@@ -172,6 +186,7 @@ def main() -> int:
         )
         return 1
     try:
+        refuse_links(CHECKOUT)
         TOOLS.mkdir(exist_ok=True)
         set_up()
     except SetupRefused as refusal:

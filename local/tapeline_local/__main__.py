@@ -6,6 +6,7 @@ import sys
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from tapeline.service.files import OutdatedState
 
 from tapeline_local import paths
 from tapeline_local.errors import LocalError, StackError
@@ -96,7 +97,7 @@ _COMMANDS = {"up": _up, "down": _down, "status": _status, "urls": _urls, "logs":
 
 
 def main() -> int:
-    """Run one command; a refusal is one message and exit code 1."""
+    """Run one command; a refusal is one message and exit code 1, or 2 where the state has another format."""
     arguments, console, problems = _arguments(), Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     try:
         if arguments.name is None:
@@ -106,6 +107,9 @@ def main() -> int:
                 f"name was {arguments.name!r}; use up to 41 letters, digits, '.', '_' and '-', a letter or digit first"
             )
         _COMMANDS[arguments.command](console, arguments)
+    except OutdatedState as error:
+        problems.print(f"{arguments.command}: {error}", markup=False, highlight=False)
+        return 2
     except (LocalError, ValidationError, ValueError) as error:
         problems.print(f"{arguments.command}: {error}", markup=False, highlight=False)
         return 1

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline.service.renamed_settings import RENAMED, RenamedSetting, refuse_renamed
 
 from tapeline_local.errors import SettingsRefused
 from tapeline_local.stack.options import MAX_PRODUCERS, StackOptions, is_stack_name
@@ -63,14 +64,24 @@ class UpSettings(StackName):
         )
 
 
+def fields_of(kind: type[BaseSettings]) -> set[str]:
+    """Return the environment variables of a settings class."""
+    prefix = kind.model_config.get("env_prefix", "")
+    return {f"{prefix}{name}".upper() for name in kind.model_fields}
+
+
 def load(kind: type[Loaded]) -> Loaded:
     """Return settings from the environment.
 
     Raises:
-        SettingsRefused: a value breaks its rule; the message is one line.
+        SettingsRefused: a value breaks its rule, or a variable has an old name; the message is one line.
     """
+    own = fields_of(kind)
     try:
+        refuse_renamed({name: value for name, value in os.environ.items() if RENAMED.get(name) in own})
         return kind()
+    except RenamedSetting as error:
+        raise SettingsRefused(str(error)) from error
     except ValidationError as error:
         lines = (
             f"{str(e['loc'][0]).upper()} was {e['input']!r}; {e['msg'].removeprefix('Value error, ')}"

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Final
 
-from pydantic_settings import BaseSettings
+from tapeline.service.renamed_settings import RenamedSetting, refuse_renamed
 
 from tapeline_local import paths, settings
 from tapeline_local.demo.settings import DemoSettings
@@ -39,12 +39,6 @@ def parse_names(overrides: str) -> list[str]:
     return [word.partition("=")[0].rstrip(":?+!") for word in _OVERRIDE.findall(overrides)]
 
 
-def fields_of(kind: type[BaseSettings]) -> set[str]:
-    """Return the environment variables of a settings class."""
-    prefix = kind.model_config.get("env_prefix", "")
-    return {f"{prefix}{name}".upper() for name in kind.model_fields}
-
-
 def makefile_variables() -> set[str]:
     """Return the variables that the Makefile and versions.env assign."""
     texts = ((paths.CHECKOUT / name).read_text(encoding="utf-8") for name in ("Makefile", "versions.env"))
@@ -53,10 +47,10 @@ def makefile_variables() -> set[str]:
 
 def known_variables(target: str, names: list[str]) -> set[str]:
     """Return the variables of a target; those of a service only if a name has its prefix."""
-    known = fields_of(SETTINGS[target]) | makefile_variables() | set(_SETUP)
+    known = settings.fields_of(SETTINGS[target]) | makefile_variables() | set(_SETUP)
     for prefix, package in SERVICES.items():
         if any(name.startswith(prefix) and name not in known for name in names):
-            known |= fields_of(importlib.import_module(f"{package}.settings").Settings)
+            known |= settings.fields_of(importlib.import_module(f"{package}.settings").Settings)
     return known
 
 
@@ -68,16 +62,20 @@ def check(target: str, overrides: str) -> None:
         overrides: value of MAKEOVERRIDES.
 
     Raises:
-        SettingsRefused: a name is unknown, or a value breaks its rule; the message is one line.
+        SettingsRefused: a name is unknown or an old one, or a value breaks its rule; the message is one line.
     """
     names = parse_names(overrides)
+    try:
+        refuse_renamed(dict.fromkeys(names, ""))
+    except RenamedSetting as error:
+        raise SettingsRefused(str(error)) from error
     known = known_variables(target, names)
     for name in names:
         if name not in known:
             close = ", ".join(
                 difflib.get_close_matches(name, sorted(known - makefile_variables() | {"PYTHON"}), cutoff=0.6)
             )
-            similar = close or ", ".join(sorted(fields_of(SETTINGS[target])))
+            similar = close or ", ".join(sorted(settings.fields_of(SETTINGS[target])))
             raise SettingsRefused(
                 f"variable {name} is unknown; known are {similar}. "
                 f"Correct the name, or put a variable of another program before make: {name}=... make {target}"

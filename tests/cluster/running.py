@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from support import eventually
+from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import LedgerTrade
 
 from cluster import platform
@@ -93,14 +94,7 @@ def read_ledger() -> list[LedgerTrade]:
         "sys.stdout.write(open(Settings().ledger).read())"
     )
     text = kubectl("-n", platform.NAMESPACE, "exec", pod, "--", "python", "-c", script)
-    return [parse_row(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def parse_row(row: dict) -> LedgerTrade:
-    """Return a row of the ledger as an input of the reconciliation."""
-    market = f"{row['market_type']}|{row['symbol']}"
-    identity = f"bybit|{market}|{row['trade_id']}"
-    return LedgerTrade(identity, market, row["traded_at"], row["price"], row["quantity"], row["side"])
+    return [readers.parse_row(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 @contextmanager

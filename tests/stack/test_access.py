@@ -535,7 +535,7 @@ def test_trades_go_the_whole_way_past_every_lock_and_no_password_is_left_on_it(
 
     def outcome() -> Outcome:
         sent = readers.read_ledger(stack.state.root / "ledger.jsonl")
-        trades = (trade for trade in readers.read_trades(archive) if not trade.symbol.endswith(RESUMED))
+        trades = (trade for trade in readers.read_trades(archive) if not trade.instrument.symbol.endswith(RESUMED))
         return Outcome(reconcile(sent, trades, readers.read_gaps(archive)))
 
     reconciled = eventually(lambda: read_if_available(outcome), "ledger and documents are reconciled", 180)

@@ -35,7 +35,7 @@ def recomputed(documents: list[readers.IndexedTrade], model) -> dict[str, float]
     """Return what scikit-learn says of each trade that has enough past, by id, from the documents alone."""
     markets = defaultdict(list)
     for document in documents:
-        markets[document.symbol].append(document)
+        markets[document.instrument].append(document)
     answers = {}
     for market in markets.values():
         market.sort(key=lambda document: document.order)

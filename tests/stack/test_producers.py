@@ -23,7 +23,7 @@ from confluent_kafka.cimpl import NewTopic
 from support import aeventually, eventually
 from tapeline import names
 from tapeline.records.gap import Gap
-from tapeline.trade import WireTrade
+from tapeline.trade import WireTrade, instrument_of
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, ReconciliationReport, reconcile
@@ -259,13 +259,13 @@ def compare(run: Run) -> tuple[ReconciliationReport, list[Gap]]:
         identity = names.identity(trade.venue, trade.market_type, trade.symbol, trade.trade_id)
         order = trade.traded_at, trade.sequence or 0, trade.frame_index
         fields = trade.price, trade.quantity, trade.side, "warming_up", None, None
-        stored.setdefault(identity, IndexedTrade(identity, f"{trade.market_type}|{trade.symbol}", order, *fields))
+        stored.setdefault(identity, IndexedTrade(identity, instrument_of(trade), order, *fields))
     indexed_gaps = []
     gaps = [Gap.model_validate_json(value) for value in read_topic(run, names.TOPIC_GAPS)]
     for gap in gaps:
-        market = f"{gap.market_type}|{gap.symbol}"
-        ends = [None if i is None else f"{gap.venue}|{market}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
-        indexed_gaps.append(IndexedGap(market, ends[0], gap.from_traded_at, str(ends[1])))
+        prefix = f"{gap.venue}|{gap.market_type}|{gap.symbol}"
+        ends = [None if i is None else f"{prefix}|{i}" for i in (gap.from_trade_id, gap.to_trade_id)]
+        indexed_gaps.append(IndexedGap(gap.instrument, ends[0], gap.from_traded_at, str(ends[1])))
     return reconcile(readers.read_ledger(Path(run.ledger)), stored.values(), indexed_gaps), gaps
 
 

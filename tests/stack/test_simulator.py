@@ -327,7 +327,7 @@ async def test_killed_process_has_written_all_it_sent_and_goes_on_with_new_ids(l
     whole = ledger.read_bytes().rpartition(b"\n")[0].splitlines()
     assert first == [json.loads(line)["trade_id"] for line in whole][: len(first)]
     with ledger.open("ab") as file:
-        file.write(b'{"market_type":"linear","symbol":"BTC')
+        file.write(b'{"venue":"bybit","market_type":"linear","symbol":"BTC')
     second, code = await _listen_and_end(ledger, signal.SIGTERM)
     rows = [json.loads(line) for line in ledger.read_bytes().splitlines()]
     assert code == 0 and len({row["trade_id"] for row in rows}) == len(rows)

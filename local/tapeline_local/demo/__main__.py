@@ -11,7 +11,8 @@ from types import FrameType
 import httpx
 from rich.console import Console
 from rich.live import Live
-from tapeline import names
+from tapeline.enums import PredictionState
+from tapeline.service.files import OutdatedState
 
 from tapeline_local import paths, poll
 from tapeline_local.demo import readers
@@ -29,7 +30,7 @@ from tapeline_local.stack.stack import Stack
 
 _COLLECT_INTERVAL_S = 1.0
 _LINE_INTERVAL_S = 5.0
-_EXCHANGE_UNREACHABLE = _SETTINGS_REFUSED = 2
+_EXCHANGE_UNREACHABLE = _SETTINGS_REFUSED = _STATE_REFUSED = 2
 
 
 class Demo:
@@ -49,6 +50,7 @@ class Demo:
 
         Raises:
             StackInUse: a stack runs on this state folder; that stack keeps running.
+            OutdatedState: the state folder has another format.
         """
         started = time.monotonic()
         self._stack.up(self._console.print)
@@ -111,7 +113,7 @@ class Demo:
 
     def _is_over(self, started: float, stats: StatsSnapshot) -> bool:
         limit = self._settings.demo_seconds
-        enough = stats.by_state.get(names.STATE_OK, 0) >= self._settings.demo_predicted
+        enough = stats.by_state.get(PredictionState.OK, 0) >= self._settings.demo_predicted
         return bool(limit) and enough and time.monotonic() - started >= limit
 
     def _is_replay_finished(self, stats: StatsSnapshot) -> bool:
@@ -211,6 +213,9 @@ def main() -> int:
         return _EXCHANGE_UNREACHABLE
     try:
         return Demo(settings, console).run()
+    except OutdatedState as error:
+        console.print(f"make demo: {error}", markup=False, highlight=False, soft_wrap=True)
+        return _STATE_REFUSED
     except (StackError, httpx.HTTPError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1

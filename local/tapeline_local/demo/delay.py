@@ -4,12 +4,12 @@ Each poll counts the documents that the previous poll did not see. Such a docume
 polling interval, so `now - trade` is an upper bound that is too high by at most one interval.
 """
 
-import time
 from collections import Counter
 from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from tapeline import names
+from tapeline.service import clock
 
 _BUCKET_MS = 25
 _REVISITED_MS = 60_000
@@ -26,7 +26,7 @@ class DelayMeter:
             basis: field that the delay starts from: `traded_at`, or `received_at` for replayed trades.
         """
         self._client, self._basis = client.options(request_timeout=5), basis
-        self._from_ms = time.time_ns() // 1_000_000 // _BUCKET_MS * _BUCKET_MS
+        self._from_ms = clock.now_ms() // _BUCKET_MS * _BUCKET_MS
         self._seen: Counter[int] = Counter()
         self.delays_ms: Counter[int] = Counter()
 
@@ -36,7 +36,7 @@ class DelayMeter:
             buckets = self._buckets()
         except (ApiError, TransportError):
             return
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = clock.now_ms()
         for bucket in buckets:
             start, count = int(bucket["key"]), int(bucket["doc_count"])
             fresh = count - self._seen[start]

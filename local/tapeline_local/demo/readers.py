@@ -7,6 +7,8 @@ from typing import Any
 
 from elasticsearch import Elasticsearch, NotFoundError
 from tapeline import names
+from tapeline.instrument import Instrument, instrument_of
+from tapeline.records.gap import Gap
 
 from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, LedgerTrade
 
@@ -24,16 +26,18 @@ def read_ledger(path: Path) -> Iterator[LedgerTrade]:
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            row = json.loads(line)
-            market = f"{row['market_type']}|{row['symbol']}"
-            yield LedgerTrade(
-                names.identity(names.VENUE, row["market_type"], row["symbol"], row["trade_id"]),
-                market,
-                row["traded_at"],
-                row["price"],
-                row["quantity"],
-                row["side"],
-            )
+            yield parse_row(json.loads(line))
+
+
+def parse_row(row: dict[str, Any]) -> LedgerTrade:
+    """Return a row of the ledger as an input of the reconciliation."""
+    instrument = _instrument(row)
+    identity = names.identity(instrument.venue, instrument.market_type, instrument.symbol, row["trade_id"])
+    return LedgerTrade(identity, instrument, row["traded_at"], row["price"], row["quantity"], row["side"])
+
+
+def _instrument(fields: dict[str, Any]) -> Instrument:
+    return instrument_of(fields["venue"], fields["market_type"], fields["symbol"])
 
 
 def read_trades(client: Elasticsearch) -> Iterator[IndexedTrade]:
@@ -42,7 +46,7 @@ def read_trades(client: Elasticsearch) -> Iterator[IndexedTrade]:
         source = hit["_source"]
         yield IndexedTrade(
             hit["_id"],
-            f"{source['market_type']}|{source['symbol']}",
+            _instrument(source),
             (source["traded_at"], source["sequence"] or 0, source["frame_index"]),
             source["price"],
             source["quantity"],
@@ -57,11 +61,12 @@ def read_gaps(client: Elasticsearch) -> Iterator[IndexedGap]:
     """Yield every gap document."""
     for hit in _scan(client, names.INDEX_GAPS):
         source = hit["_source"]
-        market = f"{source['market_type']}|{source['symbol']}"
-        start, stop = source["from_trade_id"], source["to_trade_id"]
-        prefix = f"{source['venue']}|{market}|"
-        first = None if start is None else prefix + start
-        yield IndexedGap(market, first, source["from_traded_at"], prefix + stop)
+        gap = Gap.model_validate(source)
+        ends = [
+            None if trade_id is None else names.identity(gap.venue, gap.market_type, gap.symbol, trade_id)
+            for trade_id in (gap.from_trade_id, gap.to_trade_id)
+        ]
+        yield IndexedGap(gap.instrument, ends[0], gap.from_traded_at, str(ends[1]))
 
 
 def count_documents(client: Elasticsearch, index: str) -> int:

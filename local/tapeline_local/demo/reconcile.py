@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from tapeline.enums import PredictionState
+from tapeline.instrument import Instrument
+
 Order = tuple[int, int, int]
 _MAX_EXAMPLES = 20
 
@@ -17,7 +20,7 @@ class LedgerTrade(NamedTuple):
     """One row of the simulator's ledger."""
 
     identity: str
-    symbol: str
+    instrument: Instrument
     traded_at: int
     price: str
     quantity: str
@@ -28,7 +31,7 @@ class IndexedTrade(NamedTuple):
     """One trade document of Elasticsearch."""
 
     identity: str
-    symbol: str
+    instrument: Instrument
     order: Order
     price: str
     quantity: str
@@ -41,7 +44,7 @@ class IndexedTrade(NamedTuple):
 class IndexedGap(NamedTuple):
     """One gap document. Both ends are exclusive; the first end may be known by its time only."""
 
-    symbol: str
+    instrument: Instrument
     from_identity: str | None
     from_traded_at: int
     to_identity: str
@@ -59,7 +62,7 @@ class ReconciliationReport:
         doubled: identities with more than one document.
         invented: documents of trades that are not in the ledger.
         altered: documents whose price, quantity or side differs from the ledger.
-        misordered: trades whose position among their symbol's documents differs from the ledger.
+        misordered: trades whose position among their instrument's documents differs from the ledger.
         overclaimed: indexed trades inside a gap.
         unfounded: documents with a probability but no model, or with neither a probability nor a reason.
         by_state: documents by prediction state.
@@ -124,18 +127,18 @@ def reconcile(
     report.sent = len(ledger)
     for identity in documents.keys() - ledger.keys():
         report.record_defect("invented", identity)
-    by_symbol: dict[str, list[LedgerTrade]] = defaultdict(list)
+    by_instrument: dict[Instrument, list[LedgerTrade]] = defaultdict(list)
     for row in ledger.values():
-        by_symbol[row.symbol].append(row)
-    inside = _identities_inside_gaps(by_symbol, gaps)
+        by_instrument[row.instrument].append(row)
+    inside = _identities_inside_gaps(by_instrument, gaps)
     _compare(report, ledger, documents, inside)
-    _compare_order(report, by_symbol, documents)
+    _compare_order(report, by_instrument, documents)
     return report
 
 
 def _check_prediction(report: ReconciliationReport, document: IndexedTrade) -> None:
     report.by_state[document.state] += 1
-    scored = document.state == "ok"
+    scored = document.state == PredictionState.OK
     is_complete = document.probability is not None and bool(document.model_digest)
     is_absent = document.probability is None and document.model_digest is None
     if scored and is_complete:
@@ -162,9 +165,9 @@ def _compare(
 
 
 def _compare_order(
-    report: ReconciliationReport, by_symbol: dict[str, list[LedgerTrade]], documents: dict[str, IndexedTrade]
+    report: ReconciliationReport, by_instrument: dict[Instrument, list[LedgerTrade]], documents: dict[str, IndexedTrade]
 ) -> None:
-    for rows in by_symbol.values():
+    for rows in by_instrument.values():
         present = [row.identity for row in rows if row.identity in documents]
         ordered = sorted(present, key=lambda identity: documents[identity].order)
         for expected, found in zip(present, ordered, strict=True):
@@ -172,12 +175,12 @@ def _compare_order(
                 report.record_defect("misordered", found)
 
 
-def _identities_inside_gaps(by_symbol: dict[str, list[LedgerTrade]], gaps: Iterable[IndexedGap]) -> set[str]:
+def _identities_inside_gaps(by_instrument: dict[Instrument, list[LedgerTrade]], gaps: Iterable[IndexedGap]) -> set[str]:
     """Return the ledger's identities that lie strictly inside a gap."""
-    positions = {s: {row.identity: n for n, row in enumerate(rows)} for s, rows in by_symbol.items()}
+    positions = {i: {row.identity: n for n, row in enumerate(rows)} for i, rows in by_instrument.items()}
     inside: set[str] = set()
     for gap in gaps:
-        rows, position = by_symbol.get(gap.symbol, []), positions.get(gap.symbol, {})
+        rows, position = by_instrument.get(gap.instrument, []), positions.get(gap.instrument, {})
         stop = position.get(gap.to_identity)
         if stop is None:
             continue

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tapeline.enums import PredictionState
+from tapeline.service.files import write_atomically
+
 from tapeline_local.demo.reconcile import ReconciliationReport
 from tapeline_local.demo.stats import StatsSnapshot
 
@@ -34,7 +37,7 @@ def build(
         "rejected": stats.rejected,
         "gaps": stats.gaps,
         "missing_inside_gaps": reconciliation.covered,
-        "predicted": reconciliation.by_state.get("ok", 0),
+        "predicted": reconciliation.by_state.get(PredictionState.OK, 0),
         "by_state": dict(reconciliation.by_state),
         "by_model": dict(reconciliation.by_model),
         "unfounded": reconciliation.unfounded,
@@ -49,6 +52,4 @@ def build(
 def write(path: Path, report: dict[str, Any]) -> None:
     """Write the report atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, json.dumps(report, indent=2).encode())

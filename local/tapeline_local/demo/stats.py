@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from prometheus_client.parser import text_string_to_metric_families
 from tapeline import names
+from tapeline.instrument import Instrument, instrument_of
 
 from tapeline_local.demo import readers
 from tapeline_local.stack.stack import Addresses
@@ -21,9 +22,9 @@ RECORDS = "tapeline_stream_records_total"
 
 @dataclass(frozen=True)
 class SymbolStats:
-    """One symbol's newest trade and its prediction."""
+    """One instrument's newest trade and its prediction."""
 
-    market: str
+    instrument: Instrument
     trades: int
     price: str
     state: str
@@ -187,11 +188,12 @@ class StatsCollector:
             "aggs": {"newest": {"top_hits": newest}},
         }
         per_market_type = {"terms": {"field": "market_type"}, "aggs": {"symbols": per_symbol}}
+        per_venue = {"terms": {"field": "venue"}, "aggs": {"market_types": per_market_type}}
         response = self.elastic.search(
             index=trades,
             size=0,
             track_total_hits=True,
-            aggs={"states": {"terms": {"field": "prediction_state"}}, "market_types": per_market_type},
+            aggs={"states": {"terms": {"field": "prediction_state"}}, "venues": per_venue},
             allow_no_indices=True,
             ignore_unavailable=True,
         )
@@ -199,18 +201,21 @@ class StatsCollector:
         found = response.body.get("aggregations")
         if found:
             stats.by_state = {b["key"]: b["doc_count"] for b in found["states"]["buckets"]}
-            found = [
-                _parse_symbol(c["key"], s) for c in found["market_types"]["buckets"] for s in c["symbols"]["buckets"]
+            rows = [
+                _parse_symbol(symbol)
+                for venue in found["venues"]["buckets"]
+                for market_type in venue["market_types"]["buckets"]
+                for symbol in market_type["symbols"]["buckets"]
             ]
-            stats.symbols = sorted(found, key=lambda row: -row.trades)[:_SYMBOLS]
+            stats.symbols = sorted(rows, key=lambda row: -row.trades)[:_SYMBOLS]
         stats.gaps = readers.count_documents(self.elastic, names.INDEX_GAPS)
         stats.rejected = readers.count_documents(self.elastic, names.INDEX_REJECTS)
 
 
-def _parse_symbol(market_type: str, bucket: dict[str, Any]) -> SymbolStats:
+def _parse_symbol(bucket: dict[str, Any]) -> SymbolStats:
     source = bucket["newest"]["hits"]["hits"][0]["_source"]
     return SymbolStats(
-        f"{market_type} {bucket['key']}",
+        instrument_of(source["venue"], source["market_type"], source["symbol"]),
         bucket["doc_count"],
         source["price"],
         source["prediction_state"],

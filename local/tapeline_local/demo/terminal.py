@@ -80,11 +80,11 @@ class Terminal:
 
     def _symbols(self, stats: StatsSnapshot) -> Table:
         table = Table(expand=True, show_edge=False)
-        for name in ("symbol", "trades", "price", "next different price higher"):
-            table.add_column(name, justify="left" if name == "symbol" else "right")
+        for name in ("instrument", "trades", "price", "next different price higher"):
+            table.add_column(name, justify="left" if name == "instrument" else "right")
         for row in stats.symbols:
             prediction = row.state if row.probability is None else f"{row.probability:.1%}"
-            table.add_row(row.market, f"{row.trades:,}", row.price, prediction)
+            table.add_row(str(row.instrument), f"{row.trades:,}", row.price, prediction)
         return table
 
     def _model(self, stats: StatsSnapshot) -> Text:

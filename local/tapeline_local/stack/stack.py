@@ -114,6 +114,7 @@ class Stack:
 
         Raises:
             StackInUse: a stack runs on this folder already.
+            OutdatedState: the folder has another format.
             NotSetUp: `make setup` is needed.
             PartDied: a part ended while starting.
             NotReady: a part runs but is not ready before its timeout.
@@ -121,6 +122,7 @@ class Stack:
         holder = self.owner()
         if holder is not None:
             raise StackInUse(self.state.root, holder or None)
+        self.state.require_format()
         for leftover in processes.kill_marked(str(self.state.root)):
             progress(f"killed a leftover process of an earlier run: {leftover}")
         saved = self.state.prepare(self.parts, self.options)

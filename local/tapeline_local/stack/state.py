@@ -1,5 +1,6 @@
 """State folder of a stack: its paths, and the files that are written before a start.
 
+FORMAT      number of the format of what follows
 ports.json  ledger.jsonl  kafka/  elasticsearch/  checkpoint/  models/  logs/PART.log
 run/        lock, socket, configuration of supervisord, one file a part for launch.py; removed when the stack stops
 """
@@ -10,8 +11,10 @@ import shutil
 import tempfile
 import uuid
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+from tapeline.service import files
 
 from tapeline_local import paths
 from tapeline_local.errors import NotSetUp
@@ -29,6 +32,11 @@ from tapeline_local.stack import (
 )
 from tapeline_local.stack.options import StackOptions
 
+FORMAT: Final = 1
+"""To be raised where a release cannot continue the data of the one before: ledger, topics, indices, checkpoint."""
+_WAY_OUT: Final = (
+    "stop it with `make down` of the release that made it and remove the folder, or start under another NAME"
+)
 _FOLDERS = ("kafka", "checkpoint", "models", "logs", "run", "run/spark")
 
 
@@ -53,6 +61,19 @@ class StateFolder:
         self.configuration = self.run / "supervisord.conf"
         self.events = self.root / "logs" / "supervisord.log"
         self._saved = self.run / "stack.json"
+        self._ports = self.root / "ports.json"
+
+    def require_format(self) -> None:
+        """Accept a folder that this release can continue. A folder on which no stack ever ran is given the format.
+
+        Raises:
+            OutdatedState: a stack of another format ran on the folder.
+        """
+        if not self._ports.exists() and not (self.root / files.FORMAT_FILE).exists():
+            # Only models or recordings that somebody put here before the first start.
+            self.root.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(self.root / files.FORMAT_FILE, f"{FORMAT}\n".encode())
+        files.require_format(self.root, FORMAT, _WAY_OUT)
 
     @property
     def elasticsearch(self) -> Path:
@@ -84,9 +105,8 @@ class StateFolder:
         """
         for name in _FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        ports_file = self.root / "ports.json"
-        numbers = ports.choose(ports.load(ports_file), options.producers)
-        ports.save(ports_file, numbers)
+        numbers = ports.choose(ports.load(self._ports), options.producers)
+        ports.save(self._ports, numbers)
         context = self._launch_context(numbers, options)
         if "kafka" in chosen:
             self._write_kafka(context)

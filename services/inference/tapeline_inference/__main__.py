@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import uvicorn
 from tapeline.service import logging as json_logging
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_inference import arrow_codec
 from tapeline_inference.routes import create_app
@@ -15,8 +16,12 @@ from tapeline_inference.settings import Settings
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT."""
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    """Serve until SIGTERM or SIGINT; return 0, or 1 where a setting has an old name."""
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+    except RenamedSetting as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     json_logging.configure("inference", settings.log_level)
     # pyarrow's first array imports pandas where there is one: a second or more that no caller should wait for.
     arrow_codec.encode(np.zeros(1))

@@ -5,11 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline.service.renamed_settings import RefusesRenamedSettings
 
 _Seconds = Annotated[float, Field(gt=0)]
 
 
-class Settings(BaseSettings):
+class Settings(RefusesRenamedSettings, BaseSettings):
     """Settings of the inference service."""
 
     model_config = SettingsConfigDict(env_prefix="INFERENCE_", frozen=True)

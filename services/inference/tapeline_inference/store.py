@@ -15,6 +15,7 @@ from typing import Final
 
 from tapeline.model import bundle as model_bundle
 from tapeline.model.bundle import BundleRefused, Manifest
+from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 
 from tapeline_inference import metrics
@@ -41,11 +42,6 @@ class ServedModel:
     digest: str
     manifest: Manifest
     forest: CompiledForest
-
-
-def now_ms() -> int:
-    """Return the wall time in ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class ModelStore:

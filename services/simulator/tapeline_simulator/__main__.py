@@ -6,6 +6,7 @@ import signal
 import sys
 
 from tapeline.service import logging as logs
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_simulator.app import Simulator
 from tapeline_simulator.errors import SimulatorError
@@ -29,7 +30,11 @@ async def _run(settings: Settings) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return 0, or 1 after a fatal error."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except RenamedSetting as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     logs.configure("simulator", settings.log_level)
     try:
         asyncio.run(_run(settings))

@@ -68,7 +68,7 @@ class Simulator:
         limit = RateLimit(settings.rest_requests, settings.rest_window_s, settings.rest_ban_s)
         app = web.Application()
         app.add_routes(Routes(exchange, limit, metrics).table())
-        app.add_routes([web.get("/v5/public/{category:spot|linear}", open_sockets.serve)])
+        app.add_routes([web.get("/v5/public/{category:spot|linear|inverse}", open_sockets.serve)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from tapeline_simulator.bybit.frames import BybitTrade, Frame, Key
-from tapeline_simulator.bybit.instruments import Instrument
+from tapeline.instrument import Instrument
+
+from tapeline_simulator.bybit.frames import BybitTrade, Frame
+from tapeline_simulator.bybit.instruments import InstrumentInfo
 from tapeline_simulator.frame_sender import FrameSender, Subscriber
 from tapeline_simulator.ledger import TAIL_ROWS, encode
 from tapeline_simulator.metrics import Metrics
@@ -24,7 +26,7 @@ class TradeLedger(Protocol):
 
     rows: int
     last: Row | None
-    recent_rows: Mapping[Key, Sequence[Row]]
+    recent_rows: Mapping[Instrument, Sequence[Row]]
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Write lines; they are written when the call returns."""
@@ -45,18 +47,18 @@ class Exchange:
 
     def __init__(self, source: TradeSource, ledger: TradeLedger, sender: FrameSender, metrics: Metrics) -> None:
         self._source, self._ledger, self._sender, self._metrics = source, ledger, sender, metrics
-        self._subscribers: dict[Key, dict[Subscriber, None]] = {}
-        self._recent: dict[Key, deque[BybitTrade]] = {}
-        self._trading: dict[Key, None] = {}
+        self._subscribers: dict[Instrument, dict[Subscriber, None]] = {}
+        self._recent: dict[Instrument, deque[BybitTrade]] = {}
+        self._trading: dict[Instrument, None] = {}
         self._time_ms: int | None = None
         self._paused = False
         self._sent_since_start = 0
         if ledger.last is not None:
             source.resume(ledger.last, ledger.recent_rows)
-            for key, rows in ledger.recent_rows.items():
-                self._recent[key] = deque((self._from_row(key, row) for row in rows), maxlen=TAIL_ROWS)
+            for instrument, rows in ledger.recent_rows.items():
+                self._recent[instrument] = deque((self._from_row(instrument, row) for row in rows), maxlen=TAIL_ROWS)
 
-    def _from_row(self, key: Key, row: Row) -> BybitTrade:
+    def _from_row(self, instrument: Instrument, row: Row) -> BybitTrade:
         return BybitTrade(
             trade_id=row["trade_id"],
             traded_at=row["traded_at"],
@@ -65,32 +67,32 @@ class Exchange:
             side=row["side"],
             sequence=row["sequence"],
             frame_index=row["frame_index"],
-            is_block_trade=self._source.is_block_trade(key, row["trade_id"]),
-            is_rpi=self._source.is_rpi(key, row["trade_id"]),
+            is_block_trade=self._source.is_block_trade(instrument, row["trade_id"]),
+            is_rpi=self._source.is_rpi(instrument, row["trade_id"]),
         )
 
     @property
-    def instruments(self) -> Mapping[Key, Instrument]:
-        """Return the instruments by key."""
+    def instruments(self) -> Mapping[Instrument, InstrumentInfo]:
+        """Return the instruments by instrument."""
         return self._source.instruments
 
-    def recent(self, key: Key, limit: int) -> list[BybitTrade]:
+    def recent(self, instrument: Instrument, limit: int) -> list[BybitTrade]:
         """Return the last trades of a symbol, newest first."""
-        trades = self._recent.get(key, ())
+        trades = self._recent.get(instrument, ())
         return [trade for trade, _ in zip(reversed(trades), range(limit), strict=False)]
 
-    def subscribe(self, key: Key, subscriber: Subscriber, now_ms: int) -> None:
+    def subscribe(self, instrument: Instrument, subscriber: Subscriber, now_ms: int) -> None:
         """Subscribe to the trades of a symbol; the first subscription starts its trading."""
-        self._subscribers.setdefault(key, {})[subscriber] = None
-        if key not in self._trading:
-            self._trading[key] = None
+        self._subscribers.setdefault(instrument, {})[subscriber] = None
+        if instrument not in self._trading:
+            self._trading[instrument] = None
             self._time_ms = now_ms if self._time_ms is None else self._time_ms
             # The time of the source stops during a pause; `skip` adds the pause afterwards.
-            self._source.on_subscribe(key, self._time_ms)
+            self._source.on_subscribe(instrument, self._time_ms)
 
-    def unsubscribe(self, key: Key, subscriber: Subscriber) -> None:
+    def unsubscribe(self, instrument: Instrument, subscriber: Subscriber) -> None:
         """Unsubscribe from a symbol; the symbol continues to trade."""
-        self._subscribers.get(key, {}).pop(subscriber, None)
+        self._subscribers.get(instrument, {}).pop(subscriber, None)
 
     def disconnect(self, subscriber: Subscriber) -> None:
         """Remove all subscriptions of a subscriber."""
@@ -125,20 +127,19 @@ class Exchange:
 
     def _append_to_ledger(self, frames: Sequence[Frame], now_ns: int) -> None:
         lines = []
-        for key, trades, _ in frames:
-            sockets = len(self._subscribers.get(key, ()))
-            lines.extend([encode(key, trade, now_ns, sockets) for trade in trades])
+        for instrument, trades, _ in frames:
+            sockets = len(self._subscribers.get(instrument, ()))
+            lines.extend([encode(instrument, trade, now_ns, sockets) for trade in trades])
         self._ledger.append(lines)
         self._sent_since_start += len(lines)
 
     def _send(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
-            market_type = frame.key[0]
-            self._recent.setdefault(frame.key, deque(maxlen=TAIL_ROWS)).extend(frame.trades)
-            subscribers = tuple(self._subscribers.get(frame.key, ()))
+            self._recent.setdefault(frame.instrument, deque(maxlen=TAIL_ROWS)).extend(frame.trades)
+            subscribers = tuple(self._subscribers.get(frame.instrument, ()))
             for subscriber in subscribers:
                 self._sender.send(frame, subscriber)
-            self._metrics.sent(market_type, len(frame.trades), len(subscribers))
+            self._metrics.sent(frame.instrument.market_type, len(frame.trades), len(subscribers))
 
     def pause(self) -> None:
         """Pause trading; sockets stay open and get replies."""
@@ -158,7 +159,7 @@ class Exchange:
             "state": PAUSED if self._paused and state != ENDED else state,
             "sent": self._ledger.rows,
             "sent_since_start": self._sent_since_start,
-            "symbols": [list(key) for key in self.instruments],
-            "trading": [list(key) for key in self._trading],
+            "instruments": [str(instrument) for instrument in self.instruments],
+            "trading": [str(instrument) for instrument in self._trading],
             "source": self._source.name,
         }

@@ -12,24 +12,26 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import orjson
+from tapeline.instrument import Instrument, instrument_of
 
-from tapeline_simulator.bybit.frames import BybitTrade, Key
+from tapeline_simulator.bybit.frames import BybitTrade
 from tapeline_simulator.errors import LedgerRefused, LedgerUnwritable
 from tapeline_simulator.sources.source import Row
 
 TAIL_ROWS: Final = 1000
 """Rows of each symbol kept in memory: the maximum of the REST recent-trade endpoint."""
-_START: Final = b'{"market_type":"'
+_START: Final = b'{"venue":"'
 _AFTER_SYMBOL: Final = b'","trade_id":"'
 _BLOCK: Final = 1 << 20
 
 
-def encode(key: Key, trade: BybitTrade, sent_at_ns: int, sockets: int) -> bytes:
+def encode(instrument: Instrument, trade: BybitTrade, sent_at_ns: int, sockets: int) -> bytes:
     """Return the line of a trade, with its line feed."""
     return orjson.dumps(
         {
-            "market_type": key[0],
-            "symbol": key[1],
+            "venue": instrument.venue,
+            "market_type": instrument.market_type,
+            "symbol": instrument.symbol,
             "trade_id": trade.trade_id,
             "traded_at": trade.traded_at,
             "sequence": trade.sequence,
@@ -64,7 +66,7 @@ class Ledger:
         self._path = path
         self.rows = 0
         self.last: Row | None = None
-        self.recent_rows: Mapping[Key, Sequence[Row]] = {}
+        self.recent_rows: Mapping[Instrument, Sequence[Row]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -114,7 +116,7 @@ class Ledger:
                     tail = lines[last[:end]] = deque(maxlen=TAIL_ROWS)
                 tail.append(last)
         recent_rows = [[self._parse(line) for line in tail] for tail in lines.values()]
-        self.recent_rows = {(rows[0]["market_type"], rows[0]["symbol"]): rows for rows in recent_rows}
+        self.recent_rows = {self._instrument(rows[0]): rows for rows in recent_rows}
         self.last = self._parse(last) if last else None
 
     def _parse(self, line: bytes) -> Row:
@@ -123,6 +125,12 @@ class Ledger:
         except orjson.JSONDecodeError:
             self._refuse(None, line)
         return row
+
+    def _instrument(self, row: Row) -> Instrument:
+        try:
+            return instrument_of(row["venue"], row["market_type"], row["symbol"])
+        except (KeyError, ValueError):
+            self._refuse(None, orjson.dumps(row))
 
     def _refuse(self, number: int | None, line: bytes) -> NoReturn:
         place = "a line" if number is None else f"line {number}"

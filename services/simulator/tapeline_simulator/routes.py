@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import orjson
 from aiohttp import web
+from tapeline.service.clock import now_ms
 
 from tapeline_simulator.bybit import rest
 from tapeline_simulator.exchange import Exchange
@@ -61,7 +62,7 @@ class Routes:
         return _json(self._exchange.status())
 
     async def _resume(self, request: web.Request) -> web.Response:
-        self._exchange.resume(time.time_ns() // 1_000_000)
+        self._exchange.resume(now_ms())
         return _json(self._exchange.status())
 
     async def _healthy(self, request: web.Request) -> web.Response:

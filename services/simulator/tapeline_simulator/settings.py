@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tapeline.service.renamed_settings import RefusesRenamedSettings
 
 
-class Settings(BaseSettings):
+class Settings(RefusesRenamedSettings, BaseSettings):
     """Settings of one simulator; read once, in `__main__`."""
 
     model_config = SettingsConfigDict(env_prefix="SIMULATOR_", frozen=True)
@@ -31,6 +32,8 @@ class Settings(BaseSettings):
     """Seed of the synthetic market."""
     rate_per_s: float = Field(default=60.0, gt=0, le=100_000)
     """Mean trades a second of the synthetic market, over all its symbols."""
+    with_inverse: bool = False
+    """Whether the synthetic market lists inverse futures too."""
     with_sequence: bool = True
     """Whether simulated trades have `seq`, which Bybit added in 2025."""
     with_rpi: bool = True

@@ -10,7 +10,10 @@ import time
 from collections import deque
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from tapeline.enums import MarketType
+from tapeline.service.clock import now_ms
 
+from tapeline_simulator.bybit.frames import instrument_of
 from tapeline_simulator.bybit.protocol import Reply, Session, connection_id
 from tapeline_simulator.exchange import Exchange
 from tapeline_simulator.metrics import Metrics
@@ -101,10 +104,10 @@ class Sockets:
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
-        market_type = request.match_info["category"]
+        market_type = MarketType(request.match_info["category"])
         websocket = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES)
         await websocket.prepare(request)
-        symbols = [key[1] for key in self._exchange.instruments if key[0] == market_type]
+        symbols = [each.symbol for each in self._exchange.instruments if each.market_type is market_type]
         session = Session(market_type, symbols, connection_id())
         socket = Socket(websocket, request.transport, self._queue_frames, session.conn_id, self._metrics)
         self._open.add(socket)
@@ -122,20 +125,20 @@ class Sockets:
         return websocket
 
     async def _read_messages(
-        self, market_type: str, websocket: web.WebSocketResponse, session: Session, socket: Socket
+        self, market_type: MarketType, websocket: web.WebSocketResponse, session: Session, socket: Socket
     ) -> None:
         async for message in websocket:
             socket.last_message_s = time.monotonic()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 self._apply(market_type, session.reply(message.data), socket)
 
-    def _apply(self, market_type: str, reply: Reply, socket: Socket) -> None:
+    def _apply(self, market_type: MarketType, reply: Reply, socket: Socket) -> None:
         # The reply is queued first: no frame of a topic precedes its acknowledgement.
         socket.push(reply.text)
         for symbol in reply.subscribed:
-            self._exchange.subscribe((market_type, symbol), socket, time.time_ns() // 1_000_000)
+            self._exchange.subscribe(instrument_of(market_type, symbol), socket, now_ms())
         for symbol in reply.unsubscribed:
-            self._exchange.unsubscribe((market_type, symbol), socket)
+            self._exchange.unsubscribe(instrument_of(market_type, symbol), socket)
 
     def abort_idle(self) -> None:
         """Abort the sockets that exceed the idle time."""

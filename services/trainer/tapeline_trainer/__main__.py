@@ -23,8 +23,11 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 from tapeline.model import bundle as model_bundle
 from tapeline.model.bundle import BundleRefused
+from tapeline.service import files
 from tapeline.service import logging as json_logging
+from tapeline.service.clock import now_ms
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_trainer.data import dataset, export, source
 from tapeline_trainer.data.trade_table import TradeTable
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainerError as error:
         _LOG.error(str(error), extra={"error": type(error).__name__})
         return error.exit_code
-    except (ValidationError, InvalidConnection, BundleRefused, OSError) as error:
+    except (ValidationError, InvalidConnection, RenamedSetting, BundleRefused, OSError) as error:
         _LOG.error(f"run failed: {error}", extra={"error": type(error).__name__})
         return 1
     return 0
@@ -104,7 +107,7 @@ def _run(settings: Settings, _: argparse.Namespace) -> None:
         _LOG.info("data set", extra={"counts": data.counts})
         trained = _timed("training", lambda: evaluation.train(data, settings))
         evaluated = _timed("evaluation", lambda: evaluation.evaluate(data, trained, settings))
-        may_stay = served is not None and bundle.may_stay(settings.models, served, time.time_ns() // 1_000_000)
+        may_stay = served is not None and bundle.may_stay(settings.models, served, now_ms())
         decision = gate.decide(evaluated.brier_minus_prior, evaluated.models["forest"]["auc"], may_stay)
         digest = _write_bundle(settings, data, trained, evaluated, decision, served)
         outcome = _NOT_PROMOTED if digest is None else serving.deploy(settings.models, digest)
@@ -168,7 +171,7 @@ def _write_bundle(
     rows = data.x[trained.split.test]
     bundle.verify(forest, trained.model, rows)
     kind: Literal["forest", "prior"] = "forest" if decision.promoted else "prior"
-    created = time.time_ns() // 1_000_000
+    created = now_ms()
     metadata = bundle.TrainingMetadata(
         created_at_ms=created,
         expires_at_ms=created + round(settings.expiry_hours * _HOUR_MS),
@@ -202,9 +205,9 @@ def _save(
         "report.json": json.dumps(result | {"warnings": warnings}, indent=2, allow_nan=False),
         "verdict.json": json.dumps(verdict, indent=2, allow_nan=False),
     }
+    settings.output.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        with export.atomic_replacement(settings.output / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        files.write_atomically(settings.output / name, text.encode())
     if settings.elasticsearch_url is not None:
         with Store(settings.elasticsearch_url, settings) as store:
             store.save_verdict(result["run_id"], verdict)

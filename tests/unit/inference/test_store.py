@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tapeline.service import clock
 from tapeline.service.health import Health
 from tapeline_inference import metrics, store
 from tapeline_inference.errors import ModelExpired, ModelUnavailable
@@ -14,7 +15,7 @@ class Clock:
     """A wall clock that is set by hand."""
 
     def __init__(self) -> None:
-        self.ms = store.now_ms()
+        self.ms = clock.now_ms()
 
     def __call__(self) -> int:
         return self.ms

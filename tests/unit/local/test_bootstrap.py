@@ -61,3 +61,27 @@ def test_a_python_that_cannot_make_environments_is_refused_with_the_package_to_i
         bootstrap.SetupRefused, match=r"ensurepip is not available[\s\S]*apt-get install python3\.\d+-venv"
     ):
         bootstrap.ensure_uv("0.0.0")
+
+
+@pytest.mark.parametrize("name", [".venv", ".tools"])
+def test_an_environment_of_another_checkout_is_refused_in_one_line_and_stays_as_it_is(
+    bootstrap, tmp_path, monkeypatch, capsys, name
+):
+    other, here = tmp_path / "other", tmp_path / "here"
+    for folder in (other, here):
+        folder.mkdir()
+    (here / name).symlink_to(other)
+    monkeypatch.setattr(bootstrap, "CHECKOUT", here)
+    monkeypatch.setattr(bootstrap, "TOOLS", here / ".tools")
+    monkeypatch.setattr(bootstrap, "set_up", lambda: pytest.fail("setup went on"))
+    assert bootstrap.main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{here / name} is a symbolic link to {other}" in line and "remove the link" in line
+    assert list(other.iterdir()) == []
+
+
+def test_folders_of_this_checkout_and_none_at_all_are_accepted(bootstrap, tmp_path):
+    bootstrap.refuse_links(tmp_path)
+    for name in (".venv", ".tools"):
+        (tmp_path / name).mkdir()
+    bootstrap.refuse_links(tmp_path)

@@ -3,7 +3,7 @@ import re
 import subprocess
 
 import pytest
-from tapeline_local import paths, variables
+from tapeline_local import paths, settings, variables
 from tapeline_local.demo.settings import DemoSettings
 from tapeline_local.errors import SettingsRefused
 
@@ -34,11 +34,11 @@ def test_the_texts_name_variables_in_each_way_of_writing():
 @pytest.mark.parametrize(("target", "name"), sorted(named()))
 def test_every_named_variable_is_a_setting(target, name):
     kind = variables.SETTINGS["up" if target == "up" else "demo"]
-    assert name in variables.fields_of(kind)
+    assert name in settings.fields_of(kind)
 
 
 def test_every_variable_of_up_works_for_the_demo():
-    assert variables.fields_of(variables.SETTINGS["up"]) < variables.fields_of(DemoSettings)
+    assert settings.fields_of(variables.SETTINGS["up"]) < settings.fields_of(DemoSettings)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,20 @@ def test_an_unknown_variable_is_refused_in_one_line_with_similar_ones(target, na
         variables.check(target, f"{name}=1")
     (line,) = str(refusal.value).splitlines()
     assert f"variable {name} is unknown" in line and similar in line and f"{name}=... make {target}" in line
+
+
+@pytest.mark.parametrize(("old", "new"), [("DEMO_NAME", "NAME"), ("SETTLE_SECONDS", "DRAIN_SECONDS")])
+def test_an_old_name_is_refused_in_one_line_that_says_the_new_one(monkeypatch, old, new):
+    with pytest.raises(SettingsRefused, match=f"^{old} is set; the setting is called {new} now[^\\n]*$"):
+        variables.check("demo", f"{old}=1")
+    monkeypatch.setenv(old, "1")
+    with pytest.raises(SettingsRefused, match=f"^{old} is set; the setting is called {new} now[^\\n]*$"):
+        settings.load(DemoSettings)
+
+
+def test_an_old_name_of_another_program_is_no_hindrance(monkeypatch):
+    monkeypatch.setenv("SETTLE_SECONDS", "1")
+    assert settings.load(settings.StackName).name
 
 
 @pytest.mark.parametrize("name", ["PYTHON", "TAPELINE_JVM", "PRODUCER_TOP", "SYMBOLS", "NAME"])

@@ -1,11 +1,13 @@
 """Factories and fakes for the tests of the simulator."""
 
-from tapeline_simulator.bybit.frames import BybitTrade, Frame, Key, encode
-from tapeline_simulator.bybit.instruments import Instrument, from_trades
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
+from tapeline_simulator.bybit.frames import BybitTrade, Frame, encode, instrument_of
+from tapeline_simulator.bybit.instruments import InstrumentInfo, from_trades
 from tapeline_simulator.sources.source import RUNNING
 
 T0 = 1_790_000_000_000
-BTC: Key = ("spot", "BTCUSDT")
+BTC: Instrument = instrument_of("spot", "BTCUSDT")
 
 
 def trade(number: int = 1, **changes: object) -> BybitTrade:
@@ -24,11 +26,11 @@ def trade(number: int = 1, **changes: object) -> BybitTrade:
     return BybitTrade(**{**fields, **changes})
 
 
-def frame(*trades: BybitTrade, key: Key = BTC) -> Frame:
-    return Frame(key, trades, encode(key, trades, trades[0].traded_at + 1))
+def frame(*trades: BybitTrade, instrument: Instrument = BTC) -> Frame:
+    return Frame(instrument, trades, encode(instrument, trades, trades[0].traded_at + 1))
 
 
-def instrument(category: str, symbol: str, number: int = 1) -> Instrument:
+def info(category: MarketType, symbol: str, number: int = 1) -> InstrumentInfo:
     return from_trades(category, symbol, number, [("100.5", "2")])
 
 
@@ -63,14 +65,14 @@ class ScriptedSource:
     name = "script"
     state = RUNNING
 
-    def __init__(self, *ticks: list[Frame], keys: tuple[Key, ...] = (BTC,)) -> None:
+    def __init__(self, *ticks: list[Frame], instruments: tuple[Instrument, ...] = (BTC,)) -> None:
         self._ticks = list(ticks)
-        self.instruments = {key: instrument(*key) for key in keys}
-        self.subscribed: list[tuple[Key, int]] = []
+        self.instruments = {instrument: info(instrument.market_type, instrument.symbol) for instrument in instruments}
+        self.subscribed: list[tuple[Instrument, int]] = []
         self.skipped: list[int] = []
 
-    def on_subscribe(self, key, now_ms) -> None:
-        self.subscribed.append((key, now_ms))
+    def on_subscribe(self, instrument, now_ms) -> None:
+        self.subscribed.append((instrument, now_ms))
 
     def advance(self, now_ms):
         return self._ticks.pop(0) if self._ticks else []
@@ -81,8 +83,8 @@ class ScriptedSource:
     def resume(self, last, recent_rows) -> None:
         self.resumed = (last, recent_rows)
 
-    def is_rpi(self, key, trade_id):
+    def is_rpi(self, instrument, trade_id):
         return True
 
-    def is_block_trade(self, key, trade_id):
+    def is_block_trade(self, instrument, trade_id):
         return False

@@ -107,7 +107,7 @@ def test_status_counts_rows_of_earlier_processes():
         "state": "running",
         "sent": 41,
         "sent_since_start": 1,
-        "symbols": [["spot", "BTCUSDT"]],
+        "instruments": ["bybit:spot:BTCUSDT"],
         "trading": [],
         "source": "script",
     }

@@ -5,12 +5,15 @@ import os
 from pathlib import Path
 
 import pytest
+from tapeline_simulator.bybit.frames import instrument_of
 from tapeline_simulator.errors import LedgerRefused, LedgerUnwritable
 from tapeline_simulator.ledger import TAIL_ROWS, Ledger, encode
 
 from unit.simulator.factories import BTC, trade
 
-ETH = ("linear", "ETHUSDT")
+ETH = instrument_of("linear", "ETHUSDT")
+WITHOUT_VENUE = encode(BTC, trade(1), 1, 0).replace(b'"venue":"bybit",', b"")
+UNKNOWN_MARKET = encode(BTC, trade(1), 1, 0).replace(b'"spot"', b'"option"')
 
 
 def filled(path, *lines: bytes) -> None:
@@ -29,6 +32,7 @@ def test_row_has_the_agreed_keys_and_values():
     line = encode(BTC, trade(1, frame_index=4), 1790000000000000001, 2)
     assert line.endswith(b"\n")
     assert list(json.loads(line).items()) == [
+        ("venue", "bybit"),
         ("market_type", "spot"),
         ("symbol", "BTCUSDT"),
         ("trade_id", "2290000000000000001"),
@@ -86,7 +90,10 @@ def test_second_writer_is_refused(tmp_path):
     ledger.close()
 
 
-@pytest.mark.parametrize("line", [b"hello\n", b'{"market_type":"spot","symbol":"X","trade_id":"1"\n'])
+@pytest.mark.parametrize(
+    "line",
+    [b"hello\n", b'{"venue":"bybit","market_type":"spot","symbol":"X","trade_id":"1"\n', WITHOUT_VENUE, UNKNOWN_MARKET],
+)
 def test_a_file_that_is_no_ledger_is_refused_and_unchanged(tmp_path, line):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(line)

@@ -103,7 +103,7 @@ def noise(count: int, seed: int, *, symbols: int = 1) -> Dataset:
     draw = np.random.default_rng(seed)
     times = START_MS + np.arange(count, dtype=np.int64) * 100
     return Dataset(
-        symbols=tuple(f"bybit/spot/S{number}" for number in range(symbols)),
+        symbols=tuple(f"bybit:spot:S{number}" for number in range(symbols)),
         symbol=np.arange(count, dtype=np.int64) % symbols,
         traded_at_ms=times,
         known_at_ms=times + 50,

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapeline.service import renamed_settings
 from tapeline.service.connection import InvalidConnection
 from tapeline_trainer.__main__ import main
 from tapeline_trainer.data.elasticsearch import Store
@@ -39,3 +40,13 @@ def test_run_with_settings_that_do_not_fit_ends_with_1_and_one_line_with_the_rea
     assert (
         last_log["error"] == "InvalidConnection" and "TRAINER_ELASTICSEARCH_CA_FILE was /ca.crt" in last_log["message"]
     )
+
+
+def test_a_setting_by_its_old_name_ends_the_run_with_1_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(renamed_settings, "RENAMED", {"TRAINER_FORMER": "TRAINER_MODELS"})
+    monkeypatch.setenv("TRAINER_FORMER", "x")
+    assert main([]) == 1
+    last_log = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last_log["error"] == "RenamedSetting" and "TRAINER_MODELS" in last_log["message"]

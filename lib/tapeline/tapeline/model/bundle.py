@@ -11,7 +11,6 @@ To add a field to the manifest: manifest.py. To add a rule: a `_check_*`, and a 
 """
 
 import hashlib
-import os
 import re
 import secrets
 import shutil
@@ -35,6 +34,7 @@ from tapeline.model.forest import (
     prior_forest,
 )
 from tapeline.model.manifest import Draft, Manifest
+from tapeline.service.files import sync_folder, write_atomically
 
 __all__ = [
     "Bundle",
@@ -124,7 +124,7 @@ def put(models: Path, contents: dict[str, bytes]) -> str:
         _write_folder(temporary, contents)
         if not (models / digest).exists():
             temporary.rename(models / digest)
-            _sync_folder(models)
+            sync_folder(models)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     read(models, digest)
@@ -134,23 +134,7 @@ def put(models: Path, contents: dict[str, bytes]) -> str:
 def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
     folder.mkdir()
     for name, content in contents.items():
-        _write_file(folder / name, content)
-    _sync_folder(folder)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_atomically(folder / name, content)
 
 
 def read(models: Path, digest: str) -> Bundle:
@@ -255,13 +239,7 @@ def promote(models: Path, digest: str) -> None:
         OSError: the folder cannot be written.
     """
     read(models, digest)
-    temporary = models / f".{CURRENT}-{secrets.token_hex(8)}"
-    try:
-        _write_file(temporary, f"{digest}\n".encode())
-        temporary.replace(models / CURRENT)
-        _sync_folder(models)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(models / CURRENT, f"{digest}\n".encode())
 
 
 def current(models: Path) -> str | None:

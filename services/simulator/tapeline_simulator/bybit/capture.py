@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from tapeline.instrument import Instrument
 
-from tapeline_simulator.bybit.frames import FORMATS, BybitTrade, FrameIndex, Key
+from tapeline_simulator.bybit.frames import FORMATS, BybitTrade, FrameIndex, instrument_of
 from tapeline_simulator.errors import CaptureRefused
 from tapeline_simulator.sources.replay import RecordedFrame, Recording
 
@@ -23,26 +24,26 @@ def read(path: Path) -> Recording:
     Raises:
         CaptureRefused: a line is no such object, or a trade id occurs again with other values.
     """
-    seen: dict[tuple[Key, str], dict[str, Any]] = {}
-    indices: dict[Key, FrameIndex] = {}
+    seen: dict[tuple[Instrument, str], dict[str, Any]] = {}
+    indices: dict[Instrument, FrameIndex] = {}
     items: list[RecordedFrame] = []
     duplicates = 0
     first_s: float | None = None
     for place, record in _records(path):
         try:
-            key = _key(record)
+            instrument = _instrument(record)
             received_s = float(record["recv_ts"])
             frame = record["frame"]
-            new_trades = [fields for fields in frame["data"] if _is_new(seen, key, fields)]
-            index = indices.setdefault(key, FrameIndex())
-            trades = [_trade(key, fields, index) for fields in new_trades]
+            new_trades = [fields for fields in frame["data"] if _is_new(seen, instrument, fields)]
+            index = indices.setdefault(instrument, FrameIndex())
+            trades = [_trade(instrument, fields, index) for fields in new_trades]
         except (KeyError, TypeError, ValueError) as error:
             raise CaptureRefused(path, place, str(error), "it must be a recorded publicTrade frame") from error
         duplicates += len(frame["data"]) - len(new_trades)
         first_s = received_s if first_s is None else first_s
         if trades:
             payload = orjson.dumps({**frame, "data": new_trades})
-            items.append(RecordedFrame((received_s - first_s) * 1000, key, trades, payload))
+            items.append(RecordedFrame((received_s - first_s) * 1000, instrument, trades, payload))
     if not items:
         raise CaptureRefused(path, "content", "empty", "a recording must hold a trade")
     return Recording(_with_ascending_offsets(items), duplicates)
@@ -68,24 +69,24 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise CaptureRefused(path, place, line[:80], "it must be a JSON object") from error
 
 
-def _key(record: dict[str, Any]) -> Key:
+def _instrument(record: dict[str, Any]) -> Instrument:
     category = str(record["addr"]).rpartition("/")[2]
     if category not in FORMATS:
         raise ValueError(f"category {category!r} of addr; known: {sorted(FORMATS)}")
     prefix, _, symbol = str(record["frame"]["topic"]).partition(".")
     if prefix != "publicTrade" or not symbol:
         raise ValueError(f"topic {record['frame']['topic']!r}")
-    return category, symbol
+    return instrument_of(category, symbol)
 
 
-def _is_new(seen: dict[tuple[Key, str], dict[str, Any]], key: Key, fields: dict[str, Any]) -> bool:
-    before = seen.setdefault((key, fields["i"]), fields)
+def _is_new(seen: dict[tuple[Instrument, str], dict[str, Any]], instrument: Instrument, fields: dict[str, Any]) -> bool:
+    before = seen.setdefault((instrument, fields["i"]), fields)
     if before != fields:
         raise ValueError(f"trade id {fields['i']!r} a second time, with other values")
     return before is fields
 
 
-def _trade(key: Key, fields: dict[str, Any], index: FrameIndex) -> BybitTrade:
+def _trade(instrument: Instrument, fields: dict[str, Any], index: FrameIndex) -> BybitTrade:
     traded_at, sequence = int(fields["T"]), fields.get("seq")
     return BybitTrade(
         trade_id=fields["i"],

@@ -11,12 +11,19 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import orjson
+from tapeline import instrument as instruments
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 
 MAX_TRADES_PER_FRAME: Final = 1024
 """Maximum trades of a frame; a larger taker order continues in the next frame with the same `seq`."""
 
-Key = tuple[str, str]
-"""(category, symbol): the same symbol trades in several categories."""
+VENUE: Final = "bybit"
+
+
+def instrument_of(category: str, symbol: str) -> Instrument:
+    """Return the instrument of a symbol; the same symbol trades in several categories."""
+    return instruments.instrument_of(VENUE, category, symbol)
 
 
 class BybitTrade(NamedTuple):
@@ -26,11 +33,11 @@ class BybitTrade(NamedTuple):
         trade_id: `i`.
         traded_at: `T`, ms UTC.
         price: decimal text, quote per base.
-        quantity: decimal text, base.
+        quantity: decimal text, base; USD in inverse.
         side: "Buy" or "Sell", of the taker.
         sequence: `seq`, or None if unknown.
         frame_index: index among the symbol's trades of one (traded_at, sequence).
-        tick_direction: `L`, or None outside linear.
+        tick_direction: `L`, or None in spot.
         is_block_trade: `BT`.
         is_rpi: `RPI`, or None if unknown.
     """
@@ -50,7 +57,7 @@ class BybitTrade(NamedTuple):
 class Frame(NamedTuple):
     """One publicTrade message and its trades."""
 
-    key: Key
+    instrument: Instrument
     trades: Sequence[BybitTrade]
     payload: bytes
 
@@ -92,7 +99,11 @@ def _linear(symbol: str, trade: BybitTrade) -> dict[str, Any]:
     }
 
 
-FORMATS: Final[dict[str, Callable[[str, BybitTrade], dict[str, Any]]]] = {"spot": _spot, "linear": _linear}
+FORMATS: Final[dict[str, Callable[[str, BybitTrade], dict[str, Any]]]] = {
+    MarketType.SPOT: _spot,
+    MarketType.LINEAR: _linear,
+    MarketType.INVERSE: _linear,
+}
 
 
 def topic(symbol: str) -> str:
@@ -100,18 +111,18 @@ def topic(symbol: str) -> str:
     return f"publicTrade.{symbol}"
 
 
-def encode(key: Key, trades: Sequence[BybitTrade], sent_at_ms: int) -> bytes:
+def encode(instrument: Instrument, trades: Sequence[BybitTrade], sent_at_ms: int) -> bytes:
     """Return the JSON text of a frame, keys in the order of its category.
 
     Args:
-        key: category and symbol.
+        instrument: its market type is the category.
         trades: at most MAX_TRADES_PER_FRAME, ascending in time. A field that is None is left out.
         sent_at_ms: `ts`, ms UTC.
     """
-    category, symbol = key
+    category, symbol = instrument.market_type, instrument.symbol
     write = FORMATS[category]
     data = [_present(write(symbol, trade)) for trade in trades]
-    if category == "spot":
+    if category == MarketType.SPOT:
         return orjson.dumps({"topic": topic(symbol), "ts": sent_at_ms, "type": "snapshot", "data": data})
     return orjson.dumps({"topic": topic(symbol), "type": "snapshot", "ts": sent_at_ms, "data": data})
 
@@ -124,17 +135,17 @@ def _present(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def split(key: Key, trades: Sequence[BybitTrade], delay_ms: int) -> Iterator[Frame]:
+def split(instrument: Instrument, trades: Sequence[BybitTrade], delay_ms: int) -> Iterator[Frame]:
     """Yield the frames of one taker order.
 
     Args:
-        key: category and symbol.
+        instrument: its market type is the category.
         trades: its fills, at least one, all of one millisecond and one sequence.
         delay_ms: difference of `ts` and `T`.
     """
     for start in range(0, len(trades), MAX_TRADES_PER_FRAME):
         part = trades[start : start + MAX_TRADES_PER_FRAME]
-        yield Frame(key, part, encode(key, part, part[0].traded_at + delay_ms))
+        yield Frame(instrument, part, encode(instrument, part, part[0].traded_at + delay_ms))
 
 
 class TickDirection:

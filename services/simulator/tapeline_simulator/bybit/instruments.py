@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from tapeline.enums import MarketType
+
 _QUOTES: Final = ("USDT", "USDC", "USD1", "USDE", "USD", "EUR", "BTC", "ETH", "BRL", "GBP")
+_COIN_STEP: Final = Decimal("1e-8")
 _LAUNCH_MS: Final = "1584230400000"
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class InstrumentInfo:
     """One symbol of one category; every amount is decimal text.
 
     Attributes:
-        market_type: "spot" or "linear".
+        market_type: the category.
         symbol: upper case, such as "BTCUSDT".
         symbol_id: age of the listing, from 1.
         base_coin: base coin.
@@ -26,11 +29,11 @@ class Instrument:
         tick_size: step of the price, with the decimals of prices.
         quantity_step: step of the quantity.
         open_price: price before the first trade.
-        turnover_24h: traded per day, in the quote coin.
-        volume_24h: traded per day, in the base coin.
+        turnover_24h: traded per day, in the quote coin; of inverse in the base coin.
+        volume_24h: traded per day, in the base coin; of inverse in USD.
     """
 
-    market_type: str
+    market_type: MarketType
     symbol: str
     symbol_id: int
     base_coin: str
@@ -43,7 +46,7 @@ class Instrument:
 
     def describe(self) -> dict[str, Any]:
         """Return the instruments-info item of its category. It has no volume, as on Bybit."""
-        return self._spot() if self.market_type == "spot" else self._linear()
+        return self._spot() if self.market_type is MarketType.SPOT else self._derivative()
 
     def _spot(self) -> dict[str, Any]:
         largest = plain(Decimal(self.quantity_step) * 10**8)
@@ -73,11 +76,12 @@ class Instrument:
             "xstockMultiplier": "1",
         }
 
-    def _linear(self) -> dict[str, Any]:
+    def _derivative(self) -> dict[str, Any]:
         largest = plain(Decimal(self.quantity_step) * 10**6)
+        is_inverse = self.market_type is MarketType.INVERSE
         return {
             "symbol": self.symbol,
-            "contractType": "LinearPerpetual",
+            "contractType": "InversePerpetual" if is_inverse else "LinearPerpetual",
             "status": "Trading",
             "baseCoin": self.base_coin,
             "quoteCoin": self.quote_coin,
@@ -101,7 +105,7 @@ class Instrument:
             },
             "unifiedMarginTrade": True,
             "fundingInterval": 480,
-            "settleCoin": self.quote_coin,
+            "settleCoin": self.base_coin if is_inverse else self.quote_coin,
             "copyTrading": "both",
             "upperFundingRate": "0.005",
             "lowerFundingRate": "-0.005",
@@ -113,6 +117,13 @@ class Instrument:
             "forbidUplWithdrawal": False,
             "symbolId": self.symbol_id,
         }
+
+
+def turnover_of(market_type: MarketType, price: Decimal, quantity: Decimal) -> Decimal:
+    """Return the turnover of a trade as Bybit counts it; see InstrumentInfo."""
+    if market_type is MarketType.INVERSE:
+        return (quantity / price).quantize(_COIN_STEP)
+    return price * quantity
 
 
 def plain(number: Decimal) -> str:
@@ -135,21 +146,21 @@ def coins(symbol: str) -> tuple[str, str]:
 
 
 def from_trades(
-    market_type: str, symbol: str, symbol_id: int, prices_and_quantities: Iterable[tuple[str, str]]
-) -> Instrument:
+    market_type: MarketType, symbol: str, symbol_id: int, prices_and_quantities: Iterable[tuple[str, str]]
+) -> InstrumentInfo:
     """Describe a recorded symbol by its trades: steps from their digits, turnover from their sum.
 
     Args:
-        market_type: "spot" or "linear".
+        market_type: the category.
         symbol: the symbol.
         symbol_id: age of the listing.
         prices_and_quantities: decimal texts of all its trades in order, at least one.
     """
     texts = list(prices_and_quantities)
     base_coin, quote_coin = coins(symbol)
-    turnover = sum((Decimal(price) * Decimal(quantity) for price, quantity in texts), Decimal(0))
+    turnover = sum((turnover_of(market_type, Decimal(p), Decimal(q)) for p, q in texts), Decimal(0))
     volume = sum((Decimal(quantity) for _, quantity in texts), Decimal(0))
-    return Instrument(
+    return InstrumentInfo(
         market_type=market_type,
         symbol=symbol,
         symbol_id=symbol_id,

@@ -10,13 +10,16 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qs, quote, unquote
 
-from tapeline_simulator.bybit.frames import BybitTrade, Key
-from tapeline_simulator.bybit.instruments import Instrument, plain
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
+
+from tapeline_simulator.bybit.frames import BybitTrade, instrument_of
+from tapeline_simulator.bybit.instruments import InstrumentInfo, plain
 
 PARAMETER_ERROR: Final = 10001
 INVALID_SYMBOL: Final = 10029
-CATEGORIES: Final = ("spot", "linear")
-RECENT_LIMITS: Final = {"spot": (60, 60), "linear": (500, 1000)}
+CATEGORIES: Final = tuple(MarketType)
+RECENT_LIMITS: Final = {MarketType.SPOT: (60, 60), MarketType.LINEAR: (500, 1000), MarketType.INVERSE: (500, 1000)}
 """(default, maximum) trades of recent-trade by category."""
 INSTRUMENTS_LIMIT: Final = (500, 1000)
 
@@ -27,10 +30,10 @@ class ExchangeView(Protocol):
     """The part of the exchange that REST uses."""
 
     @property
-    def instruments(self) -> Mapping[Key, Instrument]:
-        """Return the instruments by key."""
+    def instruments(self) -> Mapping[Instrument, InstrumentInfo]:
+        """Return the instruments by instrument."""
 
-    def recent(self, key: Key, limit: int) -> list[BybitTrade]:
+    def recent(self, instrument: Instrument, limit: int) -> list[BybitTrade]:
         """Return the last trades of a symbol, newest first."""
 
 
@@ -92,10 +95,10 @@ def _instruments_info(parameters: Parameters, view: ExchangeView, now_ns: int) -
     listed = _select(parameters, view, category)
     if parameters.get("status", "Trading") != "Trading":
         listed = []
-    if category == "spot":
-        return {"category": category, "list": [instrument.describe() for instrument in listed]}
+    if category is MarketType.SPOT:
+        return {"category": category, "list": [info.describe() for info in listed]}
     if base_coin := parameters.get("baseCoin"):
-        listed = [instrument for instrument in listed if instrument.base_coin == base_coin]
+        listed = [info for info in listed if info.base_coin == base_coin]
     start = _after_cursor(parameters.get("cursor", ""), listed)
     page = listed[start : start + limit]
     more = start + limit < len(listed)
@@ -103,18 +106,18 @@ def _instruments_info(parameters: Parameters, view: ExchangeView, now_ns: int) -
     cursor = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="") if more else ""
     return {
         "category": category,
-        "list": [instrument.describe() for instrument in page],
+        "list": [info.describe() for info in page],
         "nextPageCursor": cursor,
     }
 
 
-def _after_cursor(cursor: str, listed: list[Instrument]) -> int:
+def _after_cursor(cursor: str, listed: list[InstrumentInfo]) -> int:
     """Return the start of the next page; a client may have URL-encoded the cursor again."""
     if not cursor:
         return 0
     last = parse_qs(unquote(cursor)).get("last", [""])[0]
-    for number, instrument in enumerate(listed):
-        if instrument.symbol == last:
+    for number, info in enumerate(listed):
+        if info.symbol == last:
             return number + 1
     raise _Refused(PARAMETER_ERROR, "params error: cursor invalid")
 
@@ -122,30 +125,30 @@ def _after_cursor(cursor: str, listed: list[Instrument]) -> int:
 def _tickers(parameters: Parameters, view: ExchangeView, now_ns: int) -> dict[str, Any]:
     category = _category(parameters)
     listed = _select(parameters, view, category)
-    return {"category": category, "list": [_ticker(instrument, view) for instrument in listed]}
+    return {"category": category, "list": [_ticker(info, view) for info in listed]}
 
 
-def _ticker(instrument: Instrument, view: ExchangeView) -> dict[str, Any]:
-    trades = view.recent((instrument.market_type, instrument.symbol), 1)
-    last = trades[0].price if trades else instrument.open_price
-    tick, opened = Decimal(instrument.tick_size), Decimal(instrument.open_price)
+def _ticker(info: InstrumentInfo, view: ExchangeView) -> dict[str, Any]:
+    trades = view.recent(instrument_of(info.market_type, info.symbol), 1)
+    last = trades[0].price if trades else info.open_price
+    tick, opened = Decimal(info.tick_size), Decimal(info.open_price)
     bought = bool(trades) and trades[0].side == "Buy"
     bid = Decimal(last) - tick if bought else Decimal(last)
     fields = {
-        "symbol": instrument.symbol,
+        "symbol": info.symbol,
         "bid1Price": format(bid, "f"),
-        "bid1Size": instrument.quantity_step,
+        "bid1Size": info.quantity_step,
         "ask1Price": format(bid + tick, "f"),
-        "ask1Size": instrument.quantity_step,
+        "ask1Size": info.quantity_step,
         "lastPrice": last,
-        "prevPrice24h": instrument.open_price,
+        "prevPrice24h": info.open_price,
         "price24hPcnt": plain((Decimal(last) / opened - 1).quantize(Decimal("0.0001"))),
         "highPrice24h": format(max(Decimal(last), opened), "f"),
         "lowPrice24h": format(min(Decimal(last), opened), "f"),
-        "turnover24h": instrument.turnover_24h,
-        "volume24h": instrument.volume_24h,
+        "turnover24h": info.turnover_24h,
+        "volume24h": info.volume_24h,
     }
-    if instrument.market_type == "spot":
+    if info.market_type is MarketType.SPOT:
         return {**fields, "usdIndexPrice": last}
     return {**fields, "indexPrice": last, "markPrice": last, "fundingRate": "0.0001"}
 
@@ -156,7 +159,7 @@ def _recent_trade(parameters: Parameters, view: ExchangeView, now_ns: int) -> di
     if not symbol:
         raise _Refused(PARAMETER_ERROR, "params error: symbol is required")
     _select(parameters, view, category)
-    trades = view.recent((category, symbol), _limit(parameters, *RECENT_LIMITS[category]))
+    trades = view.recent(instrument_of(category, symbol), _limit(parameters, *RECENT_LIMITS[category]))
     return {"category": category, "list": [_executed(symbol, trade) for trade in trades]}
 
 
@@ -177,19 +180,19 @@ def _executed(symbol: str, trade: BybitTrade) -> dict[str, Any]:
     return fields
 
 
-def _category(parameters: Parameters) -> str:
+def _category(parameters: Parameters) -> MarketType:
     category = parameters.get("category", "")
     if category not in CATEGORIES:
         raise _Refused(PARAMETER_ERROR, "params error: category invalid")
-    return category
+    return MarketType(category)
 
 
-def _select(parameters: Parameters, view: ExchangeView, category: str) -> list[Instrument]:
-    listed = [instrument for key, instrument in view.instruments.items() if key[0] == category]
+def _select(parameters: Parameters, view: ExchangeView, category: MarketType) -> list[InstrumentInfo]:
+    listed = [info for instrument, info in view.instruments.items() if instrument.market_type is category]
     symbol = parameters.get("symbol", "")
     if not symbol:
         return listed
-    chosen = [instrument for instrument in listed if instrument.symbol == symbol]
+    chosen = [info for info in listed if info.symbol == symbol]
     if not chosen:
         raise _Refused(INVALID_SYMBOL, f"The requested symbol is invalid: {symbol}")
     return chosen

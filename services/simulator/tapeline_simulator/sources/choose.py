@@ -7,7 +7,7 @@ from tapeline_simulator.bybit import capture
 from tapeline_simulator.bybit.frames import NewerFields
 from tapeline_simulator.errors import CaptureMissing, CaptureRefused
 from tapeline_simulator.settings import Settings
-from tapeline_simulator.sources import normalised
+from tapeline_simulator.sources import listing, normalised
 from tapeline_simulator.sources.market import SyntheticMarket
 from tapeline_simulator.sources.replay import Recording, Replay
 from tapeline_simulator.sources.source import TradeSource
@@ -24,7 +24,8 @@ def create_source(settings: Settings) -> TradeSource:
         CaptureRefused: the file is not a recording.
     """
     if settings.source == "market":
-        return SyntheticMarket(settings.seed, settings.rate_per_s, _newer(settings))
+        symbols = listing.LISTING + (listing.INVERSE_LISTING if settings.with_inverse else ())
+        return SyntheticMarket(settings.seed, settings.rate_per_s, _newer(settings), symbols)
     recording = _read(settings)
     log.info("recording read", extra={"frames": len(recording.items), "duplicates": recording.duplicates})
     return Replay(recording, settings.speed, settings.start_grace_s * 1000)

@@ -5,8 +5,10 @@ Pure: the caller passes the time. One symbol is in market_maker.py.
 
 from collections.abc import Mapping, Sequence
 
-from tapeline_simulator.bybit.frames import Frame, Key, NewerFields
-from tapeline_simulator.bybit.instruments import Instrument
+from tapeline.instrument import Instrument
+
+from tapeline_simulator.bybit.frames import Frame, NewerFields, instrument_of
+from tapeline_simulator.bybit.instruments import InstrumentInfo
 from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources import listing
 from tapeline_simulator.sources.listing import Listing
@@ -34,15 +36,15 @@ class SyntheticMarket:
         symbols: Sequence[Listing] = listing.LISTING,
     ) -> None:
         self._newer = newer
-        self._market_makers: dict[Key, MarketMaker] = {}
-        self._instruments: dict[Key, Instrument] = {}
+        self._market_makers: dict[Instrument, MarketMaker] = {}
+        self._instruments: dict[Instrument, InstrumentInfo] = {}
         self._trading: list[MarketMaker] = []
         shares = sum(row.share for row in symbols)
         for number, row in enumerate(symbols, start=1):
-            key = (row.market_type, row.symbol)
+            instrument = instrument_of(row.market_type, row.symbol)
             rate = rate_per_s * row.share / shares
-            self._market_makers[key] = MarketMaker(row, number, rate, seed, newer)
-            self._instruments[key] = row.instrument(number, rate)
+            self._market_makers[instrument] = MarketMaker(row, number, rate, seed, newer)
+            self._instruments[instrument] = row.info(number, rate)
 
     @property
     def state(self) -> str:
@@ -50,13 +52,13 @@ class SyntheticMarket:
         return RUNNING if self._trading else WAITING
 
     @property
-    def instruments(self) -> Mapping[Key, Instrument]:
+    def instruments(self) -> Mapping[Instrument, InstrumentInfo]:
         """Return the listing."""
         return self._instruments
 
-    def on_subscribe(self, key: Key, now_ms: int) -> None:
+    def on_subscribe(self, instrument: Instrument, now_ms: int) -> None:
         """Start trading of a symbol."""
-        market_maker = self._market_makers[key]
+        market_maker = self._market_makers[instrument]
         if market_maker not in self._trading:
             market_maker.open(now_ms)
             self._trading.append(market_maker)
@@ -72,21 +74,21 @@ class SyntheticMarket:
         for market_maker in self._trading:
             market_maker.postpone(milliseconds)
 
-    def resume(self, last: Row, recent_rows: Mapping[Key, Sequence[Row]]) -> None:
+    def resume(self, last: Row, recent_rows: Mapping[Instrument, Sequence[Row]]) -> None:
         """Continue after the prices, ids and sequences of the ledger.
 
         Raises:
             ForeignLedger: the ledger has an unlisted symbol, or a trade id of another format.
         """
-        for key, rows in recent_rows.items():
-            if key not in self._market_makers:
-                raise ForeignLedger(f"symbol {key} of the ledger", "not one of the synthetic market")
-            self._market_makers[key].resume(rows)
+        for instrument, rows in recent_rows.items():
+            if instrument not in self._market_makers:
+                raise ForeignLedger(f"instrument {instrument} of the ledger", "not one of the synthetic market")
+            self._market_makers[instrument].resume(rows)
 
-    def is_rpi(self, key: Key, trade_id: str) -> bool | None:
+    def is_rpi(self, instrument: Instrument, trade_id: str) -> bool | None:
         """Return the flag that follows from the trade id."""
         return rpi_of(trade_id) if self._newer.rpi else None
 
-    def is_block_trade(self, key: Key, trade_id: str) -> bool:
+    def is_block_trade(self, instrument: Instrument, trade_id: str) -> bool:
         """Return False: the synthetic market has no block trades."""
         return False

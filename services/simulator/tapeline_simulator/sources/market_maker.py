@@ -19,12 +19,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from tapeline.enums import MarketType, Side
+
 from tapeline_simulator.bybit.frames import (
     BybitTrade,
     Frame,
     FrameIndex,
     NewerFields,
     TickDirection,
+    instrument_of,
     split,
 )
 from tapeline_simulator.bybit.instruments import decimals
@@ -64,7 +67,8 @@ class MarketMaker:
 
     def __init__(self, row: Listing, number: int, rate_per_s: float, seed: int, newer: NewerFields) -> None:
         self._row, self._seed, self._newer = row, seed, newer
-        self.key = (row.market_type, row.symbol)
+        self.instrument = instrument_of(row.market_type, row.symbol)
+        self._is_spot = row.market_type is MarketType.SPOT
         self._base_per_ms = rate_per_s / MEAN_FILL_COUNT * (1 - BRANCHING_RATIO) / 1000
         self._excess_per_ms = 0.0
         self._price_decimals = decimals(row.tick_size)
@@ -87,7 +91,7 @@ class MarketMaker:
         self._random = self._seeded("")
 
     def _seeded(self, last_id: str) -> random.Random:
-        return random.Random(f"{self._seed}|{self.key}|{last_id}")
+        return random.Random(f"{self._seed}|{(str(self._row.market_type), self._row.symbol)}|{last_id}")
 
     def _units(self, price: str) -> int:
         return int(Decimal(price).scaleb(self._price_decimals))
@@ -111,7 +115,7 @@ class MarketMaker:
         """
         last = rows[-1]
         try:
-            if self.key[0] == "spot":
+            if self._is_spot:
                 self._spot_id = int(last["trade_id"])
             else:
                 self._uuid = uuid.UUID(last["trade_id"])
@@ -120,7 +124,7 @@ class MarketMaker:
         for row in rows:
             self._direction.next_direction(self._units(row["price"]))
         ticks = self._units(last["price"]) // self._tick_units
-        self._bid, self._ask = (ticks - 1, ticks) if last["side"] == "Buy" else (ticks, ticks + 1)
+        self._bid, self._ask = (ticks - 1, ticks) if last["side"] == Side.BUY else (ticks, ticks + 1)
         self._sequence = max(self._sequence, last["sequence"] or 0)
         self._earliest_ms = last["traded_at"] + 1
         self._random = self._seeded(last["trade_id"])
@@ -183,7 +187,7 @@ class MarketMaker:
             if number + 1 < count and rng.random() < 0.15:
                 level = self._next_level(level, sign)
         self._requote(level, sign, count)
-        return list(split(self.key, trades, rng.randint(1, 3)))
+        return list(split(self.instrument, trades, rng.randint(1, 3)))
 
     def _close_spread(self, sign: int) -> None:
         """Close a wide spread: the opposite quote follows, or the quote on the side of the order returns."""
@@ -209,7 +213,6 @@ class MarketMaker:
             self._ask = best + 1 if opposite_follows else max(self._ask, best + 1)
 
     def _fill(self, traded_at: int, level: int, sign: int) -> BybitTrade:
-        market_type = self.key[0]
         sequence = self._sequence if self._newer.sequence else None
         units = level * self._tick_units
         trade_id = self._next_id()
@@ -218,29 +221,30 @@ class MarketMaker:
             traded_at,
             _decimal_text(units, self._price_decimals),
             self._quantity(units),
-            "Buy" if sign > 0 else "Sell",
+            Side.BUY if sign > 0 else Side.SELL,
             sequence,
             self._index.next_index(traded_at, sequence),
-            self._direction.next_direction(units) if market_type == "linear" else None,
+            self._direction.next_direction(units) if not self._is_spot else None,
             False,
             rpi_of(trade_id) if self._newer.rpi else None,
         )
 
     def _next_id(self) -> str:
-        if self.key[0] == "spot":
+        if self._is_spot:
             self._spot_id += 1
             return str(self._spot_id)
         # Each id derives from the previous one: a restart needs only the last id, and ids are unique.
-        self._uuid = uuid.uuid5(self._uuid, self.key[1])
+        self._uuid = uuid.uuid5(self._uuid, self._row.symbol)
         return str(self._uuid)
 
     def _quantity(self, units: int) -> str:
         notional = self._random.lognormvariate(self._mu, 1.0)
-        price = units / 10**self._price_decimals
+        # Inverse counts in USD.
+        price = 1 if self._row.market_type is MarketType.INVERSE else units / 10**self._price_decimals
         steps = max(1, round(notional / price * 10**self._quantity_decimals))
         text = _decimal_text(steps, self._quantity_decimals)
-        # Spot writes 0.0008 where linear writes 1.30.
-        return text.rstrip("0").rstrip(".") if self.key[0] == "spot" and "." in text else text
+        # Spot writes 0.0008 where a derivative writes 1.30.
+        return text.rstrip("0").rstrip(".") if self._is_spot and "." in text else text
 
 
 def _decimal_text(units: int, places: int) -> str:

@@ -15,16 +15,17 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tapeline.instrument import SYMBOL_PATTERN
+from tapeline.enums import MarketType, Side
+from tapeline.instrument import SYMBOL_PATTERN, Instrument
 from tapeline.trade import DECIMAL_PATTERN, EARLIEST_MS, LATEST_MS, TRADE_ID_PATTERN
 
 from tapeline_simulator.bybit.frames import (
     MAX_TRADES_PER_FRAME,
     BybitTrade,
     FrameIndex,
-    Key,
     NewerFields,
     TickDirection,
+    instrument_of,
 )
 from tapeline_simulator.bybit.instruments import plain
 from tapeline_simulator.errors import CaptureRefused
@@ -34,7 +35,8 @@ COLUMNS: Final = ("source", "market", "symbol", "ts_ms", "price", "qty", "side",
 MAX_PAUSE_MS: Final = 3_600_000
 """A longer pause between two sources of one symbol is shortened to SHORT_PAUSE_MS."""
 SHORT_PAUSE_MS: Final = 1_000
-_SIDES: Final = {"buy": "Buy", "sell": "Sell"}
+_SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_DERIVATIVES: Final = (MarketType.LINEAR, MarketType.INVERSE)
 _ID_NAMESPACE: Final = uuid.UUID("0c7c1c53-77a1-5d0e-8a4e-9a1c52b7f5a1")
 
 
@@ -60,12 +62,12 @@ def read(path: Path, newer: NewerFields) -> Recording:
         CaptureRefused: a column is missing, a value is invalid, or a trade id occurs again with
             other values.
     """
-    fills: dict[Key, dict[str, _Fill]] = defaultdict(dict)
+    fills: dict[Instrument, dict[str, _Fill]] = defaultdict(dict)
     duplicates = 0
     for number, row in enumerate(_rows(path), start=1):
         try:
-            key, fill = _fill(row, number)
-            before = fills[key].setdefault(fill.trade_id, fill)
+            instrument, fill = _fill(row, number)
+            before = fills[instrument].setdefault(fill.trade_id, fill)
             if before != fill:
                 raise ValueError(f"trade id {fill.trade_id!r} a second time, with other values")
         except (KeyError, TypeError, ValueError) as error:
@@ -74,7 +76,7 @@ def read(path: Path, newer: NewerFields) -> Recording:
     if not fills:
         raise CaptureRefused(path, "content", "empty", "a recording must hold a trade")
     starts = _starts(fills)
-    items = [item for key, of_key in fills.items() for item in _items(key, of_key, starts, newer)]
+    items = [item for instrument, own in fills.items() for item in _items(instrument, own, starts, newer)]
     items.sort(key=lambda item: item.offset_ms)
     return Recording(items, duplicates)
 
@@ -93,8 +95,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _fill(row: dict[str, Any], number: int) -> tuple[Key, _Fill]:
-    market_type = "linear" if row["market"] == "linear" else "spot"
+def _fill(row: dict[str, Any], number: int) -> tuple[Instrument, _Fill]:
+    category = MarketType(row["market"]) if row["market"] in _DERIVATIVES else MarketType.SPOT
     symbol, traded_at = _matching("symbol", row["symbol"], SYMBOL_PATTERN), int(row["ts_ms"])
     if not EARLIEST_MS <= traded_at <= LATEST_MS:
         raise ValueError(f"ts_ms {traded_at}, which is not in milliseconds")
@@ -109,7 +111,7 @@ def _fill(row: dict[str, Any], number: int) -> tuple[Key, _Fill]:
         _SIDES[str(row["side"]).lower()],
         trade_id,
     )
-    return (market_type, symbol), fill
+    return instrument_of(category, symbol), fill
 
 
 def _matching(name: str, text: str, pattern: str) -> str:
@@ -135,17 +137,19 @@ def decimal_text(value: float | Decimal | str) -> str:
         raise ValueError(f"number {value!r}") from None
 
 
-def _starts(fills: dict[Key, dict[str, _Fill]]) -> dict[str, int]:
+def _starts(fills: dict[Instrument, dict[str, _Fill]]) -> dict[str, int]:
     starts: dict[str, int] = {}
-    for of_key in fills.values():
-        for fill in of_key.values():
+    for own in fills.values():
+        for fill in own.values():
             starts[fill.source] = min(starts.get(fill.source, fill.traded_at), fill.traded_at)
     return starts
 
 
-def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: NewerFields) -> Iterator[RecordedFrame]:
+def _items(
+    instrument: Instrument, own: dict[str, _Fill], starts: dict[str, int], newer: NewerFields
+) -> Iterator[RecordedFrame]:
     """Yield one symbol's frames: consecutive trades of one millisecond and side are one taker order."""
-    fills = sorted(of_key.values(), key=lambda fill: fill.traded_at)
+    fills = sorted(own.values(), key=lambda fill: fill.traded_at)
     index, direction = FrameIndex(), TickDirection()
     offset_ms, number, start = fills[0].traded_at - starts[fills[0].source], 0, 0
     while start < len(fills):
@@ -156,9 +160,9 @@ def _items(key: Key, of_key: dict[str, _Fill], starts: dict[str, int], newer: Ne
         number += 1
         # Sequences on the exchange are not consecutive: readers must not rely on it.
         sequence = 7 * number if newer.sequence else None
-        trades = [_trade(key, fill, sequence, index, direction, newer) for fill in fills[start:stop]]
+        trades = [_trade(instrument, fill, sequence, index, direction, newer) for fill in fills[start:stop]]
         for cut in range(0, len(trades), MAX_TRADES_PER_FRAME):
-            yield RecordedFrame(offset_ms, key, trades[cut : cut + MAX_TRADES_PER_FRAME], None, 1 + number % 3)
+            yield RecordedFrame(offset_ms, instrument, trades[cut : cut + MAX_TRADES_PER_FRAME], None, 1 + number % 3)
         if stop < len(fills):
             offset_ms += _pause_ms(fills[stop - 1], fills[stop])
         start = stop
@@ -172,7 +176,7 @@ def _pause_ms(before: _Fill, after: _Fill) -> int:
 
 
 def _trade(
-    key: Key,
+    instrument: Instrument,
     fill: _Fill,
     sequence: int | None,
     index: FrameIndex,
@@ -187,6 +191,8 @@ def _trade(
         side=fill.side,
         sequence=sequence,
         frame_index=index.next_index(fill.traded_at, sequence),
-        tick_direction=direction.next_direction(Decimal(fill.price)) if key[0] == "linear" else None,
+        tick_direction=direction.next_direction(Decimal(fill.price))
+        if instrument.market_type is not MarketType.SPOT
+        else None,
         is_rpi=False if newer.rpi else None,
     )

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import orjson
+from tapeline.instrument import Instrument, instrument_of
 
-from tapeline_simulator.bybit.frames import BybitTrade, Frame, Key, encode
-from tapeline_simulator.bybit.instruments import Instrument, from_trades
+from tapeline_simulator.bybit.frames import BybitTrade, Frame, encode
+from tapeline_simulator.bybit.instruments import InstrumentInfo, from_trades
 from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources.source import ENDED, RUNNING, WAITING, Row
 
@@ -23,22 +24,22 @@ class RecordedFrame(NamedTuple):
 
     Attributes:
         offset_ms: receive time, since the start of the recording.
-        key: market_type and symbol.
+        instrument: whose trades.
         trades: its trades.
         payload: its JSON text as recorded, or None if it must be encoded.
         delay_ms: difference of `ts` and `T`, if it must be encoded.
     """
 
     offset_ms: float
-    key: Key
+    instrument: Instrument
     trades: Sequence[BybitTrade]
     payload: bytes | None
     delay_ms: int = 1
 
     def frame(self) -> Frame:
         """Return the frame to send."""
-        payload = self.payload or encode(self.key, self.trades, self.trades[0].traded_at + self.delay_ms)
-        return Frame(self.key, self.trades, payload)
+        payload = self.payload or encode(self.instrument, self.trades, self.trades[0].traded_at + self.delay_ms)
+        return Frame(self.instrument, self.trades, payload)
 
     def without(self, count: int) -> "RecordedFrame":
         """Return the frame without its first trades."""
@@ -75,8 +76,8 @@ class Replay:
     def __init__(self, recording: Recording, speed: float, start_grace_ms: float) -> None:
         self._items, self._speed, self._grace_ms = list(recording.items), speed, start_grace_ms
         self._instruments = describe(self._items)
-        self._flags: dict[tuple[Key, str], BybitTrade] = {}
-        self._subscribed: set[Key] = set()
+        self._flags: dict[tuple[Instrument, str], BybitTrade] = {}
+        self._subscribed: set[Instrument] = set()
         self._start_at_ms: float | None = None
         self._started = False
         self._next = 0
@@ -90,13 +91,13 @@ class Replay:
         return RUNNING if self._started else WAITING
 
     @property
-    def instruments(self) -> Mapping[Key, Instrument]:
+    def instruments(self) -> Mapping[Instrument, InstrumentInfo]:
         """Return the recorded symbols."""
         return self._instruments
 
-    def on_subscribe(self, key: Key, now_ms: int) -> None:
+    def on_subscribe(self, instrument: Instrument, now_ms: int) -> None:
         """Start the grace time; the subscription of the last symbol starts the replay at once."""
-        self._subscribed.add(key)
+        self._subscribed.add(instrument)
         if self._started:
             return
         if self._start_at_ms is None:
@@ -117,7 +118,7 @@ class Replay:
             if item.offset_ms > due_ms:
                 break
             self._next += 1
-            if item.key in self._subscribed:
+            if item.instrument in self._subscribed:
                 frames.append(item.frame())
                 count += len(item.trades)
         return frames
@@ -127,20 +128,20 @@ class Replay:
         if self._start_at_ms is not None:
             self._start_at_ms += milliseconds
 
-    def resume(self, last: Row, recent_rows: Mapping[Key, Sequence[Row]]) -> None:
+    def resume(self, last: Row, recent_rows: Mapping[Instrument, Sequence[Row]]) -> None:
         """Continue after the last row of the ledger.
 
         Raises:
             ForeignLedger: the recording does not hold that trade.
         """
-        wanted = ((last["market_type"], last["symbol"]), last["trade_id"])
+        wanted = (instrument_of(last["venue"], last["market_type"], last["symbol"]), last["trade_id"])
         for number, item in enumerate(self._items):
             for index, trade in enumerate(item.trades):
-                self._flags[item.key, trade.trade_id] = trade
-                if (item.key, trade.trade_id) == wanted:
+                self._flags[item.instrument, trade.trade_id] = trade
+                if (item.instrument, trade.trade_id) == wanted:
                     self._continue_after(number, index)
                     return
-        raise ForeignLedger(f"the last trade {wanted} of the ledger", "not in the recording")
+        raise ForeignLedger(f"the last trade {wanted[1]} of {wanted[0]} in the ledger", "not in the recording")
 
     def _continue_after(self, number: int, index: int) -> None:
         self._next = number + 1
@@ -152,23 +153,23 @@ class Replay:
         if self._next < len(self._items):
             self._first_offset_ms = self._items[self._next].offset_ms
 
-    def is_rpi(self, key: Key, trade_id: str) -> bool | None:
+    def is_rpi(self, instrument: Instrument, trade_id: str) -> bool | None:
         """Return the recorded flag."""
-        trade = self._flags.get((key, trade_id))
+        trade = self._flags.get((instrument, trade_id))
         return trade.is_rpi if trade else None
 
-    def is_block_trade(self, key: Key, trade_id: str) -> bool:
+    def is_block_trade(self, instrument: Instrument, trade_id: str) -> bool:
         """Return the recorded flag."""
-        trade = self._flags.get((key, trade_id))
+        trade = self._flags.get((instrument, trade_id))
         return trade.is_block_trade if trade else False
 
 
-def describe(items: Sequence[RecordedFrame]) -> dict[Key, Instrument]:
+def describe(items: Sequence[RecordedFrame]) -> dict[Instrument, InstrumentInfo]:
     """Return the recorded symbols, in the order of their first trade."""
-    trades: dict[Key, list[tuple[str, str]]] = {}
+    trades: dict[Instrument, list[tuple[str, str]]] = {}
     for item in items:
-        trades.setdefault(item.key, []).extend((trade.price, trade.quantity) for trade in item.trades)
+        trades.setdefault(item.instrument, []).extend((trade.price, trade.quantity) for trade in item.trades)
     return {
-        key: from_trades(*key, symbol_id=number, prices_and_quantities=pairs)
-        for number, (key, pairs) in enumerate(trades.items(), start=1)
+        instrument: from_trades(instrument.market_type, instrument.symbol, number, pairs)
+        for number, (instrument, pairs) in enumerate(trades.items(), start=1)
     }

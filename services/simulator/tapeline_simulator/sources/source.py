@@ -6,8 +6,10 @@ To add a source: implement TradeSource, and create it in choose.py.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from tapeline_simulator.bybit.frames import Frame, Key
-from tapeline_simulator.bybit.instruments import Instrument
+from tapeline.instrument import Instrument
+
+from tapeline_simulator.bybit.frames import Frame
+from tapeline_simulator.bybit.instruments import InstrumentInfo
 
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
@@ -32,10 +34,10 @@ class TradeSource(Protocol):
         """Return WAITING, RUNNING or ENDED."""
 
     @property
-    def instruments(self) -> Mapping[Key, Instrument]:
+    def instruments(self) -> Mapping[Instrument, InstrumentInfo]:
         """Return the instruments, in the order of listing."""
 
-    def on_subscribe(self, key: Key, now_ms: int) -> None:
+    def on_subscribe(self, instrument: Instrument, now_ms: int) -> None:
         """Handle the first subscription of a symbol; later ones have no effect."""
 
     def advance(self, now_ms: int) -> list[Frame]:
@@ -44,7 +46,7 @@ class TradeSource(Protocol):
     def skip(self, milliseconds: int) -> None:
         """Postpone all future frames, after a pause or stall."""
 
-    def resume(self, last: Row, recent_rows: Mapping[Key, Sequence[Row]]) -> None:
+    def resume(self, last: Row, recent_rows: Mapping[Instrument, Sequence[Row]]) -> None:
         """Continue after a ledger; must be the first call.
 
         Args:
@@ -55,8 +57,8 @@ class TradeSource(Protocol):
             ForeignLedger: another source wrote the ledger.
         """
 
-    def is_rpi(self, key: Key, trade_id: str) -> bool | None:
+    def is_rpi(self, instrument: Instrument, trade_id: str) -> bool | None:
         """Return `RPI` of a trade in the ledger; the ledger does not store it."""
 
-    def is_block_trade(self, key: Key, trade_id: str) -> bool:
+    def is_block_trade(self, instrument: Instrument, trade_id: str) -> bool:
         """Return `BT` of a trade in the ledger; the ledger does not store it."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tapeline.model import features, labels
 from tapeline.model.features import Bools, Floats, Ints, TradeColumns
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, separated_rows
 
 from tapeline_trainer.data.trade_table import TradeTable
 
@@ -128,33 +128,30 @@ def numeric_columns(table: pa.Table) -> NumericColumns:
 def segments(table: pa.Table, symbols: tuple[str, ...], symbol: Ints, gaps: tuple[Gap, ...]) -> Ints:
     """Return (n,) int64, equal for rows of one symbol with no gap between them.
 
-    Between the two ends of a gap anything may be missing, so every trade found there (late or
-    backfilled) is its own segment. A gap end whose trade is not in the table is located by its time, widely: one label
-    too few is better than one across a gap.
+    Between the two ends of a gap anything may be missing, so every trade found there (late or backfilled) is its own
+    segment. Where an end trade is not in the table, time locates both ends, widely: one label too few is better than
+    one across a gap.
     """
     breaks = np.zeros(len(symbol), dtype=bool)
     breaks[1:] = symbol[1:] != symbol[:-1]
     number_of = {key: number for number, key in enumerate(symbols)}
     for gap in gaps:
-        number = number_of.get(f"{gap.venue}/{gap.market_type}/{gap.symbol}")
+        number = number_of.get(str(gap.instrument))
         if number is None:
             continue
         start, stop = (int(edge) for edge in np.searchsorted(symbol, [number, number + 1]))
         part = table.slice(start, stop - start)
-        first, last = _gap_rows(part["traded_at"].to_numpy(), part["trade_id"], gap)
-        breaks[start + first : min(start + last + 1, stop)] = True
+        ends = (_row_of(part["trade_id"], trade_id) for trade_id in (gap.from_trade_id, gap.to_trade_id))
+        rows = separated_rows(gap, part["traded_at"].to_numpy(), *ends)
+        breaks[start + rows.start : start + rows.stop] = True
     # A gap before the first trade separates nothing.
     breaks[:1] = False
     return np.cumsum(breaks).astype(np.int64)
 
 
-def _gap_rows(times: Ints, ids: pa.ChunkedArray, gap: Gap) -> tuple[int, int]:
-    """First and last row, of one symbol, that a gap separates from the row before them."""
-    before = -1 if gap.from_trade_id is None else pc.index(ids, gap.from_trade_id).as_py()
-    after = pc.index(ids, gap.to_trade_id).as_py()
-    first = before + 1 if before >= 0 else int(np.searchsorted(times, gap.from_traded_at, side="left"))
-    last = after if after >= 0 else int(np.searchsorted(times, gap.to_traded_at, side="right"))
-    return first, last
+def _row_of(ids: pa.ChunkedArray, trade_id: str | None) -> int | None:
+    row: int = -1 if trade_id is None else pc.index(ids, trade_id).as_py()
+    return row if row >= 0 else None
 
 
 def _newest(rows: Ints, times: Ints, maximum: int) -> Ints:

@@ -1,7 +1,7 @@
 """Client of Elasticsearch: reads snapshots page by page, and writes the verdict of a run.
 
 Thin edge. A snapshot is a point in time: what is indexed meanwhile is not seen, so the number of documents read must
-equal the number counted in the same snapshot. tenacity retries requests to one deadline, not the client. Every
+equal the number counted in the same snapshot. Requests are retried here to one deadline, not by the client. Every
 request may be retried: it reads, or it writes under a fixed id.
 Nothing here calls `GET /`, which reduced builds of Elasticsearch do not have.
 """
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
-import tenacity
 from elastic_transport import TransportError
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError
 from tapeline import names
+from tapeline_clients import http
+from tapeline_clients.elasticsearch import connect, is_transient, reason_of
 
 from tapeline_trainer.errors import ElasticsearchFailed, ExportIncomplete
 from tapeline_trainer.settings import Settings
 
 T = TypeVar("T")
 Document = dict[str, Any]
-_RETRYABLE_STATUS: Final = frozenset({429, 502, 503, 504})
 
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
 _DATE: Final = {"type": "date", "format": "epoch_millis"}
@@ -50,13 +50,6 @@ VERDICT_MAPPING: Final[dict[str, Any]] = {
 """One document a training run."""
 
 
-def is_retryable(error: BaseException) -> bool:
-    """Return whether the same request may succeed later."""
-    if isinstance(error, ApiError):
-        return error.status_code in _RETRYABLE_STATUS
-    return isinstance(error, TransportError)
-
-
 class Store:
     """Client of Elasticsearch; connects on first use."""
 
@@ -66,8 +59,8 @@ class Store:
         Raises:
             InvalidConnection: password or authorities cannot be read.
         """
-        options = settings.client_options()
-        self._client = Elasticsearch(url, **options, request_timeout=settings.request_timeout_s, max_retries=0)
+        connection = settings.model_copy(update={"elasticsearch_url": url})
+        self._client = connect(connection, settings.request_timeout_s)
         self._settings = settings
 
     def __enter__(self) -> Self:
@@ -162,17 +155,7 @@ class Store:
         self._client.options(ignore_status=400).indices.create(index=index, mappings=VERDICT_MAPPING)
 
     def _request(self, doing: str, request: Callable[[], T]) -> T:
-        retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_retryable),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-            stop=tenacity.stop_after_delay(self._settings.retry_deadline_s),
-            reraise=True,
-        )
         try:
-            return retry(request)
-        except NotFoundError as error:
-            raise ElasticsearchFailed(doing, f"404 ({error.message})") from error
+            return http.retrying(is_transient, self._settings.retry_deadline_s)(request)
         except (ApiError, TransportError) as error:
-            # The text of a transport error omits its cause, which may be a certificate that is not trusted.
-            reason = str(error) if isinstance(error, ApiError) else str(error.message)
-            raise ElasticsearchFailed(doing, f"{type(error).__name__}: {reason[:300]}") from error
+            raise ElasticsearchFailed(doing, reason_of(error)) from error

@@ -6,12 +6,9 @@ Both files are replaced atomically.
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +17,10 @@ import pyarrow.csv
 import pyarrow.parquet
 from pydantic import ValidationError
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.model import labels
 from tapeline.records.gap import Gap
+from tapeline.service import files
 
 from tapeline_trainer.data import dataset
 from tapeline_trainer.data.source import GAPS_KEY
@@ -41,22 +40,6 @@ CSV_COLUMNS: Final = (
 _CHUNK_ROWS: Final = 50_000
 
 
-@contextmanager
-def atomic_replacement(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` on success and is removed on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def to_parquet(
     store: "Store", path: Path, trades_index: str = TRADES_PATTERN, gaps_index: str = names.INDEX_GAPS
 ) -> int:
@@ -72,7 +55,7 @@ def to_parquet(
     """
     count = 0
     with (
-        atomic_replacement(path) as temporary,
+        files.atomic_replacement(path) as temporary,
         pa.parquet.ParquetWriter(temporary, STORED_SCHEMA, compression="zstd") as writer,
     ):
         for page in store.snapshot(trades_index):
@@ -100,13 +83,9 @@ def read_gaps(store: "Store", index: str = names.INDEX_GAPS) -> list[Gap]:
     """
     documents = (document for page in store.snapshot(index) for document in page)
     try:
-        return [Gap.model_validate(_without_timestamp(document)) for document in documents]
+        return [Gap.model_validate(document) for document in documents]
     except ValidationError as error:
         raise InvalidTrades(index, "document", str(error)[:300], "a gap record") from error
-
-
-def _without_timestamp(document: "Document") -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name != "@timestamp"}
 
 
 def to_csv(trades: TradeTable, path: Path) -> int:
@@ -116,7 +95,7 @@ def to_csv(trades: TradeTable, path: Path) -> int:
     unknown: at a symbol's end and at a gap. `late` is 1 for trades that arrived too late for the stream.
     """
     table = trades.table
-    with atomic_replacement(path) as temporary, temporary.open("wb") as file:
+    with files.atomic_replacement(path) as temporary, temporary.open("wb") as file:
         file.write((",".join(CSV_COLUMNS) + "\n").encode())
         options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
         for chunk in _csv_chunks(trades):
@@ -138,22 +117,30 @@ def _csv_chunks(trades: TradeTable) -> Iterable[pa.Table]:
 
 def _csv_table(part: pa.Table, price_next: pa.Array, target: np.ndarray) -> pa.Table:
     absent = pa.array(target == labels.ABSENT)
-    where = pc.split_pattern(pc.cast(part["key"], pa.string()), "/").combine_chunks()
+    venue, market_type, symbol = _instrument_columns(part["key"].combine_chunks())
     time = pc.cast(pc.cast(part["traded_at"], pa.timestamp("ms")), pa.string())
     sequence = part["sequence"].combine_chunks()
     columns = {
         "price": part["price"],
         "quantity": part["quantity"],
-        "symbol": pc.list_element(where, 2),
+        "symbol": symbol,
         "timestamp": pc.binary_join_element_wise(time, "+00:00", ""),
         "is_buy": pc.cast(part["is_buy"], pa.int8()),
         "price_next": pc.if_else(absent, pa.scalar(None, pa.string()), price_next),
         "target": pc.if_else(absent, pa.scalar(None, pa.int64()), pa.array(target)),
         "trade_id": part["trade_id"],
-        "venue": pc.list_element(where, 0),
-        "market_type": pc.list_element(where, 1),
+        "venue": venue,
+        "market_type": market_type,
         "sequence": pc.if_else(pc.equal(sequence, NO_SEQUENCE), pa.scalar(None, pa.int64()), sequence),
         "frame_index": part["frame_index"],
         "late": pc.cast(part["late"], pa.int8()),
     }
     return pa.table({name: columns[name] for name in CSV_COLUMNS})
+
+
+def _instrument_columns(keys: pa.DictionaryArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Return venue, market type and symbol of each key, which is an instrument's text."""
+    instruments = [Instrument.parse(key) for key in keys.dictionary.to_pylist()]
+    parts = ([i.venue for i in instruments], [str(i.market_type) for i in instruments], [i.symbol for i in instruments])
+    venue, market_type, symbol = (pa.array(texts, pa.string()).take(keys.indices) for texts in parts)
+    return venue, market_type, symbol

@@ -1,7 +1,8 @@
 """Trade table: trades of every source in one table, in total order.
 
 Pure: arrow tables in, arrow tables out. source.py reads files, export.py reads Elasticsearch.
-A symbol's key names its venue and market (`bybit/spot/BTCUSDT`), so two venues never share a lookback.
+The key of a trade is its instrument's text (`bybit:spot:BTCUSDT`), so two venues never share a lookback. Where a source
+names no venue, the key is what the source does name; in an archive the key ends in a space and the archive's source.
 To accept another layout: add a function here that returns SCHEMA's columns, and name it in source.py.
 """
 
@@ -11,7 +12,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tapeline import names, trade
+from tapeline import trade
+from tapeline.enums import PredictionState, Side
 from tapeline.records.gap import Gap
 
 from tapeline_trainer.errors import InvalidTrades
@@ -79,17 +81,16 @@ class TradeTable:
 
 def from_stored(stored: pa.Table) -> pa.Table:
     """Return the columns of SCHEMA of stored trades (STORED_SCHEMA)."""
-    where = [stored[name] for name in ("venue", "market_type", "symbol")]
     return _table(
-        key=pc.binary_join_element_wise(*where, "/"),
+        key=_join_key(*(stored[name] for name in ("venue", "market_type", "symbol"))),
         trade_id=stored["trade_id"],
         traded_at=stored["traded_at"],
         price=stored["price"],
         quantity=stored["base_quantity"],
-        is_buy=pc.equal(stored["side"], "Buy"),
+        is_buy=pc.equal(stored["side"], Side.BUY),
         sequence=stored["sequence"],
         frame_index=stored["frame_index"],
-        late=pc.equal(stored["prediction_state"], names.STATE_LATE),
+        late=pc.equal(stored["prediction_state"], PredictionState.LATE),
     )
 
 
@@ -101,9 +102,10 @@ def from_normalised(table: pa.Table) -> pa.Table:
     """
     # Archives come with 64-bit string offsets, which arrow does not join with the usual ones.
     text = {name: pc.cast(table[name], pa.string()) for name in table.column_names}
-    where = [text[name] for name in ("source", "exchange", "market", "symbol")]
+    instrument = _join_key(*(text[name] for name in ("exchange", "market", "symbol")))
     return _table(
-        key=pc.binary_join_element_wise(*where, "/"),
+        # No symbol holds a space, so no source shares the key of another or of a stored trade.
+        key=pc.binary_join_element_wise(instrument, text["source"], " "),
         trade_id=text["trade_id"],
         traded_at=table["ts_ms"],
         price=text["price"],
@@ -121,10 +123,10 @@ def from_csv(table: pa.Table) -> pa.Table:
     The first data set has no venue, no id and no order inside a second; its rows are taken in file order.
     """
     has = set(table.column_names)
-    where = [table[name] for name in ("venue", "market_type") if name in has]
+    where = [table[name] for name in ("venue", "market_type", "symbol") if name in has]
     stamp = pc.replace_substring_regex(table["timestamp"], r"(\+00:00|Z)$", "")
     return _table(
-        key=pc.binary_join_element_wise(*where, table["symbol"], "/") if where else table["symbol"],
+        key=_join_key(*where),
         trade_id=table["trade_id"] if "trade_id" in has else None,
         traded_at=pc.cast(pc.cast(stamp, pa.timestamp("ms")), pa.int64()),
         price=table["price"],
@@ -134,6 +136,11 @@ def from_csv(table: pa.Table) -> pa.Table:
         frame_index=pc.cast(table["frame_index"], pa.int64()) if "frame_index" in has else None,
         late=pc.equal(table["late"], "1") if "late" in has else None,
     )
+
+
+def _join_key(*parts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the text that Instrument.parse splits."""
+    return pc.binary_join_element_wise(*parts, ":")
 
 
 def _empty_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:

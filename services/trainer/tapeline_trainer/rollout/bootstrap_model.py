@@ -6,7 +6,6 @@ model: the gate never keeps a prior.
 
 import hashlib
 import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import numpy as np
 from tapeline.model import bundle as model_bundle
 from tapeline.model import features
 from tapeline.model.oci_image import Reference
+from tapeline.service import clock
 
 from tapeline_trainer.errors import NoRegistry
 from tapeline_trainer.model import bundle
@@ -61,6 +61,6 @@ def push(settings: Settings, probability: float) -> Reference:
         raise NoRegistry
     x = np.zeros((1, len(features.FEATURE_NAMES)), dtype=np.float32)
     with tempfile.TemporaryDirectory(prefix="tapeline-") as folder, Registry(settings) as registry:
-        manifest = bundle.draft_manifest("prior", metadata(time.time_ns() // 1_000_000))
+        manifest = bundle.draft_manifest("prior", metadata(clock.now_ms()))
         digest = bundle.write(Path(folder), model_bundle.prior_forest(probability), manifest, x)
         return target.publish(registry, Path(folder), digest)

@@ -8,11 +8,11 @@ Rights that it needs: get and patch on this Deployment, list on replica sets of 
 
 import json
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-import tenacity
 from kubernetes.client import ApiClient, ApiException, AppsV1Api, Configuration
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from tapeline_clients import http
 from urllib3.exceptions import HTTPError
 
 from tapeline_trainer.errors import ClusterFailed, ReferenceChanged
@@ -20,13 +20,14 @@ from tapeline_trainer.rollout import deployment
 from tapeline_trainer.rollout.deployment import FIELD_MANAGER, DeploymentState, Document
 from tapeline_trainer.settings import Settings
 
-_RETRYABLE_STATUS: Final = frozenset({429, 500, 502, 503, 504})
+T = TypeVar("T")
+_LONGEST_PAUSE_S: Final = 5.0
 
 
-def is_retryable(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     if isinstance(error, ApiException):
-        return error.status in _RETRYABLE_STATUS
+        return http.is_transient(error.status)
     return isinstance(error, HTTPError)
 
 
@@ -102,10 +103,12 @@ class DeploymentClient:
             ClusterFailed: the patch was refused, or the API server did not respond within the retries.
         """
         operations = deployment.build_patch(old, reference, model_digest)
-        retry = self._retrying(tenacity.retry_if_exception_type(_PatchNotApplied))
         doing = f"changing the model of {self._name}"
         try:
-            return retry(lambda: self._send_patch(operations, old, reference, doing))
+            return self._retry(
+                lambda error: isinstance(error, _PatchNotApplied),
+                lambda: self._send_patch(operations, old, reference, doing),
+            )
         except _PatchNotApplied as error:
             raise ClusterFailed(doing, str(error)) from error
 
@@ -129,7 +132,7 @@ class DeploymentClient:
                 return state
             if state.reference != old.reference:
                 raise ReferenceChanged(state.reference, old.reference) from error
-            if is_retryable(error):
+            if is_transient(error):
                 raise _PatchNotApplied(_reason(error)) from error
             raise ClusterFailed(doing, _reason(error)) from error
 
@@ -143,17 +146,13 @@ class DeploymentClient:
 
     def _request(self, doing: str, request: Callable[[], Any]) -> Document:
         try:
-            return self._retrying(tenacity.retry_if_exception(is_retryable))(lambda: _document(request()))
+            return self._retry(is_transient, lambda: _document(request()))
         except (ApiException, HTTPError) as error:
             raise ClusterFailed(doing, _reason(error)) from error
 
-    def _retrying(self, when: Any) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=when,
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-            stop=tenacity.stop_after_delay(self._settings.retry_deadline_s),
-            reraise=True,
-        )
+    def _retry(self, is_transient_error: Callable[[BaseException], bool], request: Callable[[], T]) -> T:
+        deadline_s = self._settings.retry_deadline_s
+        return http.retrying(is_transient_error, deadline_s, longest_pause_s=_LONGEST_PAUSE_S)(request)
 
 
 class _PatchNotApplied(Exception):

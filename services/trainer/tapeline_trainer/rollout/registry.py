@@ -12,24 +12,23 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import httpx
-import tenacity
 from tapeline.model import oci_image, oci_layer
 from tapeline.model.bundle import BundleRefused
 from tapeline.model.oci_image import Blob, Image, Reference
+from tapeline_clients import http
 
 from tapeline_trainer.errors import ImageMissing, RegistryFailed
 from tapeline_trainer.rollout.credentials import Credentials
 from tapeline_trainer.settings import Settings
 
 T = TypeVar("T")
-_RETRYABLE_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 _NOT_FOUND: Final = 404
 
 
-def is_retryable(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in _RETRYABLE_STATUS
+        return http.is_transient(error.response.status_code)
     return isinstance(error, httpx.TransportError)
 
 
@@ -125,14 +124,8 @@ class Registry:
         return bytes(content)
 
     def _request(self, doing: str, request: Callable[[], T]) -> T:
-        retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_retryable),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-            stop=tenacity.stop_after_delay(self._settings.retry_deadline_s),
-            reraise=True,
-        )
         try:
-            return retry(request)
+            return http.retrying(is_transient, self._settings.retry_deadline_s)(request)
         except httpx.HTTPStatusError as error:
             kind = ImageMissing if error.response.status_code == _NOT_FOUND else RegistryFailed
             raise kind(doing, f"{error.response.status_code} {error.response.reason_phrase}") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tapeline_simulator.bybit import capture
+from tapeline_simulator.bybit.frames import instrument_of
 from tapeline_simulator.errors import CaptureRefused
 
 
@@ -25,7 +26,11 @@ def written(folder: Path, *lines: object) -> Path:
 def test_frames_keep_values_digits_order_and_pace(tmp_path):
     lines = [line(100.0, "a", "b"), line(100.25, "a", category="linear", L="PlusTick"), line(100.2, "c")]
     recording = capture.read(written(tmp_path, *lines))
-    assert [item.key for item in recording.items] == [("spot", "XUSDT"), ("linear", "XUSDT"), ("spot", "XUSDT")]
+    assert [item.instrument for item in recording.items] == [
+        instrument_of("spot", "XUSDT"),
+        instrument_of("linear", "XUSDT"),
+        instrument_of("spot", "XUSDT"),
+    ]
     assert [json.dumps(json.loads(item.payload)) for item in recording.items] == [
         json.dumps(recorded["frame"]) for recorded in lines
     ]

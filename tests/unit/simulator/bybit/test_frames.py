@@ -2,11 +2,11 @@
 
 import json
 
-from tapeline_simulator.bybit.frames import FrameIndex, TickDirection, encode, split
+from tapeline_simulator.bybit.frames import FrameIndex, TickDirection, encode, instrument_of, split
 
 from unit.simulator.factories import BTC, T0, trade
 
-LINEAR = ("linear", "BTCUSDT")
+LINEAR = instrument_of("linear", "BTCUSDT")
 
 
 def test_spot_frame_equals_a_recorded_one_to_the_byte():
@@ -68,3 +68,8 @@ def test_tick_direction_follows_the_last_different_price():
 def test_frame_index_counts_within_one_time_and_sequence():
     index = FrameIndex()
     assert [index.next_index(*place) for place in ((1, 5), (1, 5), (1, 6), (2, 6), (2, 6))] == [0, 1, 0, 0, 1]
+
+
+def test_inverse_frame_has_the_keys_of_linear():
+    inverse = encode(instrument_of("inverse", "BTCUSDT"), [trade(tick_direction="PlusTick", quantity="1500")], T0)
+    assert inverse == encode(LINEAR, [trade(tick_direction="PlusTick", quantity="1500")], T0)

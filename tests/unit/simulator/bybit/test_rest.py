@@ -3,19 +3,25 @@
 import httpx
 import pytest
 from tapeline_simulator.bybit import rest
+from tapeline_simulator.bybit.frames import instrument_of
 
-from unit.simulator.factories import BTC, T0, instrument, trade
+from unit.simulator.factories import BTC, T0, info, trade
 
 NOW_NS = 1688639403423213947
 
 
 class ExchangeView:
     def __init__(self, linear: int = 3, trades: int = 0) -> None:
-        keys = [BTC, ("spot", "ETHUSDT"), *(("linear", f"A{n:03d}USDT") for n in range(linear))]
-        self.instruments = {key: instrument(*key) for key in keys}
+        instruments = [
+            BTC,
+            instrument_of("spot", "ETHUSDT"),
+            *(instrument_of("linear", f"A{n:03d}USDT") for n in range(linear)),
+            instrument_of("inverse", "BTCUSD"),
+        ]
+        self.instruments = {instrument: info(instrument.market_type, instrument.symbol) for instrument in instruments}
         self._trades = [trade(number, is_rpi=True) for number in range(trades, 0, -1)]
 
-    def recent(self, key, limit):
+    def recent(self, instrument, limit):
         return self._trades[:limit]
 
 
@@ -58,6 +64,8 @@ def test_recent_trades_are_texts_newest_first_with_the_streams_ids():
         ("spot", "BTCUSDT", "1000", 60),
         ("linear", "A000USDT", None, 500),
         ("linear", "A000USDT", "5000", 1000),
+        ("inverse", "BTCUSD", None, 500),
+        ("inverse", "BTCUSD", "5000", 1000),
     ],
 )
 def test_limit_is_cut_to_what_the_category_gives(category, symbol, limit, count):
@@ -111,7 +119,7 @@ def test_cursor_is_given_url_encoded():
 
 
 def test_instruments_have_no_volume_and_only_trading_ones_exist():
-    for category in ("spot", "linear"):
+    for category in ("spot", "linear", "inverse"):
         items = request("instruments-info", category=category).result["list"]
         assert items and not any("volume24h" in item or "turnover24h" in item for item in items)
         assert request("instruments-info", category=category, status="Closed").result["list"] == []

@@ -28,6 +28,12 @@ def test_capture_of_an_unknown_kind_is_refused(tmp_path):
         choose.create_source(Settings(source="replay", capture=path))
 
 
+def test_inverse_is_listed_where_the_settings_ask_for_it():
+    symbols = {each.symbol for each in choose.create_source(Settings(with_inverse=True)).instruments}
+    assert {"BTCUSD", "ETHUSD", "BTCUSDT"} <= symbols
+    assert "BTCUSD" not in {each.symbol for each in choose.create_source(Settings()).instruments}
+
+
 def test_environment_variables_have_the_prefix(monkeypatch):
     monkeypatch.setenv("SIMULATOR_RATE_PER_S", "5000")
     assert Settings().rate_per_s == 5000

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from tapeline.enums import MarketType
 from tapeline_simulator.bybit.frames import NewerFields
 from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources.listing import Listing
@@ -10,7 +11,7 @@ from tapeline_simulator.sources.market_maker import FILL_COUNTS, MEAN_FILL_COUNT
 
 from unit.simulator.factories import T0
 
-WILD = Listing("linear", "WILD", "1", "1", "20", 1, 1000)
+WILD = Listing(MarketType.LINEAR, "WILD", "1", "1", "20", 1, 1000)
 
 
 def test_mean_fill_count_follows_from_the_table():

@@ -79,7 +79,7 @@ def test_order_of_more_than_1024_fills_is_split_with_one_sequence(tmp_path):
 def test_sources_of_different_years_start_together_and_keep_their_times(tmp_path):
     rows = [row("1"), row("2", T + 500), row("9", T + YEAR_MS, source="b", symbol="BTCUSDT", market="linear")]
     recording = read(tmp_path, *rows)
-    assert [(item.key[0], item.offset_ms, item.trades[0].traded_at) for item in recording.items] == [
+    assert [(item.instrument.market_type, item.offset_ms, item.trades[0].traded_at) for item in recording.items] == [
         ("spot", 0, T),
         ("linear", 0, T + YEAR_MS),
         ("spot", 500, T + 500),
@@ -141,3 +141,8 @@ def test_file_that_is_no_parquet_is_refused(tmp_path):
     path.write_text("hello")
     with pytest.raises(CaptureRefused, match="parquet"):
         normalised.read(path, NewerFields())
+
+
+def test_inverse_trades_stay_inverse(tmp_path):
+    (item,) = read(tmp_path, row("1", market="inverse", symbol="BTCUSD", qty=100.0)).items
+    assert str(item.instrument) == "bybit:inverse:BTCUSD" and item.trades[0].tick_direction == "PlusTick"

@@ -3,19 +3,19 @@
 import json
 
 import pytest
-from tapeline_simulator.bybit.frames import encode
+from tapeline_simulator.bybit.frames import encode, instrument_of
 from tapeline_simulator.errors import ForeignLedger
 from tapeline_simulator.sources.replay import MAX_TRADES_PER_CALL, RecordedFrame, Recording, Replay
 from tapeline_simulator.sources.source import ENDED, RUNNING, WAITING
 
 from unit.simulator.factories import BTC, T0, trade
 
-ETH = ("spot", "ETHUSDT")
+ETH = instrument_of("spot", "ETHUSDT")
 
 
-def item(offset_ms: float, *numbers: int, key=BTC, recorded: bool = False) -> RecordedFrame:
+def item(offset_ms: float, *numbers: int, instrument=BTC, recorded: bool = False) -> RecordedFrame:
     trades = [trade(number) for number in numbers]
-    return RecordedFrame(offset_ms, key, trades, encode(key, trades, T0) if recorded else None)
+    return RecordedFrame(offset_ms, instrument, trades, encode(instrument, trades, T0) if recorded else None)
 
 
 def ids(frames) -> list[int]:
@@ -26,12 +26,17 @@ def replay(*items: RecordedFrame, speed: float = 1.0, grace_ms: float = 10_000) 
     return Replay(Recording(items, 0), speed, grace_ms)
 
 
-def row(number: int, key=BTC) -> dict[str, object]:
-    return {"market_type": key[0], "symbol": key[1], "trade_id": trade(number).trade_id}
+def row(number: int, instrument=BTC) -> dict[str, object]:
+    return {
+        "venue": "bybit",
+        "market_type": instrument.market_type,
+        "symbol": instrument.symbol,
+        "trade_id": trade(number).trade_id,
+    }
 
 
 def test_replay_waits_for_its_last_symbol_and_then_starts_at_once():
-    source = replay(item(0, 1), item(100, 2, key=ETH))
+    source = replay(item(0, 1), item(100, 2, instrument=ETH))
     source.on_subscribe(BTC, T0)
     assert source.advance(T0 + 5_000) == [] and source.state == WAITING
     source.on_subscribe(ETH, T0 + 6_000)
@@ -40,7 +45,7 @@ def test_replay_waits_for_its_last_symbol_and_then_starts_at_once():
 
 
 def test_replay_starts_after_the_grace_time_and_skips_unsubscribed_symbols():
-    source = replay(item(0, 1, key=ETH), item(0, 2), item(50, 3, key=ETH))
+    source = replay(item(0, 1, instrument=ETH), item(0, 2), item(50, 3, instrument=ETH))
     source.on_subscribe(BTC, T0)
     assert ids(source.advance(T0 + 9_999)) == []
     assert ids(source.advance(T0 + 10_050)) == [2] and source.state == ENDED

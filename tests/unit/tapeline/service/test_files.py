@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tapeline.service.files import FORMAT_FILE, OutdatedState, require_format, write_atomically
+from tapeline.service.files import FORMAT_FILE, OutdatedState, atomic_replacement, require_format, write_atomically
 
 WAY_OUT = "remove the folder"
 
@@ -21,6 +21,17 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_atomically(path, "no bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
+
+
+def test_an_atomic_replacement_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "t.csv"
+    with atomic_replacement(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(RuntimeError), atomic_replacement(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == ["t.csv"]
 
 
 def test_a_new_folder_is_given_the_format_and_accepted_again(tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ def test_trades_found_inside_a_gap_stand_alone() -> None:
     assert segments_of(documents, factories.gap(documents[1], documents[4])) == [0, 0, 1, 2, 3, 3]
 
 
-def test_gap_known_by_time_only_breaks_before_the_first_trade_of_that_time() -> None:
+def test_gap_known_by_time_only_parts_the_trades_at_its_ends_from_all_neighbours() -> None:
     documents = [factories.document(traded_at=factories.START_MS + 10 * i) for i in range(5)]
     gap = factories.gap(documents[2], documents[3], from_trade_id=None)
-    assert segments_of(documents, gap) == [0, 0, 1, 2, 2]
+    assert segments_of(documents, gap) == [0, 0, 1, 2, 3]
 
 
 def test_gap_whose_ends_are_not_in_the_table_breaks_by_time() -> None:
@@ -102,8 +102,14 @@ def test_unknown_ends_at_the_time_of_a_trade_part_it_from_both_neighbours() -> N
 def test_gap_of_another_symbol_or_before_the_first_trade_breaks_nothing() -> None:
     documents = [factories.document(traded_at=factories.START_MS + 10 * i) for i in range(5)]
     other = {**documents[1], "symbol": "ETHUSDT"}, {**documents[2], "symbol": "ETHUSDT"}
-    before = factories.document(traded_at=factories.START_MS - 99), documents[0]
+    before = tuple(factories.document(traded_at=factories.START_MS - early) for early in (99, 1))
     assert segments_of(documents, factories.gap(*other), factories.gap(*before)) == [0] * 5
+
+
+def test_gap_that_ends_at_the_first_trade_parts_it_from_the_second_as_far_as_time_tells() -> None:
+    documents = [factories.document(traded_at=factories.START_MS + 10 * i) for i in range(5)]
+    before = factories.document(traded_at=factories.START_MS - 99)
+    assert segments_of(documents, factories.gap(before, documents[0])) == [0, 1, 1, 1, 1]
 
 
 def test_no_label_crosses_a_gap() -> None:

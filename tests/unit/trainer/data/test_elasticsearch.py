@@ -1,7 +1,8 @@
 import pytest
 from elastic_transport import ApiResponseMeta, ConnectionError, ConnectionTimeout, HttpHeaders, NodeConfig
 from elasticsearch import ApiError
-from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store, is_retryable
+from tapeline_clients.elasticsearch import is_transient
+from tapeline_trainer.data.elasticsearch import VERDICT_MAPPING, Store
 from tapeline_trainer.errors import ElasticsearchFailed
 from tapeline_trainer.settings import Settings
 
@@ -13,12 +14,12 @@ def api_error(status: int) -> ApiError:
 
 @pytest.mark.parametrize(("status", "expected"), [(429, True), (503, True), (400, False), (403, False), (404, False)])
 def test_only_requests_that_may_succeed_later_are_retried(status: int, expected: bool) -> None:
-    assert is_retryable(api_error(status)) is expected
+    assert is_transient(api_error(status)) is expected
 
 
 @pytest.mark.parametrize("error", [ConnectionError("refused"), ConnectionTimeout("late")])
 def test_broken_connections_are_retried(error: Exception) -> None:
-    assert is_retryable(error)
+    assert is_transient(error)
 
 
 def test_server_that_is_not_there_is_named_after_the_deadline() -> None:

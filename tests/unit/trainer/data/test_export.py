@@ -1,8 +1,11 @@
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tapeline_trainer.data import export
+from tapeline.instrument import Instrument
+from tapeline_trainer.data import export, source
 
 from unit.trainer import factories
 
@@ -44,11 +47,21 @@ def test_target_is_one_only_where_the_next_price_is_strictly_higher(tmp_path: Pa
     assert [row["target"] for row in rows] == ["0", "1", "0", ""]
 
 
-def test_failed_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), export.atomic_replacement(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC:USDT", "BTC/USDT:USDT"])
+def test_csv_keeps_the_parts_of_an_instrument_whatever_signs_its_symbol_has(tmp_path: Path, symbol: str) -> None:
+    documents = factories.market(3, 3, venue="other-1", market_type="inverse", symbol=symbol)
+    rows = cells(tmp_path, documents)
+    assert {(row["venue"], row["market_type"], row["symbol"]) for row in rows} == {("other-1", "inverse", symbol)}
+    read = source.read(tmp_path / "t.csv", 10)
+    assert set(read.table["key"].to_pylist()) == {str(Instrument.parse(f"other-1:inverse:{symbol}"))}
+
+
+def test_gap_documents_with_fields_of_a_newer_writer_are_read() -> None:
+    gap = factories.gap(factories.document(), factories.document())
+    stored = {"@timestamp": factories.START_MS, "added_later": 1, **gap.model_dump()}
+
+    class Store:
+        def snapshot(self, index: str) -> Iterator[list[dict[str, Any]]]:
+            yield [stored]
+
+    assert export.read_gaps(Store()) == [gap]

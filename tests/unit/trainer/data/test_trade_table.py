@@ -30,7 +30,7 @@ def test_trades_in_any_order_come_out_by_symbol_time_sequence_and_frame_index() 
 
 def test_same_symbol_of_two_market_types_is_two_symbols() -> None:
     found = factories.trade_table_of([factories.document(market_type="spot"), factories.document(market_type="linear")])
-    assert found.table["key"].to_pylist() == ["bybit/linear/BTCUSDT", "bybit/spot/BTCUSDT"]
+    assert found.table["key"].to_pylist() == ["bybit:linear:BTCUSDT", "bybit:spot:BTCUSDT"]
 
 
 def test_repeated_identity_is_kept_once_and_counted() -> None:
@@ -89,5 +89,5 @@ def test_sources_of_an_archive_never_share_a_symbol() -> None:
         "side": ["buy", "SELL"],
     }
     found = trade_table.assemble(trade_table.from_normalised(pa.table(columns)), (), 10)
-    assert found.table["key"].to_pylist() == ["one/x/x/x", "two/x/x/x"]
+    assert found.table["key"].to_pylist() == ["x:x:x one", "x:x:x two"]
     assert found.table["is_buy"].to_pylist() == [True, False]

@@ -128,7 +128,7 @@ model_bundle.promote(models, bundle.write(models, model_bundle.prior_forest(0.75
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [("model_bundle", "promote"), ("model_bundle", "_sync_folder"), ("model_bundle", "_write_file")],
+    [("model_bundle", "promote"), ("model_bundle", "sync_folder"), ("model_bundle", "write_atomically")],
 )
 def test_run_killed_before_the_promotion_leaves_the_served_model(tmp_path: Path, module, function) -> None:
     x = np.zeros((2, 19), dtype=np.float32)
@@ -139,3 +139,48 @@ def test_run_killed_before_the_promotion_leaves_the_served_model(tmp_path: Path,
     assert killed.returncode == -9
     assert bundle.usable_current(tmp_path) == served
     assert model_bundle.read(tmp_path, served).forest.probability.tolist() == [0.5]
+
+
+KILLED_AT_EACH_SYNC = """
+import itertools, os, signal, sys
+from pathlib import Path
+import numpy as np
+from tapeline.model import bundle as model_bundle
+from tapeline_trainer.model import bundle
+from unit.trainer.model.test_bundle import METADATA
+
+models, served = Path(sys.argv[1]), sys.argv[2]
+x, manifest = np.zeros((2, 19), dtype=np.float32), bundle.draft_manifest("prior", METADATA)
+sync = os.fsync
+
+def run(last):
+    syncs = itertools.count(1)
+    def fsync(descriptor):
+        if next(syncs) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(descriptor)
+    os.fsync = fsync
+    model_bundle.promote(models, bundle.write(models, model_bundle.prior_forest(0.75), manifest, x))
+    os._exit(0)
+
+for last in itertools.count(1):
+    child = os.fork()
+    if not child:
+        run(last)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    current = bundle.usable_current(models)
+    print(code, "old" if current == served else "none" if current is None else "new")
+    if code == 0:
+        break
+    if current != served:
+        model_bundle.promote(models, served)
+"""
+
+
+def test_run_killed_at_any_sync_leaves_a_usable_model_and_the_next_run_succeeds(tmp_path: Path) -> None:
+    x = np.zeros((2, 19), dtype=np.float32)
+    served = served_from(tmp_path, model_bundle.prior_forest(0.5), bundle.draft_manifest("prior", METADATA), x)
+    command = [sys.executable, "-c", KILLED_AT_EACH_SYNC, str(tmp_path), served]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], check=True, capture_output=True, text=True)
+    outcomes = done.stdout.splitlines()
+    assert {"-9 old", "-9 new", "0 new"} == set(outcomes) and outcomes[-1] == "0 new"

@@ -59,5 +59,5 @@ def test_page_says_verdict_base_rate_limits_and_warnings(result: dict) -> None:
 
 def test_page_shows_what_is_not_defined_as_a_dash(result: dict) -> None:
     changed = {**result, "by_symbol": [{**result["by_symbol"][0], "auc": None}]}
-    row = next(line for line in report.render_markdown(changed, ()).splitlines() if line.startswith("| bybit/"))
+    row = next(line for line in report.render_markdown(changed, ()).splitlines() if line.startswith("| bybit:"))
     assert row.split(" | ")[4] == "–"

@@ -137,7 +137,7 @@ def test_readers_may_be_redirected_and_send_no_credentials(tmp_path, packed, kep
 def test_only_requests_that_may_succeed_later_are_retried(status: int, expected: bool) -> None:
     request = httpx.Request("GET", "http://registry")
     error = httpx.HTTPStatusError("failed", request=request, response=httpx.Response(status, request=request))
-    assert registry_client.is_retryable(error) is expected
+    assert registry_client.is_transient(error) is expected
 
 
 @real
