@@ -72,7 +72,7 @@ class ScoreEvaluator:
                 minute = minutes[key]
                 # Otherwise the documents changed since they were counted; the next tick retries.
                 if minute.distinct <= len(rows.price) <= minute.trades:
-                    scored = self._scored[key, minute_ms] = score_minute(rows, self._open_minutes.gaps.intervals(key))
+                    scored = self._scored[key, minute_ms] = score_minute(rows, self._open_minutes.gaps.of_symbol(key))
                     minute.boundary = scored.boundary
                     touched.add(key)
         return touched
@@ -96,7 +96,7 @@ class ScoreEvaluator:
     def _score_operations(self, key: Key, priors: dict[str, float], now_ms: int) -> Iterator[Operation]:
         """Yield the documents of a symbol's scored minutes, with the next moves known so far."""
         minutes = self._open_minutes.symbol_minutes(key)
-        gaps = self._open_minutes.gaps.intervals(key)
+        gaps = self._open_minutes.gaps.of_symbol(key)
         for minute_ms, minute in minutes.items():
             scored = self._scored.get((key, minute_ms))
             if scored is None or minute.boundary is None:

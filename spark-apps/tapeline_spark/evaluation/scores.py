@@ -1,7 +1,7 @@
 """Scores the predictions of a minute: sums over its documents and the next price move.
 
 Pure: rows in, documents out. A prediction is right about the next different price of its symbol
-(tapeline.model.labels), never across a gap; late trades are part of the market and count as prices. The last
+(tapeline.model.labels), never across a gap (tapeline.records.gap, by time); late trades are part of the market and count as prices. The last
 predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are kept for both outcomes, so
 that no row is read twice.
 To add a sum: add it to _SUMS and to tapeline.records.score.MAPPING.
@@ -18,6 +18,7 @@ from tapeline import names
 from tapeline.model import labels
 from tapeline.model.features import Bools, Floats, Ints
 from tapeline.records import score
+from tapeline.records.gap import GapTimes, separated, separates
 
 _SUMS: Final = ("predictions", "hits", "ups", "rule_hits", "brier_sum", "probability_sum")
 _BIN_SUMS: Final = ("predictions", "ups", "probability_sum")
@@ -25,8 +26,6 @@ _FIELDS: Final = (*_SUMS, *(f"bin_{number}_{what}" for what in _BIN_SUMS for num
 _WHOLE: Final = frozenset(name for name in _FIELDS if not name.endswith(("brier_sum", "probability_sum")))
 
 SumVector = npt.NDArray[np.float64]
-GapInterval = tuple[int, int]
-"""Times of the known trades at both ends, ms UTC."""
 
 
 class Rows(NamedTuple):
@@ -96,18 +95,7 @@ class NextMove(NamedTuple):
     is_censored: bool = False
 
 
-def _has_gap_between(before_ms: Ints, after_ms: Ints, gaps: Iterable[GapInterval]) -> Bools:
-    """Return whether a gap lies between two trades, element by element."""
-    broken = np.zeros(len(before_ms), dtype=bool)
-    for start, stop in gaps:
-        if start == stop:
-            broken |= (before_ms == start) & (after_ms == start)
-        else:
-            broken |= (before_ms < stop) & (after_ms > start)
-    return broken
-
-
-def score_minute(rows: Rows, gaps: Sequence[GapInterval]) -> MinuteScores:
+def score_minute(rows: Rows, gaps: Sequence[GapTimes]) -> MinuteScores:
     """Return the scores of a minute's predictions from the minute alone.
 
     Args:
@@ -115,7 +103,7 @@ def score_minute(rows: Rows, gaps: Sequence[GapInterval]) -> MinuteScores:
         gaps: known gaps of the symbol's feed.
     """
     times, price = rows.traded_at_ms, rows.price
-    breaks = _has_gap_between(times[:-1], times[1:], gaps)
+    breaks = separated(gaps, times[:-1], times[1:])
     segment = np.concatenate([[0], np.cumsum(breaks)]).astype(np.int64)
     later = labels.next_change(price, segment)
     is_pending = (later < 0) & (segment == segment[-1])
@@ -157,7 +145,7 @@ def _sums(rows: Rows, which: Bools, up: Bools) -> SumVector:
     return np.concatenate([np.array(plain, dtype=np.float64), *by_bin])
 
 
-def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: Sequence[GapInterval]) -> NextMove:
+def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: Sequence[GapTimes]) -> NextMove:
     """Return the next move after the last price of a minute.
 
     Args:
@@ -167,7 +155,7 @@ def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: S
     """
     before_ms, price = boundary.last_ms, boundary.last_price
     for following in later:
-        if _has_gap_between(np.array([before_ms]), np.array([following.first_ms]), gaps)[0]:
+        if any(separates(gap, before_ms, following.first_ms) for gap in gaps):
             return NextMove(is_censored=True)
         if following.first_price != price:
             return NextMove(up=following.first_price > price)

@@ -1,7 +1,9 @@
 """Gaps of each symbol's feed, kept as long as an open minute can touch one. Pure."""
 
+from collections.abc import Sequence
+
 from tapeline.records import candle
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, touches
 
 from tapeline_spark.candles.listener import Key
 from tapeline_spark.reconciliation.minute import KnownGap, key_to_text
@@ -22,14 +24,14 @@ class KnownGaps:
         known.append(KnownGap(gap.identity(), gap.from_traded_at, gap.to_traded_at))
         return True
 
-    def intervals(self, key: Key) -> list[tuple[int, int]]:
-        """Return the gaps of a symbol as the times of their ends, ms UTC."""
-        return [(gap.from_ms, gap.to_ms) for gap in self._by_symbol.get(key_to_text(key), [])]
+    def of_symbol(self, key: Key) -> Sequence[KnownGap]:
+        """Return the gaps of a symbol."""
+        return self._by_symbol.get(key_to_text(key), ())
 
     def count(self, key: Key, minute_ms: int) -> int:
         """Return how many gaps touch a minute."""
         end_ms = minute_ms + candle.MINUTE_MS
-        return sum(start < end_ms and stop >= minute_ms for start, stop in self.intervals(key))
+        return sum(touches(gap, minute_ms, end_ms) for gap in self.of_symbol(key))
 
     def symbols(self) -> list[str]:
         """Return the symbols with gaps, as text."""
@@ -42,6 +44,6 @@ class KnownGaps:
             text: of the symbol, as `symbols` returns it.
             before_ms: ms UTC.
         """
-        self._by_symbol[text] = [gap for gap in self._by_symbol[text] if gap.to_ms >= before_ms]
+        self._by_symbol[text] = [gap for gap in self._by_symbol[text] if gap.to_traded_at >= before_ms]
         if not self._by_symbol[text]:
             del self._by_symbol[text]

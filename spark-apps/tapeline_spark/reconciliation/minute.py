@@ -61,11 +61,11 @@ class MinuteState(msgspec.Struct):
 
 
 class KnownGap(msgspec.Struct):
-    """A gap of a symbol's feed: identity, and the times of its two known ends, ms UTC."""
+    """A gap of a symbol's feed: identity, and the times of its two end trades, ms UTC."""
 
     identity: str
-    from_ms: int
-    to_ms: int
+    from_traded_at: int
+    to_traded_at: int
 
 
 class ReconciliationState(msgspec.Struct):

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from tapeline import names
 from tapeline.records import candle, reconciliation
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, touches
 
 from tapeline_spark.candles.listener import Changes, Key, LogRow
 from tapeline_spark.reconciliation import reject_attribution
@@ -116,9 +116,7 @@ class OpenMinutes:
         if not self.gaps.add(gap):
             return
         key = gap.market_type, gap.symbol
-        for minute_ms in self._state.minutes.get(key_to_text(key), {}):
-            if gap.from_traded_at < minute_ms + candle.MINUTE_MS and minute_ms <= gap.to_traded_at:
-                _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
+        _invalidate_scores_around(self._state.minutes.get(key_to_text(key), {}), gap)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
@@ -221,9 +219,24 @@ class OpenMinutes:
 
 def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
     """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
-    was_read = any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
+    _invalidate_earlier_scores(minutes, minute_ms)
     minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
-    if not was_read:
+
+
+def _invalidate_scores_around(minutes: dict[int, MinuteState], gap: Gap) -> None:
+    """Discard the boundaries of the minutes that a gap touches, and the scores of earlier minutes that depend on them.
+
+    The last trade before the gap may lie in a minute that the gap does not touch.
+    """
+    _invalidate_earlier_scores(minutes, gap.from_traded_at - gap.from_traded_at % candle.MINUTE_MS)
+    for minute_ms, minute in minutes.items():
+        if touches(gap, minute_ms, minute_ms + candle.MINUTE_MS):
+            minute.is_scored, minute.boundary = False, None
+
+
+def _invalidate_earlier_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
+    """Discard the scores of the minutes before `minute_ms` that depend on the minutes from there on."""
+    if not any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms):
         return
     for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
         earlier = minutes[earlier_ms]

@@ -6,13 +6,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tapeline import names
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, GapTimes
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.evaluation.scores import Rows
 
 MINUTE_MS = 60_000
 START = 1_790_000_040_000
 KEY = ("spot", "BTCUSDT")
+
+
+class GapEnds(NamedTuple):
+    """A gap by the times of its end trades."""
+
+    from_traded_at: int
+    to_traded_at: int
 
 
 class PredictedTrade(NamedTuple):
@@ -37,9 +44,7 @@ def rows(trades: Sequence[PredictedTrade]) -> Rows:
     )
 
 
-def scored_by_hand(
-    trades: Sequence[PredictedTrade], start_ms: int, model: str, gaps: Sequence[tuple[int, int]] = ()
-) -> Any:
+def scored_by_hand(trades: Sequence[PredictedTrade], start_ms: int, model: str, gaps: Sequence[GapTimes] = ()) -> Any:
     """Return (predictions, hits, ups, brier sum, pending) of one minute, trade by trade."""
     predictions = hits = ups = pending = 0
     brier = 0.0
@@ -48,7 +53,7 @@ def scored_by_hand(
             continue
         outcome = None
         for before, after in zip(trades[place:], trades[place + 1 :], strict=False):
-            if any(before.at_ms < stop and after.at_ms > start for start, stop in gaps):
+            if any(before.at_ms <= gap.to_traded_at and after.at_ms >= gap.from_traded_at for gap in gaps):
                 break
             if after.price != one.price:
                 outcome = after.price > one.price

@@ -182,3 +182,20 @@ def test_gap_invalidates_scores_around_it_and_no_others():
         changed(OVER + 4 * MINUTE_MS, rows=[gap_row(START + 2 * MINUTE_MS + 1, START + 2 * MINUTE_MS + 2)])
     )
     assert unscored(open_minutes) == [1, 2]
+
+
+def test_gap_that_begins_with_a_minute_invalidates_the_scores_of_the_minute_before():
+    open_minutes = scored_minutes(2.0, 2.0, 2.0, 2.0)
+    next_ms = START + 2 * MINUTE_MS
+    open_minutes.apply(changed(OVER + 4 * MINUTE_MS, rows=[gap_row(next_ms, next_ms)]))
+    assert unscored(open_minutes) == [1, 2]
+    assert open_minutes.symbol_minutes(KEY)[START + MINUTE_MS].boundary is not None, "its own pairs are not separated"
+
+
+def test_gap_in_a_minute_that_is_not_open_invalidates_the_scores_of_the_minute_before():
+    candles = [candle(START, 1), candle(START + 2 * MINUTE_MS, 1)]
+    open_minutes = open_minutes_of(changed(OVER + 3 * MINUTE_MS, *candles))
+    for minute in open_minutes.symbol_minutes(KEY).values():
+        minute.boundary, minute.is_scored = MinuteBoundary(0, 0, 1.0, 2.0, 2.0, True), True
+    open_minutes.apply(changed(OVER + 3 * MINUTE_MS, rows=[gap_row(START + MINUTE_MS + 1, START + MINUTE_MS + 2)]))
+    assert unscored(open_minutes) == [0]

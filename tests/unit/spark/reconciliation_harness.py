@@ -1,0 +1,78 @@
+"""A reconciler over made trades: stored trades and written documents are held in memory."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import orjson
+from tapeline_spark.candles.listener import Key, LogRow
+from tapeline_spark.elastic.documents import Operation
+from tapeline_spark.evaluation.scores import Rows
+from tapeline_spark.reconciliation.reconciler import Reconciler
+
+from unit.spark.change_factories import KEY, MINUTE_MS, PredictedTrade, candle, changed, rows
+
+LATE_MINUTES = 240
+NOW = 1_000_000
+
+
+class StoredTrades:
+    """Answers the reconciler's queries from a list of trades, which are in total order."""
+
+    def __init__(self) -> None:
+        self.trades: list[tuple[Key, PredictedTrade]] = []
+
+    def newest_indexed_ms(self, around_ms: int) -> int:
+        return max((one.at_ms for _, one in self.trades), default=0)
+
+    def indexed_counts(self, minutes: Collection[int]) -> dict[tuple[Key, int], int]:
+        found = Counter((key, one.at_ms - one.at_ms % MINUTE_MS) for key, one in self.trades)
+        return {place: number for place, number in found.items() if place[1] in minutes}
+
+    def read_trades(self, minute_ms: int, keys: Collection[Key]) -> dict[Key, Rows]:
+        found = {
+            key: [one for other, one in self.trades if other == key and 0 <= one.at_ms - minute_ms < MINUTE_MS]
+            for key in keys
+        }
+        return {key: rows(trades) for key, trades in found.items() if trades}
+
+    def stored_documents(self, minutes: Sequence[tuple[Key, int]]) -> dict[tuple[Key, int], dict[str, Any]]:
+        return {}
+
+    def priors(self, digests: Collection[str]) -> dict[str, float]:
+        return {}
+
+
+class Documents:
+    """Sink that keeps the newest document of each id."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, dict[str, Any]] = {}
+
+    def write(self, operations: Iterable[Operation], now_ms: Any) -> None:
+        self.by_id |= {operation.identity: orjson.loads(operation.source) for operation in operations}
+
+
+class Harness:
+    """A reconciler whose clock the test moves."""
+
+    def __init__(self) -> None:
+        self.stored, self.documents, self.now_ms, self.newest_ms = StoredTrades(), Documents(), NOW, 0
+        self.reconciler = Reconciler(self.documents, LATE_MINUTES, recount_s=60)  # type: ignore[arg-type]
+        self.reconciler._queries = self.stored  # type: ignore[assignment]
+        self.reconciler.restore(None)
+
+    def apply(self, trades: Sequence[PredictedTrade], gap_rows: Sequence[LogRow] = (), newest_ms: int = 0) -> None:
+        """Store trades, and send the reconciler their minutes and gap records."""
+        self.newest_ms = max([self.newest_ms, newest_ms, *(one.at_ms for one in trades)])
+        self.stored.trades = sorted(
+            [*self.stored.trades, *((KEY, one) for one in trades)], key=lambda pair: pair[1][:2]
+        )
+        minutes = Counter(one.at_ms - one.at_ms % MINUTE_MS for _, one in self.stored.trades)
+        touched = {one.at_ms - one.at_ms % MINUTE_MS for one in trades}
+        candles = [candle(minute_ms, minutes[minute_ms]) for minute_ms in sorted(touched)]
+        self.reconciler.after_batch(changed(self.newest_ms, *candles, rows=gap_rows))
+
+    def tick(self) -> None:
+        self.now_ms += 5_000
+        self.reconciler.tick(self.now_ms)
