@@ -20,6 +20,7 @@ from support import aeventually, eventually
 from tapeline import names
 from tapeline.records.alert import Alert
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
+from tapeline.trade import instrument_of
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
@@ -401,7 +402,7 @@ def test_books_and_scores_are_kept_with_the_writers_rights(secured: Secured, arc
     keeping = reconciler.Reconciler(writer, 30, 60)
     # One minute that is over, and a hole in one that was settled long before.
     gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
-    candles = {(trade.market_type, trade.symbol): {minute: change_factories.candle(minute, 1)}}
+    candles = {instrument_of(trade): {minute: change_factories.candle(minute, 1)}}
     keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
     for later_ms in (0, 5_000):
         keeping.tick(clock_ms() + later_ms)

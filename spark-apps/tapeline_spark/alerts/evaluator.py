@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline.records.gap import Gap
 
@@ -28,7 +29,7 @@ from tapeline_spark.alerts.rule_config import (
     VolumeBurst,
 )
 from tapeline_spark.alerts.rules import Finding
-from tapeline_spark.candles.listener import Candle, Changes, Key
+from tapeline_spark.candles.listener import Candle, Changes
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.settings import Settings
 
@@ -62,7 +63,7 @@ class AlertEvaluator:
         self._episodes = Episodes(state)
         self._newest_ms = self._advanced_ms = self._queried_ms = 0
         self._is_caught_up = False
-        self._last_traded_ms: dict[Key, int] = {}
+        self._last_traded_ms: dict[Instrument, int] = {}
         # Alerts published at ticks, so that each is published once; after a crash it is published again under its id.
         self._published: dict[str, str] = {}
 
@@ -77,9 +78,9 @@ class AlertEvaluator:
         self._is_caught_up = changes.is_caught_up
         self._last_traded_ms.update(changes.last_traded_ms)
         found: list[tuple[Finding, int]] = []
-        for key, candles in changes.candles.items():
+        for instrument, candles in changes.candles.items():
             for minute_ms, one in sorted(candles.items()):
-                found += [(finding, minute_ms + candle.MINUTE_MS) for finding in self._candle_findings(key, one)]
+                found += [(finding, minute_ms + candle.MINUTE_MS) for finding in self._candle_findings(instrument, one)]
         for row in changes.producer_records:
             if row.topic == names.TOPIC_GAPS:
                 found += self._gap_findings(row.value)
@@ -99,16 +100,16 @@ class AlertEvaluator:
         self._publish([(finding, now_ms) for finding in new])
         self._published |= {_episode_key(finding): finding.alert_id for finding in new}
 
-    def _candle_findings(self, key: Key, one: Candle) -> Iterator[Finding]:
+    def _candle_findings(self, instrument: Instrument, one: Candle) -> Iterator[Finding]:
         traded_per_s = one.windows.get("trades_per_s_1h")
         if not one.is_quiet and traded_per_s is not None:
-            self._episodes.record_rate("|".join(key), traded_per_s * 3600)
+            self._episodes.record_rate(str(instrument), traded_per_s * 3600)
         for rule in self._rules:
             found: list[Finding | None] = []
-            if isinstance(rule, PriceMove) and rule.applies_to(*key):
-                found += rules.price_moves(rule, key, one)
-            elif isinstance(rule, VolumeBurst) and rule.applies_to(*key):
-                found.append(rules.volume_burst(rule, key, one))
+            if isinstance(rule, PriceMove) and rule.applies_to(instrument):
+                found += rules.price_moves(rule, instrument, one)
+            elif isinstance(rule, VolumeBurst) and rule.applies_to(instrument):
+                found.append(rules.volume_burst(rule, instrument, one))
             else:
                 continue
             for finding in found:
@@ -122,7 +123,7 @@ class AlertEvaluator:
             # The trade query turns it into a reject.
             return
         for rule in self._rules:
-            if isinstance(rule, FeedGap) and rule.applies_to(gap.market_type, gap.symbol):
+            if isinstance(rule, FeedGap) and rule.applies_to(gap.instrument):
                 finding = rules.feed_gap(rule, gap)
                 if finding:
                     yield finding, gap.detected_at
@@ -134,10 +135,10 @@ class AlertEvaluator:
             finding = rules.feed_silence(rule, self._newest_ms, now_ms - self._advanced_ms)
             if finding:
                 yield finding
-            for key, last_ms in self._last_traded_ms.items():
-                if rule.applies_to(*key):
-                    rate = self._episodes.rate("|".join(key))
-                    finding = rules.symbol_silence(rule, key, last_ms, self._newest_ms, rate)
+            for instrument, last_ms in self._last_traded_ms.items():
+                if rule.applies_to(instrument):
+                    rate = self._episodes.rate(str(instrument))
+                    finding = rules.symbol_silence(rule, instrument, last_ms, self._newest_ms, rate)
                     if finding:
                         yield finding
 

@@ -20,8 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-Key = tuple[str, str]
-"""(market_type, symbol); the venue is names.VENUE."""
+from tapeline.instrument import Instrument
 
 
 class LogRow(NamedTuple):
@@ -80,10 +79,10 @@ class Changes:
         newest_ms: the newest `traded_at` of any symbol so far, ms UTC: the clock of the log, which never goes back.
         is_caught_up: every partition was read to its end. Only then does a missing trade mean a silent symbol: during
             catch-up one partition can be hours ahead of another.
-        candles: every changed candle, by symbol and start of the minute, minutes ascending.
+        candles: every changed candle, by instrument and start of the minute, minutes ascending.
         missed: minutes with trades too late for the candle (which is not in `candles` then): all such records of the
             minute so far. Their ids are no longer known, so duplicates count too.
-        last_traded_ms: newest `traded_at` of every known symbol, changed or not, ms UTC.
+        last_traded_ms: newest `traded_at` of every known instrument, changed or not, ms UTC.
         producer_records: records of names.TOPIC_COUNTS, TOPIC_GAPS and TOPIC_REJECTS, in log order per partition.
             There is no order between topics: records about a minute can come before its trades or long after.
         unreadable: records of the trade topic that are not trades; the trade query turns them into rejects.
@@ -91,9 +90,9 @@ class Changes:
 
     newest_ms: int
     is_caught_up: bool
-    candles: Mapping[Key, Mapping[int, Candle]]
-    missed: Mapping[Key, Mapping[int, int]]
-    last_traded_ms: Mapping[Key, int]
+    candles: Mapping[Instrument, Mapping[int, Candle]]
+    missed: Mapping[Instrument, Mapping[int, int]]
+    last_traded_ms: Mapping[Instrument, int]
     producer_records: Sequence[LogRow] = ()
     unreadable: Sequence[LogRow] = ()
 

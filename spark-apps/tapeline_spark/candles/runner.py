@@ -149,9 +149,11 @@ class Runner:
         producer_records, unreadable = self._admit(rows, report)
         admitted = time.perf_counter()
         changed = self._state.changed(is_caught_up)
-        candles = {one.key: build.candles(one) for one in changed}
+        candles = {one.instrument: build.candles(one) for one in changed}
         self._state.trim(changed)
-        last_traded_ms = {key: symbol_candles.newest[0] for key, symbol_candles in self._state.symbols.items()}
+        last_traded_ms = {
+            instrument: symbol_candles.newest[0] for instrument, symbol_candles in self._state.symbols.items()
+        }
         missed = self._state.missed()
         changes = Changes(
             self._state.newest_ms,
@@ -201,9 +203,9 @@ class Runner:
 
 
 def _operations(changes: Changes, now_ms: int) -> Iterator[Operation]:
-    for key, candles in changes.candles.items():
+    for instrument, candles in changes.candles.items():
         for item in candles.values():
-            yield candle_operation(key, item, now_ms)
-    for key, minutes in changes.missed.items():
+            yield candle_operation(instrument, item, now_ms)
+    for instrument, minutes in changes.missed.items():
         for minute_ms, missed in minutes.items():
-            yield missed_operation(key, minute_ms, missed, now_ms)
+            yield missed_operation(instrument, minute_ms, missed, now_ms)

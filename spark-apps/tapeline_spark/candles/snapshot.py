@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from tapeline.instrument import Instrument
 
 from tapeline_spark.candles.closed_history import ClosedHistory
-from tapeline_spark.candles.listener import Key
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
 from tapeline_spark.candles.state import CandleState, SymbolCandles
 from tapeline_spark.trades.lookback import Order
@@ -16,7 +16,7 @@ from tapeline_spark.trades.snapshot import write_whole
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Raised whenever the meaning of the state changes; a file of another format is ignored."""
 
 
@@ -31,7 +31,7 @@ class _MinuteSnapshot(msgspec.Struct, array_like=True):
 
 
 class _SymbolSnapshot(msgspec.Struct):
-    key: Key
+    instrument: str
     partition: int
     first_ms: int
     published_until_ms: int
@@ -59,7 +59,7 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
         [(topic, partition, offset) for (topic, partition), offset in state.next_offset.items()],
         state.complete_from,
         state.clock,
-        [_symbol_snapshot(key, symbol_candles) for key, symbol_candles in state.symbols.items()],
+        [_symbol_snapshot(instrument, symbol_candles) for instrument, symbol_candles in state.symbols.items()],
         listeners,
     )
     write_whole(path, msgspec.msgpack.encode(stored))
@@ -80,14 +80,14 @@ def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState
         return None
     state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
     state.complete_from, state.clock = stored.complete_from, stored.clock
-    state.symbols = {item.key: _symbol_candles(item) for item in stored.symbols}
+    state.symbols = {Instrument.parse(item.instrument): _symbol_candles(item) for item in stored.symbols}
     return state, stored.listeners
 
 
-def _symbol_snapshot(key: Key, symbol_candles: SymbolCandles) -> _SymbolSnapshot:
+def _symbol_snapshot(instrument: Instrument, symbol_candles: SymbolCandles) -> _SymbolSnapshot:
     closed = symbol_candles.closed
     return _SymbolSnapshot(
-        key,
+        str(instrument),
         symbol_candles.partition,
         symbol_candles.first_ms,
         symbol_candles.published_until_ms,

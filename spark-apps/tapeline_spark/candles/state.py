@@ -1,4 +1,4 @@
-"""Candle state: per symbol, the minutes that trades can still enter, and the closed history before them.
+"""Candle state: per instrument, the minutes that trades can still enter, and the closed history before them.
 
 Pure. `admit` is a function of the log, record after record. A symbol lies in one partition, so its state depends on the
 order of that partition alone, never on batches. `changed` returns the minutes to publish again. A trade more than
@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from tapeline import trade as trades
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 from tapeline_spark.candles.closed_history import ClosedHistory
-from tapeline_spark.candles.listener import Key
 from tapeline_spark.candles.open_minute import OpenMinute
 from tapeline_spark.kafka.decode import DecodedTrade
 from tapeline_spark.trades.lookback import Order, order_key
@@ -96,9 +97,9 @@ class SymbolCandles:
 
 @dataclass(frozen=True, slots=True)
 class ChangedMinutes:
-    """Minutes of one symbol to publish."""
+    """Minutes of one instrument to publish."""
 
-    key: Key
+    instrument: Instrument
     symbol_candles: SymbolCandles
     minutes: list[int]
     open_ms: int
@@ -106,7 +107,7 @@ class ChangedMinutes:
 
 
 class CandleState:
-    """Minutes of all symbols, and the next offset of each partition."""
+    """Minutes of all instruments, and the next offset of each partition."""
 
     def __init__(self, late_minutes: int, quiet_minutes: int) -> None:
         """Start empty, without an offset for any partition.
@@ -116,7 +117,7 @@ class CandleState:
             quiet_minutes: for how many minutes after its last trade a symbol gets candles.
         """
         self.late_ms, self.quiet_ms = late_minutes * MINUTE_MS, quiet_minutes * MINUTE_MS
-        self.symbols: dict[Key, SymbolCandles] = {}
+        self.symbols: dict[Instrument, SymbolCandles] = {}
         self.next_offset: dict[tuple[str, int], int] = {}
         self.complete_from: dict[int, int] = {}
         self.clock: dict[int, int] = {}
@@ -147,10 +148,10 @@ class CandleState:
         if minute < self._complete_from(record):
             return "truncated"
         self.clock[partition] = max(self.clock.get(partition, 0), trade.traded_at)
-        key, order = (trade.market_type, trade.symbol), order_key(trade)
-        symbol_candles = self.symbols.get(key)
+        instrument, order = trades.instrument_of(trade), order_key(trade)
+        symbol_candles = self.symbols.get(instrument)
         if symbol_candles is None:
-            symbol_candles = self.symbols[key] = SymbolCandles(
+            symbol_candles = self.symbols[instrument] = SymbolCandles(
                 partition, minute, minute - MINUTE_MS, order, ClosedHistory(minute)
             )
         symbol_candles.partition = partition
@@ -185,11 +186,13 @@ class CandleState:
         """
         return [
             one
-            for key, symbol_candles in self.symbols.items()
-            if (one := self._changed_minutes(key, symbol_candles, is_caught_up))
+            for instrument, symbol_candles in self.symbols.items()
+            if (one := self._changed_minutes(instrument, symbol_candles, is_caught_up))
         ]
 
-    def _changed_minutes(self, key: Key, symbol_candles: SymbolCandles, is_caught_up: bool) -> ChangedMinutes | None:
+    def _changed_minutes(
+        self, instrument: Instrument, symbol_candles: SymbolCandles, is_caught_up: bool
+    ) -> ChangedMinutes | None:
         clock = self.newest_ms if is_caught_up else self.clock.get(symbol_candles.partition, 0)
         # A closed minute stays closed.
         open_ms = max(minute_of(clock), symbol_candles.published_until_ms + MINUTE_MS)
@@ -200,7 +203,7 @@ class CandleState:
         first = start if symbol_candles.changed_ms is None else min(symbol_candles.changed_ms, start)
         symbol_candles.changed_ms, symbol_candles.published_until_ms = None, max(symbol_candles.published_until_ms, due)
         minutes = self._with_quiet(symbol_candles.traded_minutes(), first, max(due, symbol_candles.newest_minute))
-        return ChangedMinutes(key, symbol_candles, minutes, open_ms)
+        return ChangedMinutes(instrument, symbol_candles, minutes, open_ms)
 
     def _with_quiet(self, traded: list[int], first: int, last: int) -> list[int]:
         """Return the minutes from first to last, without quiet ones beyond `quiet_minutes`."""
@@ -211,12 +214,12 @@ class CandleState:
             minutes += range(max(minute, first), stop, MINUTE_MS)
         return minutes
 
-    def missed(self) -> dict[Key, dict[int, int]]:
+    def missed(self) -> dict[Instrument, dict[int, int]]:
         """Return the counts of too late records that changed since the last call."""
-        changed: dict[Key, dict[int, int]] = {}
-        for key, symbol_candles in self.symbols.items():
+        changed: dict[Instrument, dict[int, int]] = {}
+        for instrument, symbol_candles in self.symbols.items():
             if symbol_candles.missed_changed:
-                changed[key] = {
+                changed[instrument] = {
                     minute: symbol_candles.missed[minute] for minute in sorted(symbol_candles.missed_changed)
                 }
                 symbol_candles.missed_changed.clear()

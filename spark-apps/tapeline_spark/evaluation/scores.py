@@ -1,9 +1,9 @@
 """Scores the predictions of a minute: sums over its documents and the next price move.
 
 Pure: rows in, documents out. A prediction is right about the next different price of its symbol
-(tapeline.model.labels), never across a gap (tapeline.records.gap, by time); late trades are part of the market and count as prices. The last
-predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are kept for both outcomes, so
-that no row is read twice.
+(tapeline.model.labels), never across a gap (tapeline.records.gap, by time). Late trades are part of the market and
+count as prices. The last predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are
+kept for both outcomes, so that no row is read twice.
 To add a sum: add it to _SUMS and to tapeline.records.score.MAPPING.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.model import labels
 from tapeline.model.features import Bools, Floats, Ints
 from tapeline.records import score
@@ -168,12 +168,12 @@ def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: S
 
 
 def document(
-    key: tuple[str, str], minute_ms: int, digest: str, score_sums: ScoreSums, move: NextMove, prior: float
+    instrument: Instrument, minute_ms: int, digest: str, score_sums: ScoreSums, move: NextMove, prior: float
 ) -> dict[str, Any]:
     """Return the document of one model's predictions of one minute, without `updated_at`.
 
     Args:
-        key: market_type and symbol.
+        instrument: whose minute.
         minute_ms: start of the minute, ms UTC.
         digest: of the model.
         score_sums: of its predictions.
@@ -185,12 +185,11 @@ def document(
         sums = sums + (score_sums.if_up if move.up else score_sums.if_down)
     numbers = {name: int(value) if name in _WHOLE else float(value) for name, value in zip(_FIELDS, sums, strict=True)}
     predictions, ups = numbers["predictions"], numbers["ups"]
-    market_type, symbol = key
     return {
         "@timestamp": minute_ms,
-        "venue": names.VENUE,
-        "market_type": market_type,
-        "symbol": symbol,
+        "venue": instrument.venue,
+        "market_type": instrument.market_type,
+        "symbol": instrument.symbol,
         "model_digest": digest,
         **numbers,
         "prior_brier_sum": ups * (1 - prior) ** 2 + (predictions - ups) * prior**2,

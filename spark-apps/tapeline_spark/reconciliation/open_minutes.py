@@ -5,18 +5,19 @@ same state; results of a check (`MinuteState.last_counts` and later fields) may 
 trades can no longer change it and its counts have not changed for a while.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
 from tapeline.records.gap import Gap, touches
 
-from tapeline_spark.candles.listener import Changes, Key, LogRow
+from tapeline_spark.candles.listener import Changes, LogRow
 from tapeline_spark.reconciliation import reject_attribution
 from tapeline_spark.reconciliation.known_gaps import KnownGaps
-from tapeline_spark.reconciliation.minute import MinuteState, ReconciliationState, key_from_text, key_to_text
+from tapeline_spark.reconciliation.minute import KnownGap, MinuteState, OpenMinutesSnapshot
 from tapeline_spark.reconciliation.producer_liveness import ProducerLiveness
 from tapeline_spark.reconciliation.rule import STABLE_MS, StageCounts, is_over
 
@@ -26,7 +27,7 @@ _MAX_REOPENED: Final = 24 * 60
 
 
 class OpenMinutes:
-    """The open minutes of all symbols."""
+    """The open minutes of all instruments."""
 
     def __init__(self, keep_ms: int, state: bytes | None = None) -> None:
         """Start with a saved state, or empty if there is none that can be read.
@@ -39,57 +40,74 @@ class OpenMinutes:
         self.late_counts = 0
         """Producer counts that arrived for dropped minutes."""
         try:
-            self._state = msgspec.msgpack.decode(state, type=ReconciliationState) if state else ReconciliationState()
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            self._state = ReconciliationState()
-        self.gaps = KnownGaps(self._state.gaps)
-        self._liveness = ProducerLiveness(self._state.reported_ms)
+            saved = msgspec.msgpack.decode(state, type=OpenMinutesSnapshot) if state else OpenMinutesSnapshot()
+            self._load(saved)
+        except (msgspec.DecodeError, ValueError):
+            self._load(OpenMinutesSnapshot())
+
+    def _load(self, saved: OpenMinutesSnapshot) -> None:
+        self._newest_ms, self._is_caught_up = saved.newest_ms, saved.is_caught_up
+        self._minutes: dict[Instrument, dict[int, MinuteState]] = _by_instrument(saved.minutes)
+        self._gaps: dict[Instrument, list[KnownGap]] = _by_instrument(saved.gaps)
+        self._reopened: dict[Instrument, list[int]] = _by_instrument(saved.reopened)
+        self._reported_ms = saved.reported_ms
+        self.gaps, self._liveness = KnownGaps(self._gaps), ProducerLiveness(self._reported_ms)
 
     def snapshot(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode(self._state)
+        saved = OpenMinutesSnapshot(
+            self._newest_ms,
+            self._is_caught_up,
+            _by_text(self._minutes),
+            _by_text(self._gaps),
+            self._reported_ms,
+            _by_text(self._reopened),
+        )
+        return msgspec.msgpack.encode(saved)
 
     @property
     def newest_ms(self) -> int:
         """The clock of the log, ms UTC."""
-        return self._state.newest_ms
+        return self._newest_ms
 
     @property
     def is_caught_up(self) -> bool:
         """Whether the last batch read the log to its end."""
-        return self._state.is_caught_up
+        return self._is_caught_up
 
     def apply(self, changes: Changes) -> None:
         """Apply the changes of a batch."""
-        self._state.newest_ms, self._state.is_caught_up = changes.newest_ms, changes.is_caught_up
-        for key, candles in changes.candles.items():
+        self._newest_ms, self._is_caught_up = changes.newest_ms, changes.is_caught_up
+        for instrument, candles in changes.candles.items():
             for minute_ms, one in candles.items():
-                if self._get_or_create(key, minute_ms).update(one):
-                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
-        for key, missed in changes.missed.items():
+                if self._get_or_create(instrument, minute_ms).update(one):
+                    _invalidate_scores(self._minutes[instrument], minute_ms)
+        for instrument, missed in changes.missed.items():
             for minute_ms, number in missed.items():
-                if self._get_or_create(key, minute_ms).update_missed(number):
-                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
+                if self._get_or_create(instrument, minute_ms).update_missed(number):
+                    _invalidate_scores(self._minutes[instrument], minute_ms)
         for row in changes.producer_records:
             if row.topic == names.TOPIC_COUNTS:
                 self._apply_count(row)
             elif row.topic == names.TOPIC_GAPS:
                 self._apply_gap(row)
             else:
-                self._apply_reject(*reject_attribution.attribute_report(row.value or b"", row.timestamp_ms))
+                self._apply_reject(
+                    *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues())
+                )
         for row in changes.unreadable:
             self._apply_unreadable(row)
 
-    def _get_or_create(self, key: Key, minute_ms: int) -> MinuteState:
-        minutes = self._state.minutes.setdefault(key_to_text(key), {})
+    def _get_or_create(self, instrument: Instrument, minute_ms: int) -> MinuteState:
+        minutes = self._minutes.setdefault(instrument, {})
         minute = minutes.get(minute_ms)
         if minute is None:
             minute = minutes[minute_ms] = MinuteState()
         return minute
 
-    def _is_dropped(self, key: Key, minute_ms: int) -> bool:
+    def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
         is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.newest_ms
-        return is_old and minute_ms not in self._state.minutes.get(key_to_text(key), {})
+        return is_old and minute_ms not in self._minutes.get(instrument, {})
 
     def _apply_count(self, row: LogRow) -> None:
         try:
@@ -98,11 +116,11 @@ class OpenMinutes:
             self._apply_unreadable(row)
             return
         self._liveness.record_report(count.producer, count.counted_at)
-        key = count.market_type, count.symbol
-        if self._is_dropped(key, count.minute):
+        instrument = count.instrument
+        if self._is_dropped(instrument, count.minute):
             self.late_counts += 1
             return
-        counts = self._get_or_create(key, count.minute).counts
+        counts = self._get_or_create(instrument, count.minute).counts
         before = counts.get(count.producer, (0, 0))
         # Totals never decrease; a producer may send a report twice.
         counts[count.producer] = max(before[0], count.received), max(before[1], count.produced)
@@ -115,54 +133,61 @@ class OpenMinutes:
             return
         if not self.gaps.add(gap):
             return
-        key = gap.market_type, gap.symbol
-        _invalidate_scores_around(self._state.minutes.get(key_to_text(key), {}), gap)
+        instrument = gap.instrument
+        _invalidate_scores_around(self._minutes.get(instrument, {}), gap)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
-        dropped = [minute_ms for minute_ms in touched if self._is_dropped(key, minute_ms)]
+        dropped = [minute_ms for minute_ms in touched if self._is_dropped(instrument, minute_ms)]
         if dropped:
-            self._state.reopened.setdefault(key_to_text(key), []).extend(dropped)
+            self._reopened.setdefault(instrument, []).extend(dropped)
 
     def _apply_unreadable(self, row: LogRow) -> None:
-        self._apply_reject(*reject_attribution.attribute(row.value or b"", row.timestamp_ms, symbol=row.key))
+        found = reject_attribution.attribute(row.value or b"", row.timestamp_ms, self._venues(), symbol=row.key)
+        self._apply_reject(*found)
 
-    def _apply_reject(self, keys: list[Key], minute_ms: int) -> None:
-        for key in keys:
+    def _venues(self) -> set[str]:
+        """Return every venue that the log has trades of."""
+        return {instrument.venue for instrument in self._minutes} or {names.VENUE}
+
+    def _apply_reject(self, instruments: list[Instrument], minute_ms: int) -> None:
+        for instrument in instruments:
             at_ms = minute_ms
-            if self._is_dropped(key, minute_ms):
+            if self._is_dropped(instrument, minute_ms):
                 at_ms = self.newest_ms - self.newest_ms % candle.MINUTE_MS
-            self._get_or_create(key, at_ms).rejected += 1
+            self._get_or_create(instrument, at_ms).rejected += 1
 
-    def stage_counts(self, key: Key, minute_ms: int, indexed: int) -> StageCounts:
+    def stage_counts(self, instrument: Instrument, minute_ms: int, indexed: int) -> StageCounts:
         """Return the counts of a minute by stage.
 
         Args:
-            key: market_type and symbol.
+            instrument: whose minute.
             minute_ms: start of the minute, ms UTC.
             indexed: number of its documents in Elasticsearch.
         """
-        minute = self._state.minutes[key_to_text(key)][minute_ms]
+        minute = self._minutes[instrument][minute_ms]
         received = sum(number for number, _ in minute.counts.values())
         produced = sum(number for _, number in minute.counts.values())
         of_log = minute.logged, minute.distinct, minute.missed
-        return StageCounts(received, produced, *of_log, indexed, minute.rejected, self.gaps.count(key, minute_ms))
+        return StageCounts(
+            received, produced, *of_log, indexed, minute.rejected, self.gaps.count(instrument, minute_ms)
+        )
 
     def has_unacknowledged(self, minute: MinuteState) -> bool:
         """Return whether a live producer has received more trades of a minute than Kafka has acknowledged."""
         return self._liveness.has_unacknowledged(minute.counts)
 
-    def symbol_minutes(self, key: Key) -> dict[int, MinuteState]:
-        """Return the minutes of a symbol by their start, ascending."""
-        return dict(sorted(self._state.minutes.get(key_to_text(key), {}).items()))
+    def minutes_of(self, instrument: Instrument) -> dict[int, MinuteState]:
+        """Return the minutes of an instrument by their start, ascending."""
+        return dict(sorted(self._minutes.get(instrument, {}).items()))
 
-    def items(self) -> Iterator[tuple[Key, int, MinuteState]]:
+    def items(self) -> Iterator[tuple[Instrument, int, MinuteState]]:
         """Yield every minute."""
-        for text, minutes in self._state.minutes.items():
+        for instrument, minutes in self._minutes.items():
             for minute_ms, minute in minutes.items():
-                yield key_from_text(text), minute_ms, minute
+                yield instrument, minute_ms, minute
 
-    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Key, int, MinuteState]]:
+    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Instrument, int, MinuteState]]:
         """Return the minutes to check: changed ones, ones not reconciled yet, and the others every `recount_ms`.
 
         Args:
@@ -170,16 +195,16 @@ class OpenMinutes:
             recount_ms: interval between two checks of a reconciled minute.
         """
         return [
-            (key, minute_ms, minute)
-            for key, minute_ms, minute in self.items()
-            if now_ms - minute.checked_ms >= self._check_interval_ms(key, minute_ms, minute, recount_ms)
+            (instrument, minute_ms, minute)
+            for instrument, minute_ms, minute in self.items()
+            if now_ms - minute.checked_ms >= self._check_interval_ms(instrument, minute_ms, minute, recount_ms)
         ]
 
-    def _check_interval_ms(self, key: Key, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
+    def _check_interval_ms(self, instrument: Instrument, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
         if not is_over(minute_ms, self.newest_ms):
             return recount_ms
         last = minute.last_counts
-        if last is None or last != self.stage_counts(key, minute_ms, last.indexed) or minute.state == "open":
+        if last is None or last != self.stage_counts(instrument, minute_ms, last.indexed) or minute.state == "open":
             return 0
         return min(_RECHECK_MS, recount_ms) if minute.state == "incomplete" else recount_ms
 
@@ -190,9 +215,9 @@ class OpenMinutes:
         minute.last_counts, minute.checked_ms = counts, now_ms
         return now_ms - minute.changed_ms
 
-    def reopened(self) -> list[tuple[Key, int]]:
+    def reopened(self) -> list[tuple[Instrument, int]]:
         """Return the minutes that were dropped before a gap in them was known."""
-        return [(key_from_text(text), minute_ms) for text, late in self._state.reopened.items() for minute_ms in late]
+        return [(instrument, minute_ms) for instrument, late in self._reopened.items() for minute_ms in late]
 
     def drop_finalised(self, now_ms: int) -> int:
         """Drop the minutes that can no longer change; return how many.
@@ -200,21 +225,29 @@ class OpenMinutes:
         Args:
             now_ms: local clock, ms UTC.
         """
-        state, dropped = self._state, 0
-        state.reopened = {}
+        dropped = 0
+        self._reopened.clear()
         self._liveness.drop(self._keep_ms)
         floor = self.newest_ms - self._keep_ms - candle.MINUTE_MS
-        for text, minutes in list(state.minutes.items()):
+        for instrument, minutes in list(self._minutes.items()):
             done = [m for m, one in minutes.items() if m < floor and _is_stable(one, now_ms)]
             dropped += len(done)
             for minute_ms in done:
                 del minutes[minute_ms]
             if not minutes:
-                del state.minutes[text]
-        for text in self.gaps.symbols():
-            oldest = min(state.minutes.get(text, {self.newest_ms: None}))
-            self.gaps.drop(text, before_ms=min(oldest, floor))
+                del self._minutes[instrument]
+        for instrument in self.gaps.instruments():
+            oldest = min(self._minutes.get(instrument, {self.newest_ms: None}))
+            self.gaps.drop(instrument, before_ms=min(oldest, floor))
         return dropped
+
+
+def _by_text(values: Mapping[Instrument, Any]) -> dict[str, Any]:
+    return {str(instrument): value for instrument, value in values.items()}
+
+
+def _by_instrument(values: Mapping[str, Any]) -> dict[Instrument, Any]:
+    return {Instrument.parse(text): value for text, value in values.items()}
 
 
 def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:

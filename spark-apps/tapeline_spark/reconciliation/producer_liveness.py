@@ -8,7 +8,7 @@ _TIMEOUT_MS: Final = 30_000
 
 
 class ProducerLiveness:
-    """A view of `ReconciliationState.reported_ms`."""
+    """Newest report of each producer process."""
 
     def __init__(self, reported_ms: dict[str, int]) -> None:
         """Use `reported_ms`, which is changed in place."""

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline.records.gap import Gap, GapTimes
 from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.evaluation.scores import Rows
 
 MINUTE_MS = 60_000
 START = 1_790_000_040_000
-KEY = ("spot", "BTCUSDT")
+INSTRUMENT = instrument_of("bybit", "spot", "BTCUSDT")
 
 
 class GapEnds(NamedTuple):
@@ -82,7 +83,7 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
     return Changes(
         newest_ms=newest_ms,
         is_caught_up=True,
-        candles={KEY: {one.minute_ms: one for one in candles}} if candles else {},
+        candles={INSTRUMENT: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
         producer_records=tuple(rows),
@@ -91,18 +92,24 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
 
 
 def row(topic: str, value: bytes) -> LogRow:
-    return LogRow(topic, 0, 0, KEY[1], value, START)
+    return LogRow(topic, 0, 0, INSTRUMENT.symbol, value, START)
 
 
 def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0", at_ms: int = START) -> LogRow:
-    fields = {"producer": producer, "venue": "bybit", "market_type": KEY[0], "symbol": KEY[1], "minute": minute_ms}
+    fields = {
+        "producer": producer,
+        "venue": "bybit",
+        "market_type": INSTRUMENT.market_type,
+        "symbol": INSTRUMENT.symbol,
+        "minute": minute_ms,
+    }
     numbers = {"received": received, "duplicates": 0, "produced": produced, "counted_at": at_ms}
     return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
 
 
 def gap_row(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
     gap = Gap(
-        venue="bybit", market_type="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
-        from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
+        venue="bybit", market_type="spot", symbol=INSTRUMENT.symbol, reason="restart", detected_at=to_ms,
+        from_traded_at=from_ms, from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
     )  # fmt: skip
     return row(names.TOPIC_GAPS, gap.model_dump_json().encode())

@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
-from tapeline_spark.candles.listener import Key, LogRow
+from tapeline.instrument import Instrument
+from tapeline_spark.candles.listener import LogRow
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.evaluation.scores import Rows
 from tapeline_spark.reconciliation.reconciler import Reconciler
 
-from unit.spark.change_factories import KEY, MINUTE_MS, PredictedTrade, candle, changed, rows
+from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, PredictedTrade, candle, changed, rows
 
 LATE_MINUTES = 240
 NOW = 1_000_000
@@ -20,23 +21,27 @@ class StoredTrades:
     """Answers the reconciler's queries from a list of trades, which are in total order."""
 
     def __init__(self) -> None:
-        self.trades: list[tuple[Key, PredictedTrade]] = []
+        self.trades: list[tuple[Instrument, PredictedTrade]] = []
 
-    def newest_indexed_ms(self, around_ms: int) -> int:
-        return max((one.at_ms for _, one in self.trades), default=0)
+    def newest_indexed_ms(self, venue: str, around_ms: int) -> int:
+        return max((one.at_ms for instrument, one in self.trades if instrument.venue == venue), default=0)
 
-    def indexed_counts(self, minutes: Collection[int]) -> dict[tuple[Key, int], int]:
-        found = Counter((key, one.at_ms - one.at_ms % MINUTE_MS) for key, one in self.trades)
-        return {place: number for place, number in found.items() if place[1] in minutes}
+    def indexed_counts(self, venue: str, minutes: Collection[int]) -> dict[tuple[Instrument, int], int]:
+        found = Counter((instrument, one.at_ms - one.at_ms % MINUTE_MS) for instrument, one in self.trades)
+        return {place: number for place, number in found.items() if place[1] in minutes and place[0].venue == venue}
 
-    def read_trades(self, minute_ms: int, keys: Collection[Key]) -> dict[Key, Rows]:
+    def read_trades(self, minute_ms: int, instruments: Collection[Instrument]) -> dict[Instrument, Rows]:
         found = {
-            key: [one for other, one in self.trades if other == key and 0 <= one.at_ms - minute_ms < MINUTE_MS]
-            for key in keys
+            instrument: [
+                one for other, one in self.trades if other == instrument and 0 <= one.at_ms - minute_ms < MINUTE_MS
+            ]
+            for instrument in instruments
         }
-        return {key: rows(trades) for key, trades in found.items() if trades}
+        return {instrument: rows(trades) for instrument, trades in found.items() if trades}
 
-    def stored_documents(self, minutes: Sequence[tuple[Key, int]]) -> dict[tuple[Key, int], dict[str, Any]]:
+    def stored_documents(
+        self, minutes: Sequence[tuple[Instrument, int]]
+    ) -> dict[tuple[Instrument, int], dict[str, Any]]:
         return {}
 
     def priors(self, digests: Collection[str]) -> dict[str, float]:
@@ -66,7 +71,7 @@ class Harness:
         """Store trades, and send the reconciler their minutes and gap records."""
         self.newest_ms = max([self.newest_ms, newest_ms, *(one.at_ms for one in trades)])
         self.stored.trades = sorted(
-            [*self.stored.trades, *((KEY, one) for one in trades)], key=lambda pair: pair[1][:2]
+            [*self.stored.trades, *((INSTRUMENT, one) for one in trades)], key=lambda pair: pair[1][:2]
         )
         minutes = Counter(one.at_ms - one.at_ms % MINUTE_MS for _, one in self.stored.trades)
         touched = {one.at_ms - one.at_ms % MINUTE_MS for one in trades}

@@ -7,10 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+from tapeline.instrument import Instrument
 from tapeline_spark.candles import build
 from tapeline_spark.candles import snapshot as saved
 from tapeline_spark.candles.documents import candle_version
-from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.listener import Candle
 from tapeline_spark.candles.state import MINUTE_MS, CandleState
 from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 
@@ -19,7 +20,7 @@ from unit.spark.trade_factories import record
 START_MS = 1_790_000_040_000
 assert START_MS % MINUTE_MS == 0
 LATE_MINUTES, QUIET_MINUTES = 10, 30
-Published = dict[tuple[Key, int], Candle]
+Published = dict[tuple[Instrument, int], Candle]
 
 
 def trade(
@@ -96,15 +97,15 @@ def process_batch(
     changed = state.changed(is_caught_up)
     for one in changed:
         for minute, item in build.candles(one).items():
-            known = published.get((one.key, minute))
+            known = published.get((one.instrument, minute))
             if known is None or candle_version(item) >= candle_version(known):
-                published[one.key, minute] = item
+                published[one.instrument, minute] = item
     state.trim(changed)
-    for key, minutes in state.missed().items():
+    for instrument, minutes in state.missed().items():
         for minute, count in minutes.items():
-            if known := published.get((key, minute)):
+            if known := published.get((instrument, minute)):
                 logged = known.logged + count - known.missed_trades
-                published[key, minute] = replace(known, missed_trades=count, logged=logged)
+                published[instrument, minute] = replace(known, missed_trades=count, logged=logged)
 
 
 def read_log(

@@ -3,10 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapeline.instrument import instrument_of
 from tapeline.records import score
 
-from unit.spark.change_factories import KEY, MINUTE_MS, START, GapEnds, PredictedTrade, gap_row, scored_by_hand
+from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, GapEnds, PredictedTrade, gap_row, scored_by_hand
 from unit.spark.reconciliation_harness import Harness
 
 A, B = "sha256:a", "sha256:b"
@@ -53,7 +52,7 @@ def assert_scores(harness, trades, gaps):
     wanted = scores_by_hand(trades, gaps)
     assert len(found) == len(wanted)
     for (minute_ms, model), numbers in wanted.items():
-        identity = score.identity(instrument_of("bybit", *KEY), minute_ms, model)
+        identity = score.identity(INSTRUMENT, minute_ms, model)
         assert found[identity] == pytest.approx(numbers), (minute_ms - START) // MINUTE_MS
 
 

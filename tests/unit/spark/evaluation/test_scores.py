@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tapeline.records import score
 from tapeline_spark.evaluation.scores import NextMove, document, next_move, score_minute
 
-from unit.spark.change_factories import KEY, MINUTE_MS, START, GapEnds, PredictedTrade, rows, scored_by_hand
+from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, GapEnds, PredictedTrade, rows, scored_by_hand
 
 A, B = "sha256:a", "sha256:b"
 
@@ -21,7 +21,7 @@ def documents(predicted, gaps=(), prior=0.5):
     for start, scored in scored_minutes.items():
         move = next_move(scored.boundary, [later.boundary for at, later in scored_minutes.items() if at > start], gaps)
         for model, score_sums in scored.models.items():
-            found[start, model] = document(KEY, start, model, score_sums, move, prior)
+            found[start, model] = document(INSTRUMENT, start, model, score_sums, move, prior)
     return found
 
 
