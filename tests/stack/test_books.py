@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 from tapeline import names
 from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation, score
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
 from tapeline_spark.reconciliation.reconciler import Reconciler
@@ -80,8 +80,7 @@ class Bench:
         candles = {minute: self.candle(minute, number) for minute, number in trades.items()}
         self.reconciler.after_batch(
             Changes(
-                newest_ms,
-                True,
+                {"bybit": LogClock(newest_ms, True)},
                 {self.instrument: candles},
                 {self.instrument: missed or {}},
                 {},
@@ -257,7 +256,9 @@ def test_minute_of_which_the_log_has_lost_the_beginning_is_left_as_it_stands(ben
     before = bench.completeness()
     bench.reconciler = bench.new_reconciler()
     partial = replace(bench.candle(START, 2), history=1)
-    bench.reconciler.after_batch(Changes(over(), True, {bench.instrument: {START: partial}}, {}, {}))
+    bench.reconciler.after_batch(
+        Changes({"bybit": LogClock(over(), True)}, {bench.instrument: {START: partial}}, {}, {})
+    )
     bench.reconciler.tick(NOW + 60_000)
     assert bench.completeness() == before
 

@@ -45,7 +45,7 @@ class Finding:
         message: sentence for people.
         instrument: what it is about; None if it is about a venue or a model.
         model_digest: None if not about a model.
-        venue: of a finding without an instrument.
+        venue: of a finding that is about no instrument.
     """
 
     rule: Rule
@@ -142,7 +142,7 @@ def symbol_silence(
         rule: of the finding.
         instrument: without trades.
         last_ms: its newest trade, ms UTC.
-        newest_ms: the newest trade of any symbol.
+        newest_ms: the newest trade of its venue, ms UTC.
         trades_per_hour: rate before its last trade.
     """
     silent_s = (newest_ms - last_ms) / 1000
@@ -152,19 +152,20 @@ def symbol_silence(
     return Finding(rule, _subject(instrument), last_ms, silent_s, rule.after_s, "s", message, instrument)
 
 
-def feed_silence(rule: SilentSymbol, newest_ms: int, silent_ms: int) -> Finding | None:
-    """Return the silence of the whole feed, if there is one.
+def feed_silence(rule: SilentSymbol, venue: str, newest_ms: int, silent_ms: int) -> Finding | None:
+    """Return the silence of a venue's whole feed, if there is one.
 
     Args:
         rule: of the finding.
-        newest_ms: the newest trade of any symbol, ms UTC.
+        venue: whose feed.
+        newest_ms: its newest trade, ms UTC.
         silent_ms: time without a trade, by the local clock.
     """
     silent_s = silent_ms / 1000
     if rule.of != "feed" or silent_s < rule.after_s:
         return None
-    message = f"no trade of any symbol has come for {silent_s:.0f} s; the last one is of {_clock(newest_ms)}"
-    return Finding(rule, f"{names.VENUE}|feed", newest_ms, silent_s, rule.after_s, "s", message)
+    message = f"no trade of {venue} has come for {silent_s:.0f} s; the last one is of {_clock(newest_ms)}"
+    return Finding(rule, f"{venue}|feed", newest_ms, silent_s, rule.after_s, "s", message, venue=venue)
 
 
 def feed_gap(rule: FeedGap, gap: Gap) -> Finding | None:
@@ -181,12 +182,13 @@ def feed_gap(rule: FeedGap, gap: Gap) -> Finding | None:
 
 
 def below_prior(
-    rule: ModelBelowPrior, digest: str, start_ms: int, now: BrierSums, before: BrierSums | None
+    rule: ModelBelowPrior, venue: str, digest: str, start_ms: int, now: BrierSums, before: BrierSums | None
 ) -> Finding | None:
     """Return that a model is worse than its prior in a window, unless it already was in the previous window.
 
     Args:
         rule: of the finding.
+        venue: whose trades were predicted.
         digest: of the model.
         start_ms: start of the window, ms UTC.
         now: sums of the window.
@@ -196,10 +198,12 @@ def below_prior(
         return None
     value, allowed = now.brier_sum / now.predictions, now.prior_brier_sum / now.predictions + rule.margin
     message = (
-        f"model {digest[:12]} was worse than its prior for {rule.window_minutes} min from {_clock(start_ms)} on: "
-        f"Brier {value:.4f}, allowed {allowed:.4f}, over {now.predictions} predictions"
+        f"model {digest[:12]} was worse than its prior on {venue} for {rule.window_minutes} min "
+        f"from {_clock(start_ms)} on: Brier {value:.4f}, allowed {allowed:.4f}, over {now.predictions} predictions"
     )
-    return Finding(rule, digest, start_ms, value, allowed, "brier", message, model_digest=digest)
+    return Finding(
+        rule, f"{venue}|{digest}", start_ms, value, allowed, "brier", message, model_digest=digest, venue=venue
+    )
 
 
 def expired(rule: ModelExpired, digest: str, expires_ms: int, now_ms: int) -> Finding | None:

@@ -1,18 +1,16 @@
 """Replays the log between the candle state and Spark's offsets after a crash, in chunks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import LogRow
-from tapeline_spark.candles.state import MINUTE_MS, CandleState
+from tapeline_spark.candles.state import MINUTE_MS, CandleState, TopicPartition
 from tapeline_spark.errors import LogTruncated
 from tapeline_spark.kafka.log_reader import KafkaLog
 
-TopicPartition = tuple[str, int]
-"""(topic, partition)"""
 # Timestamps in the log follow the trades by the feed delay, and the first minute is incomplete.
 _MARGIN_MINUTES: Final = 5
 
@@ -29,15 +27,15 @@ class OffsetRange(NamedTuple):
 class LogReplay:
     """Finds the records that a state lacks at the beginning of a batch, and reads them."""
 
-    def __init__(self, connection: KafkaConnection, topic_trades: str, chunk_records: int) -> None:
+    def __init__(self, connection: KafkaConnection, topics_trades: Collection[str], chunk_records: int) -> None:
         """Prepare; the consumer is created, and its password read, on first use.
 
         Args:
             connection: brokers and credentials.
-            topic_trades: topic whose first offset decides from when minutes are complete.
+            topics_trades: topics whose first offsets decide from when minutes are complete.
             chunk_records: most records in a chunk.
         """
-        self._connection, self._topic_trades, self._chunk_records = connection, topic_trades, chunk_records
+        self._connection, self._topics_trades, self._chunk_records = connection, topics_trades, chunk_records
 
     def plan(self, state: CandleState, first: Mapping[TopicPartition, int]) -> list[OffsetRange]:
         """Return the ranges to replay before a batch, and begin unknown partitions in the state.
@@ -61,7 +59,7 @@ class LogReplay:
             span_ms = state.late_ms + (KEPT_MINUTES + _MARGIN_MINUTES) * MINUTE_MS
             for topic, partition in sorted(behind.keys() - state.next_offset.keys()):
                 start = source.offset_at_lookback(topic, partition, first[topic, partition], span_ms)
-                state.begin_partition(topic, partition, start, with_trades=topic == self._topic_trades)
+                state.begin_partition(topic, partition, start, with_trades=topic in self._topics_trades)
         return [
             OffsetRange(*partition, state.next_offset[partition], stop) for partition, stop in sorted(behind.items())
         ]

@@ -10,7 +10,7 @@ from tapeline.instrument import Instrument
 
 from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
-from tapeline_spark.candles.state import CandleState, SymbolCandles
+from tapeline_spark.candles.state import CandleState, SymbolCandles, TopicPartition
 from tapeline_spark.trades.lookback import Order
 from tapeline_spark.trades.snapshot import write_whole
 
@@ -32,7 +32,7 @@ class _MinuteSnapshot(msgspec.Struct, array_like=True):
 
 class _SymbolSnapshot(msgspec.Struct):
     instrument: str
-    partition: int
+    partition: TopicPartition
     first_ms: int
     published_until_ms: int
     newest: Order
@@ -45,8 +45,8 @@ class _State(msgspec.Struct):
     format: int
     late_ms: int
     next_offset: list[tuple[str, int, int]]
-    complete_from: dict[int, int]
-    clock: dict[int, int]
+    complete_from: list[tuple[str, int, int]]
+    newest_ms: list[tuple[str, str, int, int]]
     symbols: list[_SymbolSnapshot]
     listeners: dict[str, bytes]
 
@@ -57,8 +57,8 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
         _FORMAT,
         state.late_ms,
         [(topic, partition, offset) for (topic, partition), offset in state.next_offset.items()],
-        state.complete_from,
-        state.clock,
+        [(topic, partition, minute_ms) for (topic, partition), minute_ms in state.complete_from.items()],
+        [(venue, *partition, at_ms) for venue, own in state.newest_ms.items() for partition, at_ms in own.items()],
         [_symbol_snapshot(instrument, symbol_candles) for instrument, symbol_candles in state.symbols.items()],
         listeners,
     )
@@ -79,7 +79,9 @@ def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState
     if stored.format != _FORMAT or stored.late_ms < state.late_ms:
         return None
     state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
-    state.complete_from, state.clock = stored.complete_from, stored.clock
+    state.complete_from = {(topic, partition): minute_ms for topic, partition, minute_ms in stored.complete_from}
+    for venue, topic, partition, at_ms in stored.newest_ms:
+        state.newest_ms.setdefault(venue, {})[topic, partition] = at_ms
     state.symbols = {Instrument.parse(item.instrument): _symbol_candles(item) for item in stored.symbols}
     return state, stored.listeners
 

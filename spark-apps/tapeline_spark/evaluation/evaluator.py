@@ -83,11 +83,12 @@ class ScoreEvaluator:
         return touched
 
     def _ready(self) -> list[tuple[int, Instrument, MinuteState]]:
-        newest_ms = self._open_minutes.newest_ms
         ready = []
         for instrument, minute_ms, minute in self._open_minutes.items():
             last = minute.last_counts
-            if minute.is_scored or not minute.trades or last is None or not is_over(minute_ms, newest_ms):
+            if minute.is_scored or not minute.trades or last is None:
+                continue
+            if not is_over(minute_ms, self._open_minutes.clock_of(instrument.venue).newest_ms):
                 continue
             is_counted = (last.distinct, last.missed) == (
                 minute.distinct,

@@ -1,4 +1,4 @@
-"""State of reconciliation: one struct per instrument and minute, and its saved form. Pure."""
+"""State of one instrument and minute in reconciliation, and a known gap. Pure."""
 
 import msgspec
 
@@ -55,15 +55,3 @@ class KnownGap(msgspec.Struct):
     identity: str
     from_traded_at: int
     to_traded_at: int
-
-
-class OpenMinutesSnapshot(msgspec.Struct):
-    """Saved form of the open minutes; instruments as text."""
-
-    newest_ms: int = 0
-    is_caught_up: bool = False
-    minutes: dict[str, dict[int, MinuteState]] = msgspec.field(default_factory=dict)
-    gaps: dict[str, list[KnownGap]] = msgspec.field(default_factory=dict)
-    reported_ms: dict[str, int] = msgspec.field(default_factory=dict)
-    """Newest `counted_at` by producer process."""
-    reopened: dict[str, list[int]] = msgspec.field(default_factory=dict)

@@ -5,21 +5,21 @@ same state; results of a check (`MinuteState.last_counts` and later fields) may 
 trades can no longer change it and its counts have not changed for a while.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator
+from typing import Final
 
-import msgspec
 from tapeline import names
 from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
 from tapeline.records.gap import Gap, touches
 
-from tapeline_spark.candles.listener import Changes, LogRow
+from tapeline_spark.candles.listener import Changes, LogClock, LogRow
 from tapeline_spark.reconciliation import reject_attribution
 from tapeline_spark.reconciliation.known_gaps import KnownGaps
-from tapeline_spark.reconciliation.minute import KnownGap, MinuteState, OpenMinutesSnapshot
+from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.producer_liveness import ProducerLiveness
 from tapeline_spark.reconciliation.rule import STABLE_MS, StageCounts, is_over
+from tapeline_spark.reconciliation.state import OpenMinutesState
 
 _RECHECK_MS: Final = 15_000
 _MAX_REOPENED: Final = 24 * 60
@@ -33,89 +33,65 @@ class OpenMinutes:
         """Start with a saved state, or empty if there is none that can be read.
 
         Args:
-            keep_ms: how long after its end late trades may change a minute, by the clock of the log.
+            keep_ms: how long after its end late trades may change a minute, by the clock of its venue.
             state: of `snapshot`.
         """
         self._keep_ms = keep_ms
         self.late_counts = 0
         """Producer counts that arrived for dropped minutes."""
-        try:
-            saved = msgspec.msgpack.decode(state, type=OpenMinutesSnapshot) if state else OpenMinutesSnapshot()
-            self._load(saved)
-        except (msgspec.DecodeError, ValueError):
-            self._load(OpenMinutesSnapshot())
-
-    def _load(self, saved: OpenMinutesSnapshot) -> None:
-        self._newest_ms, self._is_caught_up = saved.newest_ms, saved.is_caught_up
-        self._minutes: dict[Instrument, dict[int, MinuteState]] = _by_instrument(saved.minutes)
-        self._gaps: dict[Instrument, list[KnownGap]] = _by_instrument(saved.gaps)
-        self._reopened: dict[Instrument, list[int]] = _by_instrument(saved.reopened)
-        self._reported_ms = saved.reported_ms
-        self.gaps, self._liveness = KnownGaps(self._gaps), ProducerLiveness(self._reported_ms)
+        self._state = OpenMinutesState.from_bytes(state)
+        self.gaps = KnownGaps(self._state.gaps)
+        self._liveness = ProducerLiveness(self._state.reported_ms)
 
     def snapshot(self) -> bytes:
         """Return the state."""
-        saved = OpenMinutesSnapshot(
-            self._newest_ms,
-            self._is_caught_up,
-            _by_text(self._minutes),
-            _by_text(self._gaps),
-            self._reported_ms,
-            _by_text(self._reopened),
-        )
-        return msgspec.msgpack.encode(saved)
+        return self._state.to_bytes()
 
-    @property
-    def newest_ms(self) -> int:
-        """The clock of the log, ms UTC."""
-        return self._newest_ms
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether the last batch read the log to its end."""
-        return self._is_caught_up
+    def clock_of(self, venue: str) -> LogClock:
+        """Return how far the log of a venue was read."""
+        return self._state.clocks.get(venue, LogClock())
 
     def apply(self, changes: Changes) -> None:
         """Apply the changes of a batch."""
-        self._newest_ms, self._is_caught_up = changes.newest_ms, changes.is_caught_up
+        self._state.clocks = dict(changes.clocks)
         for instrument, candles in changes.candles.items():
             for minute_ms, one in candles.items():
                 if self._get_or_create(instrument, minute_ms).update(one):
-                    _invalidate_scores(self._minutes[instrument], minute_ms)
+                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
         for instrument, missed in changes.missed.items():
             for minute_ms, number in missed.items():
                 if self._get_or_create(instrument, minute_ms).update_missed(number):
-                    _invalidate_scores(self._minutes[instrument], minute_ms)
+                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
         for row in changes.producer_records:
             if row.topic == names.TOPIC_COUNTS:
-                self._apply_count(row)
+                self._apply_count(row, changes)
             elif row.topic == names.TOPIC_GAPS:
-                self._apply_gap(row)
+                self._apply_gap(row, changes)
             else:
                 self._apply_reject(
-                    *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues())
+                    *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues(row, changes))
                 )
         for row in changes.unreadable:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
 
     def _get_or_create(self, instrument: Instrument, minute_ms: int) -> MinuteState:
-        minutes = self._minutes.setdefault(instrument, {})
+        minutes = self._state.minutes.setdefault(instrument, {})
         minute = minutes.get(minute_ms)
         if minute is None:
             minute = minutes[minute_ms] = MinuteState()
         return minute
 
     def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
-        is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.newest_ms
-        return is_old and minute_ms not in self._minutes.get(instrument, {})
+        is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.clock_of(instrument.venue).newest_ms
+        return is_old and minute_ms not in self._state.minutes.get(instrument, {})
 
-    def _apply_count(self, row: LogRow) -> None:
+    def _apply_count(self, row: LogRow, changes: Changes) -> None:
         try:
             count = reconciliation.Count.model_validate_json(row.value or b"")
         except ValueError:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
             return
-        self._liveness.record_report(count.producer, count.counted_at)
+        self._liveness.record_report(count.venue, count.producer, count.counted_at)
         instrument = count.instrument
         if self._is_dropped(instrument, count.minute):
             self.late_counts += 1
@@ -125,36 +101,39 @@ class OpenMinutes:
         # Totals never decrease; a producer may send a report twice.
         counts[count.producer] = max(before[0], count.received), max(before[1], count.produced)
 
-    def _apply_gap(self, row: LogRow) -> None:
+    def _apply_gap(self, row: LogRow, changes: Changes) -> None:
         try:
             gap = Gap.model_validate_json(row.value or b"")
         except ValueError:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
             return
         if not self.gaps.add(gap):
             return
         instrument = gap.instrument
-        _invalidate_scores_around(self._minutes.get(instrument, {}), gap)
+        _invalidate_scores_around(self._state.minutes.get(instrument, {}), gap)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
         dropped = [minute_ms for minute_ms in touched if self._is_dropped(instrument, minute_ms)]
         if dropped:
-            self._reopened.setdefault(instrument, []).extend(dropped)
+            self._state.reopened.setdefault(instrument, []).extend(dropped)
 
-    def _apply_unreadable(self, row: LogRow) -> None:
-        found = reject_attribution.attribute(row.value or b"", row.timestamp_ms, self._venues(), symbol=row.key)
+    def _apply_unreadable(self, row: LogRow, changes: Changes) -> None:
+        found = reject_attribution.attribute(
+            row.value or b"", row.timestamp_ms, self._venues(row, changes), symbol=row.key
+        )
         self._apply_reject(*found)
 
-    def _venues(self) -> set[str]:
-        """Return every venue that the log has trades of."""
-        return {instrument.venue for instrument in self._minutes} or {names.VENUE}
+    def _venues(self, row: LogRow, changes: Changes) -> Collection[str]:
+        """Return the venues that a record can be about: those of its topic's trades, or every known one."""
+        return changes.topic_venues.get(row.topic) or changes.clocks.keys() or (names.VENUE,)
 
     def _apply_reject(self, instruments: list[Instrument], minute_ms: int) -> None:
         for instrument in instruments:
             at_ms = minute_ms
             if self._is_dropped(instrument, minute_ms):
-                at_ms = self.newest_ms - self.newest_ms % candle.MINUTE_MS
+                newest_ms = self.clock_of(instrument.venue).newest_ms
+                at_ms = newest_ms - newest_ms % candle.MINUTE_MS
             self._get_or_create(instrument, at_ms).rejected += 1
 
     def stage_counts(self, instrument: Instrument, minute_ms: int, indexed: int) -> StageCounts:
@@ -165,7 +144,7 @@ class OpenMinutes:
             minute_ms: start of the minute, ms UTC.
             indexed: number of its documents in Elasticsearch.
         """
-        minute = self._minutes[instrument][minute_ms]
+        minute = self._state.minutes[instrument][minute_ms]
         received = sum(number for number, _ in minute.counts.values())
         produced = sum(number for _, number in minute.counts.values())
         of_log = minute.logged, minute.distinct, minute.missed
@@ -173,17 +152,17 @@ class OpenMinutes:
             received, produced, *of_log, indexed, minute.rejected, self.gaps.count(instrument, minute_ms)
         )
 
-    def has_unacknowledged(self, minute: MinuteState) -> bool:
+    def has_unacknowledged(self, venue: str, minute: MinuteState) -> bool:
         """Return whether a live producer has received more trades of a minute than Kafka has acknowledged."""
-        return self._liveness.has_unacknowledged(minute.counts)
+        return self._liveness.has_unacknowledged(venue, minute.counts)
 
     def minutes_of(self, instrument: Instrument) -> dict[int, MinuteState]:
         """Return the minutes of an instrument by their start, ascending."""
-        return dict(sorted(self._minutes.get(instrument, {}).items()))
+        return dict(sorted(self._state.minutes.get(instrument, {}).items()))
 
     def items(self) -> Iterator[tuple[Instrument, int, MinuteState]]:
         """Yield every minute."""
-        for instrument, minutes in self._minutes.items():
+        for instrument, minutes in self._state.minutes.items():
             for minute_ms, minute in minutes.items():
                 yield instrument, minute_ms, minute
 
@@ -201,7 +180,7 @@ class OpenMinutes:
         ]
 
     def _check_interval_ms(self, instrument: Instrument, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
-        if not is_over(minute_ms, self.newest_ms):
+        if not is_over(minute_ms, self.clock_of(instrument.venue).newest_ms):
             return recount_ms
         last = minute.last_counts
         if last is None or last != self.stage_counts(instrument, minute_ms, last.indexed) or minute.state == "open":
@@ -217,7 +196,7 @@ class OpenMinutes:
 
     def reopened(self) -> list[tuple[Instrument, int]]:
         """Return the minutes that were dropped before a gap in them was known."""
-        return [(instrument, minute_ms) for instrument, late in self._reopened.items() for minute_ms in late]
+        return [(instrument, minute_ms) for instrument, late in self._state.reopened.items() for minute_ms in late]
 
     def drop_finalised(self, now_ms: int) -> int:
         """Drop the minutes that can no longer change; return how many.
@@ -226,28 +205,24 @@ class OpenMinutes:
             now_ms: local clock, ms UTC.
         """
         dropped = 0
-        self._reopened.clear()
+        self._state.reopened.clear()
         self._liveness.drop(self._keep_ms)
-        floor = self.newest_ms - self._keep_ms - candle.MINUTE_MS
-        for instrument, minutes in list(self._minutes.items()):
+        for instrument, minutes in list(self._state.minutes.items()):
+            floor = self._floor_ms(instrument)
             done = [m for m, one in minutes.items() if m < floor and _is_stable(one, now_ms)]
             dropped += len(done)
             for minute_ms in done:
                 del minutes[minute_ms]
             if not minutes:
-                del self._minutes[instrument]
+                del self._state.minutes[instrument]
         for instrument in self.gaps.instruments():
-            oldest = min(self._minutes.get(instrument, {self.newest_ms: None}))
-            self.gaps.drop(instrument, before_ms=min(oldest, floor))
+            floor = self._floor_ms(instrument)
+            self.gaps.drop(instrument, before_ms=min([floor, *self._state.minutes.get(instrument, ())]))
         return dropped
 
-
-def _by_text(values: Mapping[Instrument, Any]) -> dict[str, Any]:
-    return {str(instrument): value for instrument, value in values.items()}
-
-
-def _by_instrument(values: Mapping[str, Any]) -> dict[Instrument, Any]:
-    return {Instrument.parse(text): value for text, value in values.items()}
+    def _floor_ms(self, instrument: Instrument) -> int:
+        """Return the start of the first minute that late trades can still change."""
+        return self.clock_of(instrument.venue).newest_ms - self._keep_ms - candle.MINUTE_MS
 
 
 def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:

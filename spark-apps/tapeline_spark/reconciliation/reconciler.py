@@ -115,7 +115,8 @@ class Reconciler:
             minutes_by_venue[instrument.venue].add(minute_ms)
         # Queried first, so that the counts below cover every document up to this time.
         indexed_ms = {
-            venue: self._queries.newest_indexed_ms(venue, open_minutes.newest_ms) for venue in minutes_by_venue
+            venue: self._queries.newest_indexed_ms(venue, open_minutes.clock_of(venue).newest_ms)
+            for venue in minutes_by_venue
         }
         indexed_counts: dict[tuple[Instrument, int], int] = {}
         for venue, minutes in minutes_by_venue.items():
@@ -126,12 +127,13 @@ class Reconciler:
             if minute.is_first and counts.indexed > counts.distinct + counts.missed:
                 minute.state = _SKIPPED
                 continue
+            clock = open_minutes.clock_of(instrument.venue)
             watermarks = Watermarks(
-                open_minutes.newest_ms,
+                clock.newest_ms,
                 indexed_ms[instrument.venue],
                 unchanged_ms,
-                open_minutes.is_caught_up,
-                open_minutes.has_unacknowledged(minute),
+                clock.is_caught_up,
+                open_minutes.has_unacknowledged(instrument.venue, minute),
             )
             minute.state = reconcile_minute(minute_ms, counts, watermarks)
             if self._written.get((instrument, minute_ms)) != (counts, minute.state):

@@ -12,7 +12,7 @@ from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 GRACE_MS: Final = 10_000
-"""How long a minute stays open after its end, by the clock of the log: the producers' last counts and the gap records
+"""How long a minute stays open after its end, by the clock of its venue: the producers' last counts and the gap records
 of a disconnect arrive within it."""
 STABLE_MS: Final = 30_000
 """How long counts that do not match may still be unchanged before a minute is incomplete, by the local clock."""
@@ -53,10 +53,10 @@ class Watermarks:
     """How far each stage has progressed when the counts are compared.
 
     Attributes:
-        log_ms: newest trade of the log, ms UTC.
-        indexed_ms: newest trade in Elasticsearch, ms UTC.
+        log_ms: newest trade of the venue in the log, ms UTC.
+        indexed_ms: newest trade of the venue in Elasticsearch, ms UTC.
         unchanged_ms: how long no count has changed, by the local clock.
-        is_caught_up: the log was read to its end; before that, one symbol can be hours ahead of another.
+        is_caught_up: the log of the venue was read to its end; before that, one symbol can be hours ahead of another.
         has_unacknowledged: a live producer has received trades that Kafka has not acknowledged.
     """
 
@@ -68,7 +68,7 @@ class Watermarks:
 
 
 def is_over(minute_ms: int, log_ms: int) -> bool:
-    """Return whether a minute and its grace period are over, by the newest trade of the log."""
+    """Return whether a minute and its grace period are over, by the newest trade of its venue."""
     return log_ms >= minute_ms + candle.MINUTE_MS + GRACE_MS
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 
 START_MS = 1_790_000_040_000
 MINUTE_MS = 60_000
@@ -49,8 +49,9 @@ def changes(
 ) -> Changes:
     """Return the changes of a batch with these candles."""
     newest = max(built) if newest_ms is None else newest_ms
-    plain = {"is_caught_up": True, "candles": {instrument: built}, "missed": {}, "last_traded_ms": {instrument: newest}}
-    return Changes(newest_ms=newest, **plain | more)
+    clock = LogClock(newest, bool(more.pop("is_caught_up", True)))
+    plain = {"candles": {instrument: built}, "missed": {}, "last_traded_ms": {instrument: newest}}
+    return Changes(**{"clocks": {instrument.venue: clock}} | plain | more)
 
 
 def producer_row(topic: str, value: bytes) -> LogRow:

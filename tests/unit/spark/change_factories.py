@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tapeline import names
-from tapeline.instrument import instrument_of
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.records.gap import Gap, GapTimes
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 from tapeline_spark.evaluation.scores import Rows
 
 MINUTE_MS = 60_000
@@ -79,11 +79,12 @@ def candle(minute_ms: int, trades: int, logged: int | None = None, **changes: An
     return Candle(**{**fields, **changes})
 
 
-def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **more: Any) -> Changes:
+def changed(
+    newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), instrument: Instrument = INSTRUMENT, **more: Any
+) -> Changes:
     return Changes(
-        newest_ms=newest_ms,
-        is_caught_up=True,
-        candles={INSTRUMENT: {one.minute_ms: one for one in candles}} if candles else {},
+        clocks=more.pop("clocks", {instrument.venue: LogClock(newest_ms, True)}),
+        candles={instrument: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
         producer_records=tuple(rows),
@@ -91,25 +92,30 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
     )
 
 
-def row(topic: str, value: bytes) -> LogRow:
-    return LogRow(topic, 0, 0, INSTRUMENT.symbol, value, START)
+def row(topic: str, value: bytes, instrument: Instrument = INSTRUMENT) -> LogRow:
+    return LogRow(topic, 0, 0, instrument.symbol, value, START)
 
 
-def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0", at_ms: int = START) -> LogRow:
-    fields = {
-        "producer": producer,
-        "venue": "bybit",
-        "market_type": INSTRUMENT.market_type,
-        "symbol": INSTRUMENT.symbol,
-        "minute": minute_ms,
-    }
+def counted(
+    minute_ms: int,
+    received: int,
+    produced: int,
+    producer: str = "p.0",
+    at_ms: int = START,
+    instrument: Instrument = INSTRUMENT,
+) -> LogRow:
     numbers = {"received": received, "duplicates": 0, "produced": produced, "counted_at": at_ms}
-    return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
+    fields = {"producer": producer, "minute": minute_ms, **instrument_fields(instrument), **numbers}
+    return row(names.TOPIC_COUNTS, json.dumps(fields).encode(), instrument)
 
 
-def gap_row(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
+def gap_row(from_ms: int, to_ms: int, to_id: str = "t2", instrument: Instrument = INSTRUMENT) -> LogRow:
     gap = Gap(
-        venue="bybit", market_type="spot", symbol=INSTRUMENT.symbol, reason="restart", detected_at=to_ms,
-        from_traded_at=from_ms, from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
+        **instrument_fields(instrument), reason="restart", detected_at=to_ms, from_traded_at=from_ms,
+        from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
     )  # fmt: skip
-    return row(names.TOPIC_GAPS, gap.model_dump_json().encode())
+    return row(names.TOPIC_GAPS, gap.model_dump_json().encode(), instrument)
+
+
+def instrument_fields(instrument: Instrument) -> dict[str, Any]:
+    return {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from tapeline.instrument import Instrument
-from tapeline_spark.candles.listener import LogRow
+from tapeline_spark.candles.listener import LogClock, LogRow
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.evaluation.scores import Rows
 from tapeline_spark.reconciliation.reconciler import Reconciler
@@ -62,21 +62,31 @@ class Harness:
     """A reconciler whose clock the test moves."""
 
     def __init__(self) -> None:
-        self.stored, self.documents, self.now_ms, self.newest_ms = StoredTrades(), Documents(), NOW, 0
+        self.stored, self.documents, self.now_ms = StoredTrades(), Documents(), NOW
+        self.clocks: dict[str, LogClock] = {}
         self.reconciler = Reconciler(self.documents, LATE_MINUTES, recount_s=60)  # type: ignore[arg-type]
         self.reconciler._queries = self.stored  # type: ignore[assignment]
         self.reconciler.restore(None)
 
-    def apply(self, trades: Sequence[PredictedTrade], gap_rows: Sequence[LogRow] = (), newest_ms: int = 0) -> None:
-        """Store trades, and send the reconciler their minutes and gap records."""
-        self.newest_ms = max([self.newest_ms, newest_ms, *(one.at_ms for one in trades)])
-        self.stored.trades = sorted(
-            [*self.stored.trades, *((INSTRUMENT, one) for one in trades)], key=lambda pair: pair[1][:2]
-        )
-        minutes = Counter(one.at_ms - one.at_ms % MINUTE_MS for _, one in self.stored.trades)
+    def apply(
+        self,
+        trades: Sequence[PredictedTrade],
+        rows: Sequence[LogRow] = (),
+        newest_ms: int = 0,
+        instrument: Instrument = INSTRUMENT,
+    ) -> None:
+        """Store trades of an instrument, and send the reconciler their minutes and other records."""
+        known_ms = self.clocks.get(instrument.venue, LogClock()).newest_ms
+        newest_ms = max([known_ms, newest_ms, *(one.at_ms for one in trades)])
+        self.clocks[instrument.venue] = LogClock(newest_ms, True)
+        stored = self.stored.trades
+        self.stored.trades = sorted([*stored, *((instrument, one) for one in trades)], key=lambda pair: pair[1][:2])
+        own = [one.at_ms for other, one in self.stored.trades if other == instrument]
+        minutes = Counter(at_ms - at_ms % MINUTE_MS for at_ms in own)
         touched = {one.at_ms - one.at_ms % MINUTE_MS for one in trades}
         candles = [candle(minute_ms, minutes[minute_ms]) for minute_ms in sorted(touched)]
-        self.reconciler.after_batch(changed(self.newest_ms, *candles, rows=gap_rows))
+        more = {"rows": rows, "instrument": instrument, "clocks": dict(self.clocks)}
+        self.reconciler.after_batch(changed(newest_ms, *candles, **more))
 
     def tick(self) -> None:
         self.now_ms += 5_000

@@ -37,7 +37,7 @@ class FakeModelQueries:
         self.sums: dict[int, dict[str, BrierSums]] = {}
         self.model: ServedModel | None = None
 
-    def score_sums(self, start_ms, stop_ms):
+    def score_sums(self, venue, start_ms, stop_ms):
         return self.sums.get(start_ms, {})
 
     def served_model(self):
@@ -143,7 +143,7 @@ def test_a_model_that_is_worse_than_its_prior_is_notified_in_the_first_such_wind
         newest = start + minutes * MINUTE_MS
         harness.evaluator.after_batch(changes({}, newest_ms=newest, last_traded_ms={}))
         harness.tick(40_000)
-    assert harness.publisher.notified == [f"below|{DIGEST}|{start}"]
+    assert harness.publisher.notified == [f"below|bybit|{DIGEST}|{start}"]
 
 
 def test_an_expired_model_is_notified_and_an_inference_without_a_model_is_not():

@@ -114,15 +114,15 @@ def test_a_silence_is_known_by_its_beginning_however_long_it_lasts():
 def test_what_is_not_silent_long_enough_or_never_traded_much():
     assert rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 59_999, 100) is None
     assert rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 600_000, 99) is None
-    assert rules.feed_silence(SILENT, START_MS, 600_000) is None
+    assert rules.feed_silence(SILENT, "bybit", START_MS, 600_000) is None
 
 
 def test_the_whole_feed_is_silent_by_our_clock():
     feed = SilentSymbol(name="feed", kind="silent_symbol", of="feed", after_s=60)
-    found = rules.feed_silence(feed, START_MS, 61_000)
+    found = rules.feed_silence(feed, "bybit", START_MS, 61_000)
     assert found is not None and found.instrument is None
     assert found.alert(START_MS).symbol is None
-    assert rules.feed_silence(feed, START_MS, 59_000) is None
+    assert rules.feed_silence(feed, "bybit", START_MS, 59_000) is None
     assert rules.symbol_silence(feed, INSTRUMENT, START_MS, START_MS + 600_000, 100) is None
 
 
@@ -157,18 +157,18 @@ def sums(predictions, brier, prior):
 
 
 def test_a_model_is_reported_in_the_first_window_in_which_it_is_worse():
-    found = rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
+    found = rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
     assert found is not None
     assert (round(found.value, 6), round(found.threshold, 6), found.model_digest) == (0.27, 0.26, DIGEST)
     assert found.alert(START_MS).unit == "brier"
-    assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
     # The condition continues: already reported.
-    assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
 
 
 @pytest.mark.parametrize("now", [sums(100, 0.259, 0.25), sums(99, 0.40, 0.25), sums(0, 0.0, 0.0)])
 def test_a_model_within_the_margin_or_of_few_predictions_is_not(now):
-    assert rules.below_prior(BELOW, DIGEST, START_MS, now, None) is None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, now, None) is None
 
 
 def test_an_expiry_is_reported_once_ahead_and_once_when_it_is_reached():

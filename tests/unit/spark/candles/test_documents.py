@@ -45,7 +45,7 @@ def test_a_candle_is_written_over_only_by_one_that_is_as_full() -> None:
 
 def test_what_was_missed_changes_one_field_of_the_candle_that_stands() -> None:
     state = fresh()
-    state.admit([trade(3_600), trade(1)])
+    state.admit("bybit-trades", [trade(3_600), trade(1)])
     ((key, minutes),) = state.missed().items()
     ((minute, count),) = minutes.items()
     action, change = (json.loads(line) for line in missed_operation(key, minute, count, 5).lines().splitlines())

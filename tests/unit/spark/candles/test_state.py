@@ -7,11 +7,12 @@ from tapeline_spark.candles.state import AHEAD_MS, MINUTE_MS, CandleState
 
 from unit.spark.candles.log_factories import LATE_MINUTES, START_MS, Published, fresh, process_batch, trade
 
+TOPIC = "bybit-trades"
 INSTRUMENT = instrument_of("bybit", "spot", "BTCUSDT")
 
 
 def published_minutes(state: CandleState, *records, is_caught_up: bool = True) -> dict[str, list[int]]:
-    state.admit(records)
+    state.admit(TOPIC, records)
     changed = state.changed(is_caught_up)
     state.trim(changed)
     return {one.instrument.symbol: [(minute - START_MS) // MINUTE_MS for minute in one.minutes] for one in changed}
@@ -19,7 +20,7 @@ def published_minutes(state: CandleState, *records, is_caught_up: bool = True) -
 
 def test_a_trade_at_the_horizon_is_counted_and_one_before_it_is_missed() -> None:
     state = fresh()
-    outcomes = state.admit([trade(60 * LATE_MINUTES + 59), trade(59), trade(0), trade(-0.001)])
+    outcomes = state.admit(TOPIC, [trade(60 * LATE_MINUTES + 59), trade(59), trade(0), trade(-0.001)])
     assert outcomes == Counter(counted=3, missed=1)
     assert state.missed() == {INSTRUMENT: {START_MS - MINUTE_MS: 1}}
     assert state.missed() == {}
@@ -27,15 +28,15 @@ def test_a_trade_at_the_horizon_is_counted_and_one_before_it_is_missed() -> None
 
 def test_what_is_missed_is_counted_on_from_batch_to_batch() -> None:
     state = fresh()
-    state.admit([trade(60 * 60), trade(0)])
+    state.admit(TOPIC, [trade(60 * 60), trade(0)])
     state.missed()
-    state.admit([trade(1)])
+    state.admit(TOPIC, [trade(1)])
     assert state.missed() == {INSTRUMENT: {START_MS: 2}}
 
 
 def test_lateness_is_by_the_trades_of_its_own_symbol() -> None:
     state = fresh()
-    assert state.admit([trade(60 * 600, symbol="OTHER"), trade(0)]) == Counter(counted=2)
+    assert state.admit(TOPIC, [trade(60 * 600, symbol="OTHER"), trade(0)]) == Counter(counted=2)
 
 
 def test_a_new_minute_publishes_the_previous_one_again_as_closed() -> None:
@@ -70,14 +71,16 @@ def test_another_partition_that_is_ahead_closes_nothing_until_all_are_read_to_th
 def test_a_trade_of_a_time_that_cannot_have_come_closes_nothing() -> None:
     """One stamp of next year would make a candle for every minute until then."""
     state = fresh()
-    assert state.admit([trade(1), trade(0, traded_at=START_MS + 1_000 + AHEAD_MS + 1)]) == Counter(counted=1, ahead=1)
-    assert state.newest_ms == START_MS + 1_000
+    assert state.admit(TOPIC, [trade(1), trade(0, traded_at=START_MS + 1_000 + AHEAD_MS + 1)]) == Counter(
+        counted=1, ahead=1
+    )
+    assert state.clocks()["bybit"].newest_ms == START_MS + 1_000
 
 
 def truncated_log(*records, offset: int = 7) -> tuple[Counter[str], CandleState]:
     state = CandleState(LATE_MINUTES, 30)
-    state.begin_partition("t", 0, offset, with_trades=True)
-    return state.admit(records), state
+    state.begin_partition(TOPIC, 0, offset, with_trades=True)
+    return state.admit(TOPIC, records), state
 
 
 def test_a_truncated_log_publishes_only_complete_minutes() -> None:

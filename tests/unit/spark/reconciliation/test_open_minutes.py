@@ -94,11 +94,11 @@ def test_counts_are_unchanged_since_their_last_change():
 def test_live_producer_has_unacknowledged_trades_and_a_dead_one_has_none():
     open_minutes = open_minutes_of(changed(OVER, rows=[counted(START, 4, 3, "p.0", START)]))
     minute = open_minutes.minutes_of(INSTRUMENT)[START]
-    assert open_minutes.has_unacknowledged(minute)
+    assert open_minutes.has_unacknowledged("bybit", minute)
     open_minutes.apply(changed(OVER, rows=[counted(START + MINUTE_MS, 1, 1, "q.0", START + 31_000)]))
-    assert not open_minutes.has_unacknowledged(minute)
+    assert not open_minutes.has_unacknowledged("bybit", minute)
     open_minutes.apply(changed(OVER, rows=[counted(START + MINUTE_MS, 1, 1, "p.1", START + 31_000)]))
-    assert open_minutes.has_unacknowledged(minute)
+    assert open_minutes.has_unacknowledged("bybit", minute)
 
 
 def test_trades_too_late_for_the_candle_still_count_as_logged():
