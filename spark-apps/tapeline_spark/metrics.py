@@ -71,7 +71,10 @@ CANDLE_REPLAYED = Counter(
     "tapeline_stream_candle_replayed_records_total", "Records replayed to rebuild minutes.", registry=REGISTRY
 )
 CANDLE_CLOCK_SECONDS = Gauge(
-    "tapeline_stream_candle_clock_seconds", "Time of the newest trade in a candle, Unix seconds.", registry=REGISTRY
+    "tapeline_stream_candle_clock_seconds",
+    "Time of a venue's newest trade in a candle, Unix seconds.",
+    ["venue"],
+    registry=REGISTRY,
 )
 CANDLE_BATCH_SECONDS = Histogram(
     "tapeline_stream_candle_batch_seconds",
@@ -106,7 +109,8 @@ def count_candles(report: "CandleReport", seconds: float) -> None:
     CANDLE_DOCUMENTS.labels("kept").inc(report.written.conflict)
     CANDLE_DOCUMENTS.labels("absent").inc(report.written.absent)
     CANDLE_REPLAYED.inc(report.replayed)
-    CANDLE_CLOCK_SECONDS.set(report.newest_ms / 1000)
+    for venue, clock in report.clocks.items():
+        CANDLE_CLOCK_SECONDS.labels(venue).set(clock.newest_ms / 1000)
     CANDLE_BATCH_SECONDS.observe(seconds)
 
 

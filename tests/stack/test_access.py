@@ -23,6 +23,7 @@ from tapeline.instrument import Instrument
 from tapeline.records.alert import Alert
 from tapeline.service.clock import now_ms as clock_ms
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
+from tapeline.trade import instrument_of
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
@@ -38,7 +39,7 @@ from tapeline_producer.settings import Settings as ProducerSettings
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.listener import Changes
+from tapeline_spark.candles.listener import Changes, LogClock
 from tapeline_spark.elastic.documents import Operation, PredictionResult, trade_operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
@@ -263,7 +264,7 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     # As after a crash: the document stands already, and the record comes again.
     publisher.publish([raised], [raised])
     publisher.publish([raised], [raised])
-    assert ModelQueries(writer, "http://127.0.0.1:1").score_sums(0, clock_ms()) == {}
+    assert ModelQueries(writer, "http://127.0.0.1:1").score_sums("bybit", 0, clock_ms()) == {}
     assert archive.get(index=names.INDEX_ALERTS, id=raised.alert_id)["_source"]["symbol"] == "SYM1USDT"
     access = secured.kafka("tapeline-notifier").model_dump()
     settings = NotifierSettings(targets=tmp_path, state=tmp_path, **access)
@@ -404,8 +405,8 @@ def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured
     keeping = reconciler.Reconciler(writer, 30, 60)
     # One minute that is over, and a gap in one that was closed long before.
     gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
-    candles = {(trade.market_type, trade.symbol): {minute: change_factories.candle(minute, 1)}}
-    keeping.after_batch(Changes(minute + 90_000, True, candles, {}, {}, (gap,)))
+    candles = {instrument_of(trade): {minute: change_factories.candle(minute, 1)}}
+    keeping.after_batch(Changes({"bybit": LogClock(minute + 90_000, True)}, candles, {}, {}, (gap,)))
     for later_ms in (0, 5_000):
         keeping.tick(clock_ms() + later_ms)
     archive.indices.refresh(index="tapeline-*")

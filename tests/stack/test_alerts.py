@@ -147,7 +147,7 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
             fields = {"@timestamp": start_ms + minute * MINUTE_MS, "symbol": symbol, "model_digest": digest, **sums}
             client.index(index=index, document=fields)
         client.indices.refresh(index=index)
-        found = models.score_sums(start_ms, start_ms + 60 * MINUTE_MS)
+        found = models.score_sums("bybit", start_ms, start_ms + 60 * MINUTE_MS)
         assert found == {"one": (60, 14.5, 15.0), "two": (5, 1.5, 1.25)}
     finally:
         client.indices.delete(index=index)

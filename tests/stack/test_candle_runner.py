@@ -41,8 +41,8 @@ class RecordingListener:
         return orjson.dumps(self.trades)
 
     def after_batch(self, changes: Changes) -> None:
-        for (_, symbol), minutes in changes.candles.items():
-            self.trades |= {f"{symbol}|{minute}": item.trades for minute, item in minutes.items()}
+        for instrument, minutes in changes.candles.items():
+            self.trades |= {f"{instrument}|{minute}": item.trades for minute, item in minutes.items()}
 
     def tick(self, now_ms: int) -> None:
         self.ticks += 1
@@ -117,10 +117,10 @@ def bench(kafka_bootstrap: str, elasticsearch_url: str, tmp_path: Path) -> Bench
 def wanted(shown: Published) -> dict[tuple[str, int], dict[str, Any]]:
     """Return documents of candles as Elasticsearch would give them back."""
     made = {}
-    for (key, minute), item in shown.items():
-        document = orjson.loads(candle_operation(key, item, 0).source)
+    for (instrument, minute), item in shown.items():
+        document = orjson.loads(candle_operation(instrument, item, 0).source)
         del document["updated_at"]
-        made[key[1], minute] = document
+        made[instrument.symbol, minute] = document
     return made
 
 
@@ -156,7 +156,7 @@ def test_a_crash_after_any_batch_leaves_the_documents_and_followers_of_one_readi
     runner.tick()
     assert replayed > 0
     assert bench.documents() == wanted(once)
-    assert bench.listener.trades == {f"{key[1]}|{minute}": item.trades for (key, minute), item in once.items()}
+    assert bench.listener.trades == {f"{key}|{minute}": item.trades for (key, minute), item in once.items()}
     assert bench.listener.ticks == 1
 
 

@@ -115,7 +115,7 @@ def with_outcomes(table: pd.DataFrame, gaps: list[dict[str, Any]]) -> pd.DataFra
         before = part["traded_at"].shift()
         for gap in gaps:
             if (gap["market_type"], gap["symbol"]) == (market_type, symbol):
-                cuts |= (before < gap["to_traded_at"]) & (part["traded_at"] > gap["from_traded_at"])
+                cuts |= (before <= gap["to_traded_at"]) & (part["traded_at"] >= gap["from_traded_at"])
         run = ((part["price"] != part["price"].shift()) | cuts).cumsum()
         runs = part.assign(cut=cuts).groupby(run).agg(price=("price", "first"), cut=("cut", "first"))
         following = runs["price"].shift(-1).where(~runs["cut"].shift(-1, fill_value=True))

@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 from tapeline import names
 from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation, score
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
 from tapeline_spark.reconciliation.reconciler import Reconciler
@@ -30,7 +30,7 @@ class Bench:
     def __init__(self, url: str) -> None:
         self.client = Elasticsearch(url, request_timeout=60)
         self.symbol = f"T{uuid.uuid4().hex[:10].upper()}"
-        self.key = ("spot", self.symbol)
+        self.instrument = instrument_of("bybit", "spot", self.symbol)
         self.sink = ElasticSink(BootstrapSettings(elasticsearch_url=url), 30, 500, lambda reason: None)
         self.sink.prepare(0, "1s")
         self.reconciler = self.new_reconciler()
@@ -80,7 +80,12 @@ class Bench:
         candles = {minute: self.candle(minute, number) for minute, number in trades.items()}
         self.reconciler.after_batch(
             Changes(
-                newest_ms, True, {self.key: candles}, {self.key: missed or {}}, {}, producer_records=rows, unreadable=()
+                {"bybit": LogClock(newest_ms, True)},
+                {self.instrument: candles},
+                {self.instrument: missed or {}},
+                {},
+                producer_records=rows,
+                unreadable=(),
             )
         )
 
@@ -89,16 +94,12 @@ class Bench:
 
     def reconciliation_document(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
-        identity = reconciliation.identity(instrument_of("bybit", "spot", self.symbol), minute_ms)
+        identity = reconciliation.identity(self.instrument, minute_ms)
         return dict(self.client.get(index=index, id=identity)["_source"])
 
     def score(self, minute_ms: int = START) -> dict[str, Any]:
         index = names.monthly_index(names.INDEX_SCORES_PREFIX, minute_ms)
-        return dict(
-            self.client.get(index=index, id=score.identity(instrument_of("bybit", *self.key), minute_ms, MODEL))[
-                "_source"
-            ]
-        )
+        return dict(self.client.get(index=index, id=score.identity(self.instrument, minute_ms, MODEL))["_source"])
 
     def gap(self, from_ms: int, to_ms: int) -> LogRow:
         ends = {"from_traded_at": from_ms, "from_trade_id": "a", "to_traded_at": to_ms, "to_trade_id": "b"}
@@ -242,9 +243,7 @@ def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Be
     bench.apply({START: 2}, over())
     bench.reconciler.tick(NOW)
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, START)
-    found = bench.client.get(index=index, id=score.identity(instrument_of("bybit", *bench.key), START, digest))[
-        "_source"
-    ]
+    found = bench.client.get(index=index, id=score.identity(bench.instrument, START, digest))["_source"]
     assert found["prior_brier_sum"] == pytest.approx(0.7**2)
 
 
@@ -257,7 +256,9 @@ def test_minute_of_which_the_log_has_lost_the_beginning_is_left_as_it_stands(ben
     before = bench.reconciliation_document()
     bench.reconciler = bench.new_reconciler()
     partial = replace(bench.candle(START, 2), history=1)
-    bench.reconciler.after_batch(Changes(over(), True, {bench.key: {START: partial}}, {}, {}))
+    bench.reconciler.after_batch(
+        Changes({"bybit": LogClock(over(), True)}, {bench.instrument: {START: partial}}, {}, {})
+    )
     bench.reconciler.tick(NOW + 60_000)
     assert bench.reconciliation_document() == before
 

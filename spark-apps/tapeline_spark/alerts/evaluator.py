@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline.records.gap import Gap
 
@@ -28,7 +29,7 @@ from tapeline_spark.alerts.rule_config import (
     VolumeBurst,
 )
 from tapeline_spark.alerts.rules import Finding
-from tapeline_spark.candles.listener import Candle, Changes, Key
+from tapeline_spark.candles.listener import Candle, Changes, LogClock
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.settings import Settings
 
@@ -60,26 +61,29 @@ class AlertEvaluator:
     def restore(self, state: bytes | None) -> None:
         """Load a state of `snapshot`, or start empty."""
         self._episodes = Episodes(state)
-        self._newest_ms = self._advanced_ms = self._queried_ms = 0
-        self._is_caught_up = False
-        self._last_traded_ms: dict[Key, int] = {}
+        self._queried_ms = 0
+        self._clocks: dict[str, LogClock] = {}
+        # When each venue's clock last advanced, by the local clock, ms UTC.
+        self._advanced_ms: dict[str, int] = {}
+        self._last_traded_ms: dict[Instrument, int] = {}
         # Alerts published at ticks, so that each is published once; after a crash it is published again under its id.
         self._published: dict[str, str] = {}
 
     def snapshot(self) -> bytes:
         """Return the episodes."""
-        return self._episodes.snapshot(self._newest_ms)
+        return self._episodes.snapshot(min((clock.newest_ms for clock in self._clocks.values()), default=0))
 
     def after_batch(self, changes: Changes) -> None:
         """Publish the findings of a batch."""
-        if changes.newest_ms > self._newest_ms:
-            self._newest_ms, self._advanced_ms = changes.newest_ms, self._now_ms()
-        self._is_caught_up = changes.is_caught_up
+        for venue, clock in changes.clocks.items():
+            if clock.newest_ms > self._clocks.get(venue, LogClock()).newest_ms:
+                self._advanced_ms[venue] = self._now_ms()
+        self._clocks = dict(changes.clocks)
         self._last_traded_ms.update(changes.last_traded_ms)
         found: list[tuple[Finding, int]] = []
-        for key, candles in changes.candles.items():
+        for instrument, candles in changes.candles.items():
             for minute_ms, one in sorted(candles.items()):
-                found += [(finding, minute_ms + candle.MINUTE_MS) for finding in self._candle_findings(key, one)]
+                found += [(finding, minute_ms + candle.MINUTE_MS) for finding in self._candle_findings(instrument, one)]
         for row in changes.producer_records:
             if row.topic == names.TOPIC_GAPS:
                 found += self._gap_findings(row.value)
@@ -91,7 +95,7 @@ class AlertEvaluator:
         Raises:
             StreamError: an alert is not durable, or Elasticsearch does not respond.
         """
-        found = list(self._silence_findings(now_ms)) if self._is_caught_up else []
+        found = list(self._silence_findings(now_ms))
         if now_ms - self._queried_ms >= _MODEL_QUERY_INTERVAL_MS:
             self._queried_ms = now_ms
             found += [*self._score_findings(), *self._expiry_findings(now_ms)]
@@ -99,16 +103,16 @@ class AlertEvaluator:
         self._publish([(finding, now_ms) for finding in new])
         self._published |= {_episode_key(finding): finding.alert_id for finding in new}
 
-    def _candle_findings(self, key: Key, one: Candle) -> Iterator[Finding]:
+    def _candle_findings(self, instrument: Instrument, one: Candle) -> Iterator[Finding]:
         traded_per_s = one.windows.get("trades_per_s_1h")
         if not one.is_quiet and traded_per_s is not None:
-            self._episodes.record_rate("|".join(key), traded_per_s * 3600)
+            self._episodes.record_rate(str(instrument), traded_per_s * 3600)
         for rule in self._rules:
             found: list[Finding | None] = []
-            if isinstance(rule, PriceMove) and rule.applies_to(*key):
-                found += rules.price_moves(rule, key, one)
-            elif isinstance(rule, VolumeBurst) and rule.applies_to(*key):
-                found.append(rules.volume_burst(rule, key, one))
+            if isinstance(rule, PriceMove) and rule.applies_to(instrument):
+                found += rules.price_moves(rule, instrument, one)
+            elif isinstance(rule, VolumeBurst) and rule.applies_to(instrument):
+                found.append(rules.volume_burst(rule, instrument, one))
             else:
                 continue
             for finding in found:
@@ -122,7 +126,7 @@ class AlertEvaluator:
             # The trade query turns it into a reject.
             return
         for rule in self._rules:
-            if isinstance(rule, FeedGap) and rule.applies_to(gap.market_type, gap.symbol):
+            if isinstance(rule, FeedGap) and rule.applies_to(gap.instrument):
                 finding = rules.feed_gap(rule, gap)
                 if finding:
                     yield finding, gap.detected_at
@@ -131,28 +135,35 @@ class AlertEvaluator:
         for rule in self._rules:
             if not isinstance(rule, SilentSymbol):
                 continue
-            finding = rules.feed_silence(rule, self._newest_ms, now_ms - self._advanced_ms)
-            if finding:
-                yield finding
-            for key, last_ms in self._last_traded_ms.items():
-                if rule.applies_to(*key):
-                    rate = self._episodes.rate("|".join(key))
-                    finding = rules.symbol_silence(rule, key, last_ms, self._newest_ms, rate)
+            for venue, clock in self._clocks.items():
+                silent_ms = now_ms - self._advanced_ms.get(venue, now_ms)
+                finding = rules.feed_silence(rule, venue, clock.newest_ms, silent_ms) if clock.is_caught_up else None
+                if finding:
+                    yield finding
+            for instrument, last_ms in self._last_traded_ms.items():
+                clock = self._clocks.get(instrument.venue, LogClock())
+                if clock.is_caught_up and rule.applies_to(instrument):
+                    rate = self._episodes.rate(str(instrument))
+                    finding = rules.symbol_silence(rule, instrument, last_ms, clock.newest_ms, rate)
                     if finding:
                         yield finding
 
     def _score_findings(self) -> Iterator[Finding]:
         for rule in self._rules:
             if isinstance(rule, ModelBelowPrior):
-                length_ms = rule.window_minutes * candle.MINUTE_MS
-                over_ms = self._newest_ms - rule.grace_minutes * candle.MINUTE_MS
-                start_ms = over_ms - over_ms % length_ms - length_ms
-                now = self._models.score_sums(start_ms, start_ms + length_ms)
-                before = self._models.score_sums(start_ms - length_ms, start_ms)
-                for digest, sums in sorted(now.items()):
-                    finding = rules.below_prior(rule, digest, start_ms, sums, before.get(digest))
-                    if finding:
-                        yield finding
+                for venue, clock in self._clocks.items():
+                    yield from self._venue_score_findings(rule, venue, clock.newest_ms)
+
+    def _venue_score_findings(self, rule: ModelBelowPrior, venue: str, newest_ms: int) -> Iterator[Finding]:
+        length_ms = rule.window_minutes * candle.MINUTE_MS
+        over_ms = newest_ms - rule.grace_minutes * candle.MINUTE_MS
+        start_ms = over_ms - over_ms % length_ms - length_ms
+        now = self._models.score_sums(venue, start_ms, start_ms + length_ms)
+        before = self._models.score_sums(venue, start_ms - length_ms, start_ms)
+        for digest, sums in sorted(now.items()):
+            finding = rules.below_prior(rule, venue, digest, start_ms, sums, before.get(digest))
+            if finding:
+                yield finding
 
     def _expiry_findings(self, now_ms: int) -> Iterator[Finding]:
         expiring = [rule for rule in self._rules if isinstance(rule, ModelExpired)]

@@ -33,10 +33,11 @@ class ModelQueries:
         self._sink, self._url = sink, f"{inference_url.rstrip('/')}/model"
         self._pool = urllib3.PoolManager(maxsize=1, timeout=_TIMEOUT_S, retries=False)
 
-    def score_sums(self, start_ms: int, stop_ms: int) -> dict[str, BrierSums]:
-        """Return the Brier sums of each model's predictions in a time range.
+    def score_sums(self, venue: str, start_ms: int, stop_ms: int) -> dict[str, BrierSums]:
+        """Return the Brier sums of each model's predictions for a venue in a time range.
 
         Args:
+            venue: whose trades were predicted.
             start_ms: first minute, ms UTC.
             stop_ms: first minute after the range, ms UTC.
 
@@ -51,7 +52,14 @@ class ModelQueries:
                 allow_no_indices=True,
                 allow_partial_search_results=False,
                 size=0,
-                query={"range": {"@timestamp": {"gte": start_ms, "lt": stop_ms}}},
+                query={
+                    "bool": {
+                        "filter": [
+                            {"term": {"venue": venue}},
+                            {"range": {"@timestamp": {"gte": start_ms, "lt": stop_ms}}},
+                        ]
+                    }
+                },
                 aggs={
                     "models": {
                         "terms": {"field": "model_digest", "size": _MODELS},

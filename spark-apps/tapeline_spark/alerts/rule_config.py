@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tapeline import names
-from tapeline.instrument import SYMBOL_PATTERN
+from tapeline.enums import MarketType, Severity
+from tapeline.instrument import SYMBOL_PATTERN, Instrument
 from tapeline.records import candle
 
 from tapeline_spark.errors import RulesUnusable
@@ -27,19 +27,20 @@ class _Rule(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     """Part of each alert's id: a renamed rule raises its alerts again."""
-    severity: Literal["info", "warning", "critical"] = "warning"
+    severity: Severity = Severity.WARNING
 
 
 class _SymbolRule(_Rule):
     """A rule about symbols."""
 
-    market_types: tuple[Literal["spot", "linear"], ...] = names.MARKET_TYPES
+    market_types: tuple[MarketType, ...] = tuple(MarketType)
     symbols: tuple[_Symbol, ...] = ()
     """Empty: all."""
 
-    def applies_to(self, market_type: str, symbol: str) -> bool:
-        """Return whether the rule applies to a symbol."""
-        return market_type in self.market_types and (not self.symbols or symbol in self.symbols)
+    def applies_to(self, instrument: Instrument) -> bool:
+        """Return whether the rule applies to an instrument."""
+        is_named = not self.symbols or instrument.symbol in self.symbols
+        return is_named and instrument.market_type in self.market_types
 
 
 class PriceMove(_SymbolRule):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline.records.alert import Alert
 from tapeline.records.gap import Gap
@@ -23,7 +24,7 @@ from tapeline_spark.alerts.rule_config import (
     SilentSymbol,
     VolumeBurst,
 )
-from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.listener import Candle
 
 _BP: Final = 10_000.0
 _HOUR_MINUTES: Final = 60
@@ -42,8 +43,9 @@ class Finding:
         threshold: limit of the rule, in `unit`.
         unit: see tapeline.records.alert.
         message: sentence for people.
-        key: market_type and symbol; None if not about a symbol.
+        instrument: what it is about; None if it is about a venue or a model.
         model_digest: None if not about a model.
+        venue: of a finding that is about no instrument.
     """
 
     rule: Rule
@@ -53,8 +55,9 @@ class Finding:
     threshold: float
     unit: str
     message: str
-    key: Key | None = None
+    instrument: Instrument | None = None
     model_digest: str | None = None
+    venue: str = names.VENUE
 
     @property
     def alert_id(self) -> str:
@@ -63,15 +66,14 @@ class Finding:
 
     def alert(self, raised_at_ms: int) -> Alert:
         """Return the alert of this finding."""
-        market_type, symbol = self.key or (None, None)
         fields = {
             "alert_id": self.alert_id,
             "rule": self.rule.name,
             "kind": self.rule.kind,
             "severity": self.rule.severity,
-            "venue": names.VENUE,
-            "market_type": market_type,
-            "symbol": symbol,
+            "venue": self.instrument.venue if self.instrument else self.venue,
+            "market_type": self.instrument.market_type if self.instrument else None,
+            "symbol": self.instrument.symbol if self.instrument else None,
             "model_digest": self.model_digest,
             "value": self.value,
             "threshold": self.threshold,
@@ -91,7 +93,7 @@ class BrierSums(NamedTuple):
     prior_brier_sum: float
 
 
-def price_moves(rule: PriceMove, key: Key, one: Candle) -> Iterator[Finding]:
+def price_moves(rule: PriceMove, instrument: Instrument, one: Candle) -> Iterator[Finding]:
     """Yield a move up, a move down, both or neither."""
     moved_bp = one.windows.get(f"return_bp_{rule.window}")
     if moved_bp is None or one.is_quiet:
@@ -101,11 +103,21 @@ def price_moves(rule: PriceMove, key: Key, one: Candle) -> Iterator[Finding]:
         value = (price / start - 1.0) * _BP
         if (value if direction == "up" else -value) < rule.threshold_bp:
             continue
-        message = f"{key[1]} {verb} by {abs(value) / 100:.2f} % within {rule.window}, from {start:.10g} to {price:.10g}"
-        yield Finding(rule, f"{_subject(key)}|{direction}", one.minute_ms, value, rule.threshold_bp, "bp", message, key)
+        moved = f"{verb} by {abs(value) / 100:.2f} % within {rule.window}"
+        message = f"{instrument.symbol} {moved}, from {start:.10g} to {price:.10g}"
+        yield Finding(
+            rule,
+            f"{_subject(instrument)}|{direction}",
+            one.minute_ms,
+            value,
+            rule.threshold_bp,
+            "bp",
+            message,
+            instrument,
+        )
 
 
-def volume_burst(rule: VolumeBurst, key: Key, one: Candle) -> Finding | None:
+def volume_burst(rule: VolumeBurst, instrument: Instrument, one: Candle) -> Finding | None:
     """Return a volume burst, if there is one."""
     minutes = candle.WINDOWS_MINUTES[rule.window]
     inside, hour = one.windows.get(f"volume_{rule.window}"), one.windows.get("volume_1h")
@@ -117,42 +129,43 @@ def volume_burst(rule: VolumeBurst, key: Key, one: Candle) -> Finding | None:
     value = inside / minutes / usual
     if value < rule.ratio:
         return None
-    message = f"{key[1]} traded {value:.1f} times its usual volume within {rule.window}"
-    return Finding(rule, _subject(key), one.minute_ms, value, rule.ratio, "ratio", message, key)
+    message = f"{instrument.symbol} traded {value:.1f} times its usual volume within {rule.window}"
+    return Finding(rule, _subject(instrument), one.minute_ms, value, rule.ratio, "ratio", message, instrument)
 
 
 def symbol_silence(
-    rule: SilentSymbol, key: Key, last_ms: int, newest_ms: int, trades_per_hour: float
+    rule: SilentSymbol, instrument: Instrument, last_ms: int, newest_ms: int, trades_per_hour: float
 ) -> Finding | None:
     """Return the silence of a symbol, if there is one.
 
     Args:
         rule: of the finding.
-        key: market_type and symbol.
+        instrument: without trades.
         last_ms: its newest trade, ms UTC.
-        newest_ms: the newest trade of any symbol.
+        newest_ms: the newest trade of its venue, ms UTC.
         trades_per_hour: rate before its last trade.
     """
     silent_s = (newest_ms - last_ms) / 1000
     if rule.of != "symbol" or silent_s < rule.after_s or trades_per_hour < rule.min_trades_per_hour:
         return None
-    message = f"{key[1]} has had no trade for {silent_s:.0f} s while others have, or is no longer followed"
-    return Finding(rule, _subject(key), last_ms, silent_s, rule.after_s, "s", message, key)
+    message = f"{instrument.symbol} has had no trade for {silent_s:.0f} s while others have, or is no longer followed"
+    return Finding(rule, _subject(instrument), last_ms, silent_s, rule.after_s, "s", message, instrument)
 
 
-def feed_silence(rule: SilentSymbol, newest_ms: int, silent_ms: int) -> Finding | None:
-    """Return the silence of the whole feed, if there is one.
+def feed_silence(rule: SilentSymbol, venue: str, newest_ms: int, silent_ms: int) -> Finding | None:
+    """Return the silence of a venue's whole feed, if there is one.
 
     Args:
         rule: of the finding.
-        newest_ms: the newest trade of any symbol, ms UTC.
+        venue: whose feed.
+        newest_ms: its newest trade, ms UTC.
         silent_ms: time without a trade, by the local clock.
     """
     silent_s = silent_ms / 1000
     if rule.of != "feed" or silent_s < rule.after_s:
         return None
-    message = f"no trade of any symbol has come for {silent_s:.0f} s; the last one is of {_clock(newest_ms)}"
-    return Finding(rule, f"{names.VENUE}|feed", newest_ms, silent_s, rule.after_s, "s", message)
+    message = f"no trade of {venue} has come for {silent_s:.0f} s; the last one is of {_clock(newest_ms)}"
+    return Finding(rule, f"{venue}|feed", newest_ms, silent_s, rule.after_s, "s", message, venue=venue)
 
 
 def feed_gap(rule: FeedGap, gap: Gap) -> Finding | None:
@@ -164,18 +177,18 @@ def feed_gap(rule: FeedGap, gap: Gap) -> Finding | None:
         f"trades of {gap.symbol} between {_clock(gap.from_traded_at)} and {_clock(gap.to_traded_at)} may be missing "
         f"({gap.reason}; {gap.backfilled} of the same outage were fetched afterwards)"
     )
-    key = (gap.market_type, gap.symbol)
     # Two gaps can begin at the same time, so the identity includes the end.
-    return Finding(rule, gap.identity(), gap.from_traded_at, length_s, rule.min_s, "s", message, key)
+    return Finding(rule, gap.identity(), gap.from_traded_at, length_s, rule.min_s, "s", message, gap.instrument)
 
 
 def below_prior(
-    rule: ModelBelowPrior, digest: str, start_ms: int, now: BrierSums, before: BrierSums | None
+    rule: ModelBelowPrior, venue: str, digest: str, start_ms: int, now: BrierSums, before: BrierSums | None
 ) -> Finding | None:
     """Return that a model is worse than its prior in a window, unless it already was in the previous window.
 
     Args:
         rule: of the finding.
+        venue: whose trades were predicted.
         digest: of the model.
         start_ms: start of the window, ms UTC.
         now: sums of the window.
@@ -185,10 +198,12 @@ def below_prior(
         return None
     value, allowed = now.brier_sum / now.predictions, now.prior_brier_sum / now.predictions + rule.margin
     message = (
-        f"model {digest[:12]} was worse than its prior for {rule.window_minutes} min from {_clock(start_ms)} on: "
-        f"Brier {value:.4f}, allowed {allowed:.4f}, over {now.predictions} predictions"
+        f"model {digest[:12]} was worse than its prior on {venue} for {rule.window_minutes} min "
+        f"from {_clock(start_ms)} on: Brier {value:.4f}, allowed {allowed:.4f}, over {now.predictions} predictions"
     )
-    return Finding(rule, digest, start_ms, value, allowed, "brier", message, model_digest=digest)
+    return Finding(
+        rule, f"{venue}|{digest}", start_ms, value, allowed, "brier", message, model_digest=digest, venue=venue
+    )
 
 
 def expired(rule: ModelExpired, digest: str, expires_ms: int, now_ms: int) -> Finding | None:
@@ -212,8 +227,8 @@ def _is_below(rule: ModelBelowPrior, sums: BrierSums) -> bool:
     return sums.brier_sum > sums.prior_brier_sum + rule.margin * sums.predictions
 
 
-def _subject(key: Key) -> str:
-    return "|".join((names.VENUE, *key))
+def _subject(instrument: Instrument) -> str:
+    return f"{instrument.venue}|{instrument.market_type}|{instrument.symbol}"
 
 
 def _clock(at_ms: int) -> str:

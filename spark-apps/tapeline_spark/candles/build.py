@@ -1,4 +1,4 @@
-"""Builds candles from the minutes of a symbol: fills quiet minutes, computes indicators and windows. Pure.
+"""Builds candles from the minutes of an instrument: fills quiet minutes, computes indicators and windows. Pure.
 
 A candle depends only on the minutes before it and on its own, so candles can be built in any grouping.
 """
@@ -11,9 +11,31 @@ import numpy as np
 from tapeline_spark.candles import indicators, windows
 from tapeline_spark.candles.closed_history import FLOW_MINUTES
 from tapeline_spark.candles.indicators import KEPT_MINUTES
-from tapeline_spark.candles.listener import Candle
+from tapeline_spark.candles.listener import Candle, Changes, LogRow
 from tapeline_spark.candles.open_minute import OpenMinute
-from tapeline_spark.candles.state import MINUTE_MS, ChangedMinutes, SymbolCandles
+from tapeline_spark.candles.state import MINUTE_MS, CandleState, ChangedMinutes, SymbolCandles
+
+
+def changes(
+    state: CandleState,
+    is_caught_up: bool,
+    producer_records: Sequence[LogRow] = (),
+    unreadable: Sequence[LogRow] = (),
+) -> Changes:
+    """Return what the records since the last call changed, and trim the state.
+
+    Args:
+        state: with the records admitted.
+        is_caught_up: every partition was read to its end.
+        producer_records: see `Changes`.
+        unreadable: see `Changes`.
+    """
+    changed = state.changed(is_caught_up)
+    built = {one.instrument: candles(one) for one in changed}
+    state.trim(changed)
+    last_traded_ms = {instrument: symbol_candles.newest[0] for instrument, symbol_candles in state.symbols.items()}
+    records = tuple(producer_records), tuple(unreadable)
+    return Changes(state.clocks(), built, state.missed(), last_traded_ms, *records, state.topic_venues())
 
 
 def candles(changed: ChangedMinutes) -> dict[int, Candle]:

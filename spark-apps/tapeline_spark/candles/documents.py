@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 from tapeline import names
-from tapeline.instrument import instrument_of
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
-from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.listener import Candle
 from tapeline_spark.elastic.documents import Operation
 
 _HISTORY_LIMIT: Final = 4_096
@@ -23,14 +23,13 @@ def candle_version(item: Candle) -> int:
     return (item.trades + item.missed_trades) * _HISTORY_LIMIT + item.history
 
 
-def candle_operation(key: Key, item: Candle, now_ms: int) -> Operation:
+def candle_operation(instrument: Instrument, item: Candle, now_ms: int) -> Operation:
     """Return the `index` operation of a candle."""
-    market_type, symbol = key
     document: dict[str, Any] = {
         "@timestamp": item.minute_ms,
-        "venue": names.VENUE,
-        "market_type": market_type,
-        "symbol": symbol,
+        "venue": instrument.venue,
+        "market_type": instrument.market_type,
+        "symbol": instrument.symbol,
         "interval": candle.INTERVAL,
         **{name: getattr(item, name) for name in candle.PRICES},
         "volume": item.volume,
@@ -47,16 +46,16 @@ def candle_operation(key: Key, item: Candle, now_ms: int) -> Operation:
         "updated_at": now_ms,
     }
     return Operation(
-        *_index_and_id(key, item.minute_ms), orjson.dumps(document), kind="index", version=candle_version(item)
+        *_index_and_id(instrument, item.minute_ms), orjson.dumps(document), kind="index", version=candle_version(item)
     )
 
 
-def missed_operation(key: Key, minute_ms: int, missed: int, now_ms: int) -> Operation:
+def missed_operation(instrument: Instrument, minute_ms: int, missed: int, now_ms: int) -> Operation:
     """Return the `update` of `missed_trades` in a candle; creates no candle."""
     changed = {"doc": {"missed_trades": missed, "updated_at": now_ms}}
-    return Operation(*_index_and_id(key, minute_ms), orjson.dumps(changed), kind="update")
+    return Operation(*_index_and_id(instrument, minute_ms), orjson.dumps(changed), kind="update")
 
 
-def _index_and_id(key: Key, minute_ms: int) -> tuple[str, str]:
+def _index_and_id(instrument: Instrument, minute_ms: int) -> tuple[str, str]:
     index = names.monthly_index(names.INDEX_CANDLES_PREFIX, minute_ms)
-    return index, candle.identity(instrument_of(names.VENUE, *key), minute_ms)
+    return index, candle.identity(instrument, minute_ms)

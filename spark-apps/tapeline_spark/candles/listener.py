@@ -16,12 +16,11 @@ go to Elasticsearch, then `CandleListener.after_batch(changes)` runs for each li
 Pure: no socket, no clock. To add a listener: implement `CandleListener` and add it in `__main__._listeners`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-Key = tuple[str, str]
-"""(market_type, symbol); the venue is names.VENUE."""
+from tapeline.instrument import Instrument
 
 
 class LogRow(NamedTuple):
@@ -63,7 +62,7 @@ class Candle:
     """Records of this minute in the log, including duplicates and missed ones."""
     is_quiet: bool
     is_closed: bool
-    """A later minute has begun, by the newest trade of any symbol. Late trades may still change the candle."""
+    """A later minute has begun, by the newest trade of its venue. Late trades may still change the candle."""
     history: int
     """Minutes from the first known minute of the symbol to this one, both included; at most indicators.KEPT_MINUTES."""
     indicators: Mapping[str, float | None] = field(default_factory=dict)
@@ -72,30 +71,40 @@ class Candle:
     """By the names of tapeline.records.candle.windowed_fields(), such as `return_bp_5m`."""
 
 
+class LogClock(NamedTuple):
+    """How far the log of one venue was read."""
+
+    newest_ms: int = 0
+    """The newest `traded_at` of any of its instruments, ms UTC; never goes back."""
+    is_caught_up: bool = False
+    """Its partitions were read to their end. Only then does a missing trade mean a silent instrument: during catch-up
+    one partition can be hours ahead of another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Changes of one batch.
 
     Attributes:
-        newest_ms: the newest `traded_at` of any symbol so far, ms UTC: the clock of the log, which never goes back.
-        is_caught_up: every partition was read to its end. Only then does a missing trade mean a silent symbol: during
-            catch-up one partition can be hours ahead of another.
-        candles: every changed candle, by symbol and start of the minute, minutes ascending.
+        clocks: the clock of each venue that the log has trades of, changed or not. One venue's clock says nothing about
+            another venue's minutes.
+        candles: every changed candle, by instrument and start of the minute, minutes ascending.
         missed: minutes with trades too late for the candle (which is not in `candles` then): all such records of the
             minute so far. Their ids are no longer known, so duplicates count too.
-        last_traded_ms: newest `traded_at` of every known symbol, changed or not, ms UTC.
+        last_traded_ms: newest `traded_at` of every known instrument, changed or not, ms UTC.
         producer_records: records of names.TOPIC_COUNTS, TOPIC_GAPS and TOPIC_REJECTS, in log order per partition.
             There is no order between topics: records about a minute can come before its trades or long after.
         unreadable: records of the trade topic that are not trades; the trade query turns them into rejects.
+        topic_venues: venues of the trades of each topic so far.
     """
 
-    newest_ms: int
-    is_caught_up: bool
-    candles: Mapping[Key, Mapping[int, Candle]]
-    missed: Mapping[Key, Mapping[int, int]]
-    last_traded_ms: Mapping[Key, int]
+    clocks: Mapping[str, LogClock]
+    candles: Mapping[Instrument, Mapping[int, Candle]]
+    missed: Mapping[Instrument, Mapping[int, int]]
+    last_traded_ms: Mapping[Instrument, int]
     producer_records: Sequence[LogRow] = ()
     unreadable: Sequence[LogRow] = ()
+    topic_venues: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class CandleListener(Protocol):

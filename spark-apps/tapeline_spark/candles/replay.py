@@ -7,12 +7,10 @@ from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import LogRow
-from tapeline_spark.candles.state import MINUTE_MS, CandleState
+from tapeline_spark.candles.state import MINUTE_MS, CandleState, TopicPartition
 from tapeline_spark.errors import LogTruncated
 from tapeline_spark.kafka.log_reader import KafkaLog
 
-TopicPartition = tuple[str, int]
-"""(topic, partition)"""
 # Timestamps in the log follow the trades by the feed delay, and the first minute is incomplete.
 _MARGIN_MINUTES: Final = 5
 
@@ -34,7 +32,7 @@ class LogReplay:
 
         Args:
             connection: brokers and credentials.
-            topics_trades: topics whose first offset decides from when minutes are complete.
+            topics_trades: topics whose first offsets decide from when minutes are complete.
             chunk_records: most records in a chunk.
         """
         self._connection, self._topics_trades, self._chunk_records = connection, topics_trades, chunk_records

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tapeline_spark.candles import build, snapshot
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.listener import CandleListener, Changes, LogRow
-from tapeline_spark.candles.replay import LogReplay, TopicPartition
-from tapeline_spark.candles.state import CandleState
+from tapeline_spark.candles.listener import CandleListener, Changes, LogClock, LogRow
+from tapeline_spark.candles.replay import LogReplay
+from tapeline_spark.candles.state import CandleState, TopicPartition
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
@@ -34,14 +34,14 @@ class CandleReport:
         outcomes: trade records by outcome (state.OUTCOMES and `unreadable`).
         replayed: number of records replayed before the batch.
         written: result of the bulk requests.
-        newest_ms: the clock of the log.
+        clocks: the clock of each venue.
         stage_s: seconds spent, by stage.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
     written: Outcome = field(default_factory=Outcome)
-    newest_ms: int = 0
+    clocks: Mapping[str, LogClock] = field(default_factory=dict)
     stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("minutes", "candles", "listeners"), 0.0))
 
 
@@ -61,7 +61,8 @@ class Runner:
         """
         self._settings, self._sink, self._listeners, self._now_ms = settings, sink, listeners, now_ms
         self._path = Path(settings.checkpoint) / "minutes" / "candles.msgpack"
-        self._replay = LogReplay(settings, settings.topics_trades, settings.candles_max_records)
+        self._topics_trades = frozenset(settings.topics_trades)
+        self._replay = LogReplay(settings, self._topics_trades, settings.candles_max_records)
         self._lock = threading.Lock()
         self._snapshot_at = 0.0
         self._has_run = False
@@ -92,7 +93,7 @@ class Runner:
                 self._save_snapshot()
             self._process(rows, is_caught_up, report)
             self._has_run = True
-        report.newest_ms = self._state.newest_ms
+        report.clocks = self._state.clocks()
         return report
 
     def tick(self) -> None:
@@ -148,20 +149,7 @@ class Runner:
         started = time.perf_counter()
         producer_records, unreadable = self._admit(rows, report)
         admitted = time.perf_counter()
-        changed = self._state.changed(is_caught_up)
-        candles = {one.key: build.candles(one) for one in changed}
-        self._state.trim(changed)
-        last_traded_ms = {key: symbol_candles.newest[0] for key, symbol_candles in self._state.symbols.items()}
-        missed = self._state.missed()
-        changes = Changes(
-            self._state.newest_ms,
-            is_caught_up,
-            candles,
-            missed,
-            last_traded_ms,
-            tuple(producer_records),
-            tuple(unreadable),
-        )
+        changes = build.changes(self._state, is_caught_up, producer_records, unreadable)
         self._write(changes, report)
         written = time.perf_counter()
         for listener in self._listeners:
@@ -174,18 +162,19 @@ class Runner:
         """Admit trades to the state; return the records of other topics, and unreadable trade records."""
         producer_records: list[LogRow] = []
         unreadable: list[LogRow] = []
-        records: list[DecodedTrade] = []
+        records: dict[str, list[DecodedTrade]] = {}
         for row in rows:
             self._state.next_offset[row.topic, row.partition] = row.offset + 1
-            if row.topic not in self._settings.topics_trades:
+            if row.topic not in self._topics_trades:
                 producer_records.append(row)
                 continue
             item = decode_trade(row.value, row.topic, row.partition, row.offset)
             if isinstance(item, DecodedTrade):
-                records.append(item)
+                records.setdefault(row.topic, []).append(item)
             else:
                 unreadable.append(row)
-        report.outcomes += self._state.admit(records)
+        for topic, trades in records.items():
+            report.outcomes += self._state.admit(topic, trades)
         report.outcomes["unreadable"] += len(unreadable)
         return producer_records, unreadable
 
@@ -201,9 +190,9 @@ class Runner:
 
 
 def _operations(changes: Changes, now_ms: int) -> Iterator[Operation]:
-    for key, candles in changes.candles.items():
+    for instrument, candles in changes.candles.items():
         for item in candles.values():
-            yield candle_operation(key, item, now_ms)
-    for key, minutes in changes.missed.items():
+            yield candle_operation(instrument, item, now_ms)
+    for instrument, minutes in changes.missed.items():
         for minute_ms, missed in minutes.items():
-            yield missed_operation(key, minute_ms, missed, now_ms)
+            yield missed_operation(instrument, minute_ms, missed, now_ms)

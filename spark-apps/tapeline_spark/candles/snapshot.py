@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from tapeline.instrument import Instrument
 from tapeline.service.files import write_atomically
 
 from tapeline_spark.candles.closed_history import ClosedHistory
-from tapeline_spark.candles.listener import Key
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
-from tapeline_spark.candles.state import CandleState, SymbolCandles
+from tapeline_spark.candles.state import CandleState, SymbolCandles, TopicPartition
 from tapeline_spark.trades.lookback import Order
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Raised whenever the meaning of the state changes; a file of another format is ignored."""
 
 
@@ -31,8 +31,8 @@ class _MinuteSnapshot(msgspec.Struct, array_like=True):
 
 
 class _SymbolSnapshot(msgspec.Struct):
-    key: Key
-    partition: int
+    instrument: str
+    partition: TopicPartition
     first_ms: int
     published_until_ms: int
     newest: Order
@@ -45,8 +45,8 @@ class _State(msgspec.Struct):
     format: int
     late_ms: int
     next_offset: list[tuple[str, int, int]]
-    complete_from: dict[int, int]
-    clock: dict[int, int]
+    complete_from: list[tuple[str, int, int]]
+    newest_ms: list[tuple[str, str, int, int]]
     symbols: list[_SymbolSnapshot]
     listeners: dict[str, bytes]
 
@@ -57,9 +57,9 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
         _FORMAT,
         state.late_ms,
         [(topic, partition, offset) for (topic, partition), offset in state.next_offset.items()],
-        state.complete_from,
-        state.clock,
-        [_symbol_snapshot(key, symbol_candles) for key, symbol_candles in state.symbols.items()],
+        [(topic, partition, minute_ms) for (topic, partition), minute_ms in state.complete_from.items()],
+        [(venue, *partition, at_ms) for venue, own in state.newest_ms.items() for partition, at_ms in own.items()],
+        [_symbol_snapshot(instrument, symbol_candles) for instrument, symbol_candles in state.symbols.items()],
         listeners,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,15 +80,17 @@ def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState
     if stored.format != _FORMAT or stored.late_ms < state.late_ms:
         return None
     state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
-    state.complete_from, state.clock = stored.complete_from, stored.clock
-    state.symbols = {item.key: _symbol_candles(item) for item in stored.symbols}
+    state.complete_from = {(topic, partition): minute_ms for topic, partition, minute_ms in stored.complete_from}
+    for venue, topic, partition, at_ms in stored.newest_ms:
+        state.newest_ms.setdefault(venue, {})[topic, partition] = at_ms
+    state.symbols = {Instrument.parse(item.instrument): _symbol_candles(item) for item in stored.symbols}
     return state, stored.listeners
 
 
-def _symbol_snapshot(key: Key, symbol_candles: SymbolCandles) -> _SymbolSnapshot:
+def _symbol_snapshot(instrument: Instrument, symbol_candles: SymbolCandles) -> _SymbolSnapshot:
     closed = symbol_candles.closed
     return _SymbolSnapshot(
-        key,
+        str(instrument),
         symbol_candles.partition,
         symbol_candles.first_ms,
         symbol_candles.published_until_ms,

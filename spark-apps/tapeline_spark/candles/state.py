@@ -1,8 +1,9 @@
-"""Candle state: per symbol, the minutes that trades can still enter, and the closed history before them.
+"""Candle state: per instrument, the minutes that trades can still enter, and the closed history before them.
 
-Pure. `admit` is a function of the log, record after record. A symbol lies in one partition, so its state depends on the
-order of that partition alone, never on batches. `changed` returns the minutes to publish again. A trade more than
-`late_minutes` behind the newest minute of its symbol is missed: counted, and in no candle.
+Pure. `admit` is a function of the log, record after record. An instrument lies in one partition, so its state depends
+on the order of that partition alone, never on batches. Each venue has a clock of its own, which closes the minutes of
+its own instruments alone. `changed` returns the minutes to publish again. A trade more than `late_minutes` behind the
+newest minute of its instrument is missed: counted, and in no candle.
 """
 
 from bisect import bisect_right
@@ -10,17 +11,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
+from tapeline import trade as trades
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 from tapeline_spark.candles.closed_history import ClosedHistory
-from tapeline_spark.candles.listener import Key
+from tapeline_spark.candles.listener import LogClock
 from tapeline_spark.candles.open_minute import OpenMinute
 from tapeline_spark.kafka.decode import DecodedTrade
 from tapeline_spark.trades.lookback import Order, order_key
 
 MINUTE_MS: Final = candle.MINUTE_MS
+TopicPartition = tuple[str, int]
+"""(topic, partition)"""
 OUTCOMES: Final = ("counted", "duplicate", "missed", "truncated", "ahead")
 """`truncated`: of a minute whose beginning the log no longer holds; `ahead`: with a time in the future."""
 AHEAD_MS: Final = 5 * MINUTE_MS
@@ -38,7 +43,7 @@ class SymbolCandles:
     """Minutes of one symbol.
 
     Attributes:
-        partition: Kafka partition of its trades.
+        partition: topic and partition of its trades.
         first_ms: its first known minute.
         published_until_ms: last minute that was published as closed.
         newest: order of its newest trade.
@@ -49,7 +54,7 @@ class SymbolCandles:
         missed_changed: minutes of `missed` that changed since they were published.
     """
 
-    partition: int
+    partition: TopicPartition
     first_ms: int
     published_until_ms: int
     newest: Order
@@ -96,9 +101,9 @@ class SymbolCandles:
 
 @dataclass(frozen=True, slots=True)
 class ChangedMinutes:
-    """Minutes of one symbol to publish."""
+    """Minutes of one instrument to publish."""
 
-    key: Key
+    instrument: Instrument
     symbol_candles: SymbolCandles
     minutes: list[int]
     open_ms: int
@@ -106,7 +111,7 @@ class ChangedMinutes:
 
 
 class CandleState:
-    """Minutes of all symbols, and the next offset of each partition."""
+    """Minutes of all instruments, and the next offset of each partition."""
 
     def __init__(self, late_minutes: int, quiet_minutes: int) -> None:
         """Start empty, without an offset for any partition.
@@ -116,41 +121,54 @@ class CandleState:
             quiet_minutes: for how many minutes after its last trade a symbol gets candles.
         """
         self.late_ms, self.quiet_ms = late_minutes * MINUTE_MS, quiet_minutes * MINUTE_MS
-        self.symbols: dict[Key, SymbolCandles] = {}
-        self.next_offset: dict[tuple[str, int], int] = {}
-        self.complete_from: dict[int, int] = {}
-        self.clock: dict[int, int] = {}
+        self.symbols: dict[Instrument, SymbolCandles] = {}
+        self.next_offset: dict[TopicPartition, int] = {}
+        self.complete_from: dict[TopicPartition, int] = {}
+        self.newest_ms: dict[str, dict[TopicPartition, int]] = {}
+        """Time of the newest trade by venue and partition, ms UTC."""
+        self._caught_up: set[str] = set()
+        self._read_since: set[str] = set()
+        """Venues with trades since the last call of `changed`."""
 
-    @property
-    def newest_ms(self) -> int:
-        """Return the time of the newest trade, ms UTC."""
-        return max(self.clock.values(), default=0)
+    def clocks(self) -> dict[str, LogClock]:
+        """Return the clock of each venue."""
+        return {
+            venue: LogClock(max(partitions.values()), venue in self._caught_up)
+            for venue, partitions in self.newest_ms.items()
+        }
+
+    def topic_venues(self) -> dict[str, set[str]]:
+        """Return the venues of the trades of each topic."""
+        found: dict[str, set[str]] = {}
+        for venue, partitions in self.newest_ms.items():
+            for topic, _ in partitions:
+                found.setdefault(topic, set()).add(venue)
+        return found
 
     def begin_partition(self, topic: str, partition: int, offset: int, with_trades: bool) -> None:
         """Set the first offset of a partition; if it is not 0, earlier minutes are truncated."""
         self.next_offset[topic, partition] = offset
         if with_trades and offset == 0:
-            self.complete_from[partition] = 0
+            self.complete_from[topic, partition] = 0
 
-    def admit(self, records: Iterable[DecodedTrade]) -> Counter[str]:
-        """Admit records in log order; return their number by outcome (OUTCOMES)."""
+    def admit(self, topic: str, records: Iterable[DecodedTrade]) -> Counter[str]:
+        """Admit records of one topic in log order; return their number by outcome (OUTCOMES)."""
         outcomes: Counter[str] = Counter()
         for record in records:
-            outcomes[self._admit_one(record)] += 1
+            outcomes[self._admit_one(record.trade, (topic, record.partition))] += 1
         return outcomes
 
-    def _admit_one(self, record: DecodedTrade) -> str:
-        trade, partition = record.trade, record.partition
+    def _admit_one(self, trade: Any, partition: TopicPartition) -> str:
         minute = minute_of(trade.traded_at)
         if trade.traded_at > trade.produced_at + AHEAD_MS:
             return "ahead"
-        if minute < self._complete_from(record):
+        if minute < self._complete_from(trade, partition):
             return "truncated"
-        self.clock[partition] = max(self.clock.get(partition, 0), trade.traded_at)
-        key, order = (trade.market_type, trade.symbol), order_key(trade)
-        symbol_candles = self.symbols.get(key)
+        self._advance(trade, partition)
+        instrument, order = trades.instrument_of(trade), order_key(trade)
+        symbol_candles = self.symbols.get(instrument)
         if symbol_candles is None:
-            symbol_candles = self.symbols[key] = SymbolCandles(
+            symbol_candles = self.symbols[instrument] = SymbolCandles(
                 partition, minute, minute - MINUTE_MS, order, ClosedHistory(minute)
             )
         symbol_candles.partition = partition
@@ -169,30 +187,46 @@ class CandleState:
         symbol_candles.extend_back_to(minute)
         return "counted" if is_new else "duplicate"
 
-    def _complete_from(self, record: DecodedTrade) -> int:
+    def _advance(self, trade: Any, partition: TopicPartition) -> None:
+        self._read_since.add(trade.venue)
+        newest_ms = self.newest_ms.get(trade.venue)
+        if newest_ms is None:
+            newest_ms = self.newest_ms[trade.venue] = {}
+        if trade.traded_at > newest_ms.get(partition, 0):
+            newest_ms[partition] = trade.traded_at
+
+    def _complete_from(self, trade: Any, partition: TopicPartition) -> int:
         """Return the first minute of which the log holds every trade."""
-        known = self.complete_from.get(record.partition)
+        known = self.complete_from.get(partition)
         if known is None:
             # Deleted records were produced, and so traded, before the first remaining record was produced.
-            known = self.complete_from[record.partition] = minute_of(record.trade.produced_at) + MINUTE_MS
+            known = self.complete_from[partition] = minute_of(trade.produced_at) + MINUTE_MS
         return known
 
     def changed(self, is_caught_up: bool) -> list[ChangedMinutes]:
         """Return the minutes to publish again, and mark them as published.
 
         Args:
-            is_caught_up: every partition was read to its end; if not, only trades of its own partition close a minute.
+            is_caught_up: every partition was read to its end. If not, the venues of the records since the last call are
+                behind, and only trades of its own venue and partition close a minute of theirs. Spark gives every
+                partition with unread records a part of a batch, so a venue without records stays caught up.
         """
+        self._caught_up = set(self.newest_ms) if is_caught_up else self._caught_up - self._read_since
+        self._read_since.clear()
+        clocks = self.clocks()
         return [
             one
-            for key, symbol_candles in self.symbols.items()
-            if (one := self._changed_minutes(key, symbol_candles, is_caught_up))
+            for instrument, symbol_candles in self.symbols.items()
+            if (one := self._changed_minutes(instrument, symbol_candles, clocks[instrument.venue]))
         ]
 
-    def _changed_minutes(self, key: Key, symbol_candles: SymbolCandles, is_caught_up: bool) -> ChangedMinutes | None:
-        clock = self.newest_ms if is_caught_up else self.clock.get(symbol_candles.partition, 0)
+    def _changed_minutes(
+        self, instrument: Instrument, symbol_candles: SymbolCandles, clock: LogClock
+    ) -> ChangedMinutes | None:
+        own_ms = self.newest_ms[instrument.venue].get(symbol_candles.partition, 0)
+        clock_ms = clock.newest_ms if clock.is_caught_up else own_ms
         # A closed minute stays closed.
-        open_ms = max(minute_of(clock), symbol_candles.published_until_ms + MINUTE_MS)
+        open_ms = max(minute_of(clock_ms), symbol_candles.published_until_ms + MINUTE_MS)
         due = min(open_ms - MINUTE_MS, symbol_candles.newest_minute + self.quiet_ms)
         start = symbol_candles.published_until_ms + MINUTE_MS
         if symbol_candles.changed_ms is None and due < start:
@@ -200,7 +234,7 @@ class CandleState:
         first = start if symbol_candles.changed_ms is None else min(symbol_candles.changed_ms, start)
         symbol_candles.changed_ms, symbol_candles.published_until_ms = None, max(symbol_candles.published_until_ms, due)
         minutes = self._with_quiet(symbol_candles.traded_minutes(), first, max(due, symbol_candles.newest_minute))
-        return ChangedMinutes(key, symbol_candles, minutes, open_ms)
+        return ChangedMinutes(instrument, symbol_candles, minutes, open_ms)
 
     def _with_quiet(self, traded: list[int], first: int, last: int) -> list[int]:
         """Return the minutes from first to last, without quiet ones beyond `quiet_minutes`."""
@@ -211,12 +245,12 @@ class CandleState:
             minutes += range(max(minute, first), stop, MINUTE_MS)
         return minutes
 
-    def missed(self) -> dict[Key, dict[int, int]]:
+    def missed(self) -> dict[Instrument, dict[int, int]]:
         """Return the counts of too late records that changed since the last call."""
-        changed: dict[Key, dict[int, int]] = {}
-        for key, symbol_candles in self.symbols.items():
+        changed: dict[Instrument, dict[int, int]] = {}
+        for instrument, symbol_candles in self.symbols.items():
             if symbol_candles.missed_changed:
-                changed[key] = {
+                changed[instrument] = {
                     minute: symbol_candles.missed[minute] for minute in sorted(symbol_candles.missed_changed)
                 }
                 symbol_candles.missed_changed.clear()

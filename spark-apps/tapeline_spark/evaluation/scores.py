@@ -1,9 +1,9 @@
 """Scores the predictions of a minute: sums over its documents and the next price move.
 
 Pure: rows in, documents out. A prediction is right about the next different price of its symbol
-(tapeline.model.labels), never across a gap; late trades are part of the market and count as prices. The last
-predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are kept for both outcomes, so
-that no row is read twice.
+(tapeline.model.labels), never across a gap (tapeline.records.gap, by time). Late trades are part of the market and
+count as prices. The last predictions of a minute are pending until a later minute (`MinuteBoundary`): their sums are
+kept for both outcomes, so that no row is read twice.
 To add a sum: add it to _SUMS and to tapeline.records.score.MAPPING.
 """
 
@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.model import labels
 from tapeline.model.features import Bools, Floats, Ints
 from tapeline.records import score
+from tapeline.records.gap import GapTimes, separated, separates
 
 _SUMS: Final = ("predictions", "hits", "ups", "rule_hits", "brier_sum", "probability_sum")
 _BIN_SUMS: Final = ("predictions", "ups", "probability_sum")
@@ -25,8 +26,6 @@ _FIELDS: Final = (*_SUMS, *(f"bin_{number}_{what}" for what in _BIN_SUMS for num
 _WHOLE: Final = frozenset(name for name in _FIELDS if not name.endswith(("brier_sum", "probability_sum")))
 
 SumVector = npt.NDArray[np.float64]
-GapInterval = tuple[int, int]
-"""Times of the known trades at both ends, ms UTC."""
 
 
 class Rows(NamedTuple):
@@ -96,18 +95,7 @@ class NextMove(NamedTuple):
     is_censored: bool = False
 
 
-def _has_gap_between(before_ms: Ints, after_ms: Ints, gaps: Iterable[GapInterval]) -> Bools:
-    """Return whether a gap lies between two trades, element by element."""
-    broken = np.zeros(len(before_ms), dtype=bool)
-    for start, stop in gaps:
-        if start == stop:
-            broken |= (before_ms == start) & (after_ms == start)
-        else:
-            broken |= (before_ms < stop) & (after_ms > start)
-    return broken
-
-
-def score_minute(rows: Rows, gaps: Sequence[GapInterval]) -> MinuteScores:
+def score_minute(rows: Rows, gaps: Sequence[GapTimes]) -> MinuteScores:
     """Return the scores of a minute's predictions from the minute alone.
 
     Args:
@@ -115,7 +103,7 @@ def score_minute(rows: Rows, gaps: Sequence[GapInterval]) -> MinuteScores:
         gaps: known gaps of the symbol's feed.
     """
     times, price = rows.traded_at_ms, rows.price
-    breaks = _has_gap_between(times[:-1], times[1:], gaps)
+    breaks = separated(gaps, times[:-1], times[1:])
     segment = np.concatenate([[0], np.cumsum(breaks)]).astype(np.int64)
     later = labels.next_change(price, segment)
     is_pending = (later < 0) & (segment == segment[-1])
@@ -157,7 +145,7 @@ def _sums(rows: Rows, which: Bools, up: Bools) -> SumVector:
     return np.concatenate([np.array(plain, dtype=np.float64), *by_bin])
 
 
-def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: Sequence[GapInterval]) -> NextMove:
+def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: Sequence[GapTimes]) -> NextMove:
     """Return the next move after the last price of a minute.
 
     Args:
@@ -167,7 +155,7 @@ def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: S
     """
     before_ms, price = boundary.last_ms, boundary.last_price
     for following in later:
-        if _has_gap_between(np.array([before_ms]), np.array([following.first_ms]), gaps)[0]:
+        if any(separates(gap, before_ms, following.first_ms) for gap in gaps):
             return NextMove(is_censored=True)
         if following.first_price != price:
             return NextMove(up=following.first_price > price)
@@ -180,12 +168,12 @@ def next_move(boundary: MinuteBoundary, later: Iterable[MinuteBoundary], gaps: S
 
 
 def document(
-    key: tuple[str, str], minute_ms: int, digest: str, score_sums: ScoreSums, move: NextMove, prior: float
+    instrument: Instrument, minute_ms: int, digest: str, score_sums: ScoreSums, move: NextMove, prior: float
 ) -> dict[str, Any]:
     """Return the document of one model's predictions of one minute, without `updated_at`.
 
     Args:
-        key: market_type and symbol.
+        instrument: whose minute.
         minute_ms: start of the minute, ms UTC.
         digest: of the model.
         score_sums: of its predictions.
@@ -197,12 +185,11 @@ def document(
         sums = sums + (score_sums.if_up if move.up else score_sums.if_down)
     numbers = {name: int(value) if name in _WHOLE else float(value) for name, value in zip(_FIELDS, sums, strict=True)}
     predictions, ups = numbers["predictions"], numbers["ups"]
-    market_type, symbol = key
     return {
         "@timestamp": minute_ms,
-        "venue": names.VENUE,
-        "market_type": market_type,
-        "symbol": symbol,
+        "venue": instrument.venue,
+        "market_type": instrument.market_type,
+        "symbol": instrument.symbol,
         "model_digest": digest,
         **numbers,
         "prior_brier_sum": ups * (1 - prior) ** 2 + (predictions - ups) * prior**2,

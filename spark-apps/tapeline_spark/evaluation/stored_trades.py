@@ -9,15 +9,16 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from tapeline import names
+from tapeline.enums import PredictionState
+from tapeline.instrument import Instrument, instrument_of
 
-from tapeline_spark.candles.listener import Key
 from tapeline_spark.evaluation.scores import Rows
 
 
 class TradeFields(msgspec.Struct, gc=False):
     """Fields of one trade that a search returns; a null field is absent."""
 
+    venue: tuple[str]
     market_type: tuple[str]
     symbol: tuple[str]
     traded_at: tuple[str]
@@ -32,9 +33,9 @@ class TradeFields(msgspec.Struct, gc=False):
     model_digest: tuple[str] | None = None
 
     @property
-    def key(self) -> Key:
-        """Return market_type and symbol."""
-        return self.market_type[0], self.symbol[0]
+    def instrument(self) -> Instrument:
+        """Return what was traded."""
+        return instrument_of(self.venue[0], self.market_type[0], self.symbol[0])
 
 
 class Hit(msgspec.Struct, gc=False):
@@ -85,7 +86,7 @@ class SymbolTrades:
         self.frame_index.append(trade.frame_index[0])
         self.price.append(trade.price[0])
         self.is_buy.append(trade.is_buy[0])
-        is_predicted = trade.prediction_state[0] == names.STATE_OK
+        is_predicted = trade.prediction_state[0] == PredictionState.OK
         self.probability.append(trade.probability[0] if is_predicted else np.nan)
         self.prediction.append(trade.prediction[0])
         self.model.append(trade.model_digest[0] if trade.model_digest else None)

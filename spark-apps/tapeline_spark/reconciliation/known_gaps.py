@@ -1,47 +1,46 @@
-"""Gaps of each symbol's feed, kept as long as an open minute can touch one. Pure."""
+"""Gaps of each instrument's feed, kept as long as an open minute can touch one. Pure."""
 
+from collections.abc import Sequence
+
+from tapeline.instrument import Instrument
 from tapeline.records import candle
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, touches
 
-from tapeline_spark.candles.listener import Key
-from tapeline_spark.reconciliation.minute import KnownGap, key_to_text
+from tapeline_spark.reconciliation.minute import KnownGap
 
 
 class KnownGaps:
-    """A view of `ReconciliationState.gaps`."""
+    """Gaps by instrument."""
 
-    def __init__(self, by_symbol: dict[str, list[KnownGap]]) -> None:
-        """Use `by_symbol`, which is changed in place."""
-        self._by_symbol = by_symbol
+    def __init__(self, by_instrument: dict[Instrument, list[KnownGap]]) -> None:
+        """Use `by_instrument`, which is changed in place."""
+        self._by_instrument = by_instrument
 
     def add(self, gap: Gap) -> bool:
         """Add a gap; return whether it is new."""
-        known = self._by_symbol.setdefault(key_to_text((gap.market_type, gap.symbol)), [])
+        known = self._by_instrument.setdefault(gap.instrument, [])
         if any(other.identity == gap.identity() for other in known):
             return False
         known.append(KnownGap(gap.identity(), gap.from_traded_at, gap.to_traded_at))
         return True
 
-    def intervals(self, key: Key) -> list[tuple[int, int]]:
-        """Return the gaps of a symbol as the times of their ends, ms UTC."""
-        return [(gap.from_ms, gap.to_ms) for gap in self._by_symbol.get(key_to_text(key), [])]
+    def of_instrument(self, instrument: Instrument) -> Sequence[KnownGap]:
+        """Return the gaps of an instrument."""
+        return self._by_instrument.get(instrument, ())
 
-    def count(self, key: Key, minute_ms: int) -> int:
+    def count(self, instrument: Instrument, minute_ms: int) -> int:
         """Return how many gaps touch a minute."""
         end_ms = minute_ms + candle.MINUTE_MS
-        return sum(start < end_ms and stop >= minute_ms for start, stop in self.intervals(key))
+        return sum(touches(gap, minute_ms, end_ms) for gap in self.of_instrument(instrument))
 
-    def symbols(self) -> list[str]:
-        """Return the symbols with gaps, as text."""
-        return list(self._by_symbol)
+    def instruments(self) -> list[Instrument]:
+        """Return the instruments with gaps."""
+        return list(self._by_instrument)
 
-    def drop(self, text: str, before_ms: int) -> None:
-        """Drop the gaps of a symbol that end before a time.
-
-        Args:
-            text: of the symbol, as `symbols` returns it.
-            before_ms: ms UTC.
-        """
-        self._by_symbol[text] = [gap for gap in self._by_symbol[text] if gap.to_ms >= before_ms]
-        if not self._by_symbol[text]:
-            del self._by_symbol[text]
+    def drop(self, instrument: Instrument, before_ms: int) -> None:
+        """Drop the gaps of an instrument that end before a time, ms UTC."""
+        kept = [gap for gap in self._by_instrument[instrument] if gap.to_traded_at >= before_ms]
+        if kept:
+            self._by_instrument[instrument] = kept
+        else:
+            del self._by_instrument[instrument]

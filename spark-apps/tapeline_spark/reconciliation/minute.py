@@ -1,25 +1,14 @@
-"""Persistent state of reconciliation: one struct per symbol and minute, and all of them together. Pure."""
+"""State of one instrument and minute in reconciliation, and a known gap. Pure."""
 
 import msgspec
 
-from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.listener import Candle
 from tapeline_spark.evaluation.scores import MinuteBoundary
 from tapeline_spark.reconciliation.rule import StageCounts
 
 
-def key_to_text(key: Key) -> str:
-    """Return a symbol's key as text: `market_type|symbol`."""
-    return "|".join(key)
-
-
-def key_from_text(text: str) -> Key:
-    """Return the key of `key_to_text`."""
-    market_type, symbol = text.split("|")
-    return market_type, symbol
-
-
 class MinuteState(msgspec.Struct):
-    """State of one symbol and minute."""
+    """State of one instrument and minute."""
 
     distinct: int = 0
     missed: int = 0
@@ -61,20 +50,8 @@ class MinuteState(msgspec.Struct):
 
 
 class KnownGap(msgspec.Struct):
-    """A gap of a symbol's feed: identity, and the times of its two known ends, ms UTC."""
+    """A gap of an instrument's feed: identity, and the times of its two end trades, ms UTC."""
 
     identity: str
-    from_ms: int
-    to_ms: int
-
-
-class ReconciliationState(msgspec.Struct):
-    """State of all open minutes, by the text of `key_to_text`."""
-
-    newest_ms: int = 0
-    is_caught_up: bool = False
-    minutes: dict[str, dict[int, MinuteState]] = msgspec.field(default_factory=dict)
-    gaps: dict[str, list[KnownGap]] = msgspec.field(default_factory=dict)
-    reported_ms: dict[str, int] = msgspec.field(default_factory=dict)
-    """Newest `counted_at` by producer process."""
-    reopened: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    from_traded_at: int
+    to_traded_at: int

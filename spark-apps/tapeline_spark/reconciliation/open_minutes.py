@@ -5,20 +5,21 @@ same state; results of a check (`MinuteState.last_counts` and later fields) may 
 trades can no longer change it and its counts have not changed for a while.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
-import msgspec
 from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
-from tapeline.records.gap import Gap
+from tapeline.records.gap import Gap, touches
 
-from tapeline_spark.candles.listener import Changes, Key, LogRow
+from tapeline_spark.candles.listener import Changes, LogClock, LogRow
 from tapeline_spark.reconciliation import reject_attribution
 from tapeline_spark.reconciliation.known_gaps import KnownGaps
-from tapeline_spark.reconciliation.minute import MinuteState, ReconciliationState, key_from_text, key_to_text
+from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.producer_liveness import ProducerLiveness
 from tapeline_spark.reconciliation.rule import STABLE_MS, StageCounts, is_over
+from tapeline_spark.reconciliation.state import OpenMinutesState
 
 _RECHECK_MS: Final = 15_000
 _MAX_REOPENED: Final = 24 * 60
@@ -26,145 +27,146 @@ _MAX_REOPENED: Final = 24 * 60
 
 
 class OpenMinutes:
-    """The open minutes of all symbols."""
+    """The open minutes of all instruments."""
 
     def __init__(self, keep_ms: int, state: bytes | None = None) -> None:
         """Start with a saved state, or empty if there is none that can be read.
 
         Args:
-            keep_ms: how long after its end late trades may change a minute, by the clock of the log.
+            keep_ms: how long after its end late trades may change a minute, by the clock of its venue.
             state: of `snapshot`.
         """
         self._keep_ms = keep_ms
         self.late_counts = 0
         """Producer counts that arrived for dropped minutes."""
-        try:
-            self._state = msgspec.msgpack.decode(state, type=ReconciliationState) if state else ReconciliationState()
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            self._state = ReconciliationState()
+        self._state = OpenMinutesState.from_bytes(state)
         self.gaps = KnownGaps(self._state.gaps)
         self._liveness = ProducerLiveness(self._state.reported_ms)
 
     def snapshot(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode(self._state)
+        return self._state.to_bytes()
 
-    @property
-    def newest_ms(self) -> int:
-        """The clock of the log, ms UTC."""
-        return self._state.newest_ms
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether the last batch read the log to its end."""
-        return self._state.is_caught_up
+    def clock_of(self, venue: str) -> LogClock:
+        """Return how far the log of a venue was read."""
+        return self._state.clocks.get(venue, LogClock())
 
     def apply(self, changes: Changes) -> None:
         """Apply the changes of a batch."""
-        self._state.newest_ms, self._state.is_caught_up = changes.newest_ms, changes.is_caught_up
-        for key, candles in changes.candles.items():
+        self._state.clocks = dict(changes.clocks)
+        for instrument, candles in changes.candles.items():
             for minute_ms, one in candles.items():
-                if self._get_or_create(key, minute_ms).update(one):
-                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
-        for key, missed in changes.missed.items():
+                if self._get_or_create(instrument, minute_ms).update(one):
+                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
+        for instrument, missed in changes.missed.items():
             for minute_ms, number in missed.items():
-                if self._get_or_create(key, minute_ms).update_missed(number):
-                    _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
+                if self._get_or_create(instrument, minute_ms).update_missed(number):
+                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
         for row in changes.producer_records:
             if row.topic == names.TOPIC_COUNTS:
-                self._apply_count(row)
+                self._apply_count(row, changes)
             elif row.topic == names.TOPIC_GAPS:
-                self._apply_gap(row)
+                self._apply_gap(row, changes)
             else:
-                self._apply_reject(*reject_attribution.attribute_report(row.value or b"", row.timestamp_ms))
+                self._apply_reject(
+                    *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues(row, changes))
+                )
         for row in changes.unreadable:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
 
-    def _get_or_create(self, key: Key, minute_ms: int) -> MinuteState:
-        minutes = self._state.minutes.setdefault(key_to_text(key), {})
+    def _get_or_create(self, instrument: Instrument, minute_ms: int) -> MinuteState:
+        minutes = self._state.minutes.setdefault(instrument, {})
         minute = minutes.get(minute_ms)
         if minute is None:
             minute = minutes[minute_ms] = MinuteState()
         return minute
 
-    def _is_dropped(self, key: Key, minute_ms: int) -> bool:
-        is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.newest_ms
-        return is_old and minute_ms not in self._state.minutes.get(key_to_text(key), {})
+    def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
+        is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.clock_of(instrument.venue).newest_ms
+        return is_old and minute_ms not in self._state.minutes.get(instrument, {})
 
-    def _apply_count(self, row: LogRow) -> None:
+    def _apply_count(self, row: LogRow, changes: Changes) -> None:
         try:
             count = reconciliation.Count.model_validate_json(row.value or b"")
         except ValueError:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
             return
-        self._liveness.record_report(count.producer, count.counted_at)
-        key = count.market_type, count.symbol
-        if self._is_dropped(key, count.minute):
+        self._liveness.record_report(count.venue, count.producer, count.counted_at)
+        instrument = count.instrument
+        if self._is_dropped(instrument, count.minute):
             self.late_counts += 1
             return
-        counts = self._get_or_create(key, count.minute).counts
+        counts = self._get_or_create(instrument, count.minute).counts
         before = counts.get(count.producer, (0, 0))
         # Totals never decrease; a producer may send a report twice.
         counts[count.producer] = max(before[0], count.received), max(before[1], count.produced)
 
-    def _apply_gap(self, row: LogRow) -> None:
+    def _apply_gap(self, row: LogRow, changes: Changes) -> None:
         try:
             gap = Gap.model_validate_json(row.value or b"")
         except ValueError:
-            self._apply_unreadable(row)
+            self._apply_unreadable(row, changes)
             return
         if not self.gaps.add(gap):
             return
-        key = gap.market_type, gap.symbol
-        for minute_ms in self._state.minutes.get(key_to_text(key), {}):
-            if gap.from_traded_at < minute_ms + candle.MINUTE_MS and minute_ms <= gap.to_traded_at:
-                _invalidate_scores(self._state.minutes[key_to_text(key)], minute_ms)
+        instrument = gap.instrument
+        _invalidate_scores_around(self._state.minutes.get(instrument, {}), gap)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
-        dropped = [minute_ms for minute_ms in touched if self._is_dropped(key, minute_ms)]
+        dropped = [minute_ms for minute_ms in touched if self._is_dropped(instrument, minute_ms)]
         if dropped:
-            self._state.reopened.setdefault(key_to_text(key), []).extend(dropped)
+            self._state.reopened.setdefault(instrument, []).extend(dropped)
 
-    def _apply_unreadable(self, row: LogRow) -> None:
-        self._apply_reject(*reject_attribution.attribute(row.value or b"", row.timestamp_ms, symbol=row.key))
+    def _apply_unreadable(self, row: LogRow, changes: Changes) -> None:
+        found = reject_attribution.attribute(
+            row.value or b"", row.timestamp_ms, self._venues(row, changes), symbol=row.key
+        )
+        self._apply_reject(*found)
 
-    def _apply_reject(self, keys: list[Key], minute_ms: int) -> None:
-        for key in keys:
+    def _venues(self, row: LogRow, changes: Changes) -> Collection[str]:
+        """Return the venues that a record can be about: those of its topic's trades, or every known one."""
+        return changes.topic_venues.get(row.topic) or changes.clocks.keys() or (names.VENUE,)
+
+    def _apply_reject(self, instruments: list[Instrument], minute_ms: int) -> None:
+        for instrument in instruments:
             at_ms = minute_ms
-            if self._is_dropped(key, minute_ms):
-                at_ms = self.newest_ms - self.newest_ms % candle.MINUTE_MS
-            self._get_or_create(key, at_ms).rejected += 1
+            if self._is_dropped(instrument, minute_ms):
+                newest_ms = self.clock_of(instrument.venue).newest_ms
+                at_ms = newest_ms - newest_ms % candle.MINUTE_MS
+            self._get_or_create(instrument, at_ms).rejected += 1
 
-    def stage_counts(self, key: Key, minute_ms: int, indexed: int) -> StageCounts:
+    def stage_counts(self, instrument: Instrument, minute_ms: int, indexed: int) -> StageCounts:
         """Return the counts of a minute by stage.
 
         Args:
-            key: market_type and symbol.
+            instrument: whose minute.
             minute_ms: start of the minute, ms UTC.
             indexed: number of its documents in Elasticsearch.
         """
-        minute = self._state.minutes[key_to_text(key)][minute_ms]
+        minute = self._state.minutes[instrument][minute_ms]
         received = sum(number for number, _ in minute.counts.values())
         produced = sum(number for _, number in minute.counts.values())
         of_log = minute.logged, minute.distinct, minute.missed
-        return StageCounts(received, produced, *of_log, indexed, minute.rejected, self.gaps.count(key, minute_ms))
+        return StageCounts(
+            received, produced, *of_log, indexed, minute.rejected, self.gaps.count(instrument, minute_ms)
+        )
 
-    def has_unacknowledged(self, minute: MinuteState) -> bool:
+    def has_unacknowledged(self, venue: str, minute: MinuteState) -> bool:
         """Return whether a live producer has received more trades of a minute than Kafka has acknowledged."""
-        return self._liveness.has_unacknowledged(minute.counts)
+        return self._liveness.has_unacknowledged(venue, minute.counts)
 
-    def symbol_minutes(self, key: Key) -> dict[int, MinuteState]:
-        """Return the minutes of a symbol by their start, ascending."""
-        return dict(sorted(self._state.minutes.get(key_to_text(key), {}).items()))
+    def minutes_of(self, instrument: Instrument) -> dict[int, MinuteState]:
+        """Return the minutes of an instrument by their start, ascending."""
+        return dict(sorted(self._state.minutes.get(instrument, {}).items()))
 
-    def items(self) -> Iterator[tuple[Key, int, MinuteState]]:
+    def items(self) -> Iterator[tuple[Instrument, int, MinuteState]]:
         """Yield every minute."""
-        for text, minutes in self._state.minutes.items():
+        for instrument, minutes in self._state.minutes.items():
             for minute_ms, minute in minutes.items():
-                yield key_from_text(text), minute_ms, minute
+                yield instrument, minute_ms, minute
 
-    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Key, int, MinuteState]]:
+    def due(self, now_ms: int, recount_ms: int) -> list[tuple[Instrument, int, MinuteState]]:
         """Return the minutes to check: changed ones, ones not reconciled yet, and the others every `recount_ms`.
 
         Args:
@@ -172,16 +174,16 @@ class OpenMinutes:
             recount_ms: interval between two checks of a reconciled minute.
         """
         return [
-            (key, minute_ms, minute)
-            for key, minute_ms, minute in self.items()
-            if now_ms - minute.checked_ms >= self._check_interval_ms(key, minute_ms, minute, recount_ms)
+            (instrument, minute_ms, minute)
+            for instrument, minute_ms, minute in self.items()
+            if now_ms - minute.checked_ms >= self._check_interval_ms(instrument, minute_ms, minute, recount_ms)
         ]
 
-    def _check_interval_ms(self, key: Key, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
-        if not is_over(minute_ms, self.newest_ms):
+    def _check_interval_ms(self, instrument: Instrument, minute_ms: int, minute: MinuteState, recount_ms: int) -> int:
+        if not is_over(minute_ms, self.clock_of(instrument.venue).newest_ms):
             return recount_ms
         last = minute.last_counts
-        if last is None or last != self.stage_counts(key, minute_ms, last.indexed) or minute.state == "open":
+        if last is None or last != self.stage_counts(instrument, minute_ms, last.indexed) or minute.state == "open":
             return 0
         return min(_RECHECK_MS, recount_ms) if minute.state == "incomplete" else recount_ms
 
@@ -192,9 +194,9 @@ class OpenMinutes:
         minute.last_counts, minute.checked_ms = counts, now_ms
         return now_ms - minute.changed_ms
 
-    def reopened(self) -> list[tuple[Key, int]]:
+    def reopened(self) -> list[tuple[Instrument, int]]:
         """Return the minutes that were dropped before a gap in them was known."""
-        return [(key_from_text(text), minute_ms) for text, late in self._state.reopened.items() for minute_ms in late]
+        return [(instrument, minute_ms) for instrument, late in self._state.reopened.items() for minute_ms in late]
 
     def drop_finalised(self, now_ms: int) -> int:
         """Drop the minutes that can no longer change; return how many.
@@ -202,28 +204,47 @@ class OpenMinutes:
         Args:
             now_ms: local clock, ms UTC.
         """
-        state, dropped = self._state, 0
-        state.reopened = {}
+        dropped = 0
+        self._state.reopened.clear()
         self._liveness.drop(self._keep_ms)
-        floor = self.newest_ms - self._keep_ms - candle.MINUTE_MS
-        for text, minutes in list(state.minutes.items()):
+        for instrument, minutes in list(self._state.minutes.items()):
+            floor = self._floor_ms(instrument)
             done = [m for m, one in minutes.items() if m < floor and _is_stable(one, now_ms)]
             dropped += len(done)
             for minute_ms in done:
                 del minutes[minute_ms]
             if not minutes:
-                del state.minutes[text]
-        for text in self.gaps.symbols():
-            oldest = min(state.minutes.get(text, {self.newest_ms: None}))
-            self.gaps.drop(text, before_ms=min(oldest, floor))
+                del self._state.minutes[instrument]
+        for instrument in self.gaps.instruments():
+            floor = self._floor_ms(instrument)
+            self.gaps.drop(instrument, before_ms=min([floor, *self._state.minutes.get(instrument, ())]))
         return dropped
+
+    def _floor_ms(self, instrument: Instrument) -> int:
+        """Return the start of the first minute that late trades can still change."""
+        return self.clock_of(instrument.venue).newest_ms - self._keep_ms - candle.MINUTE_MS
 
 
 def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
     """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
-    was_read = any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms)
+    _invalidate_earlier_scores(minutes, minute_ms)
     minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
-    if not was_read:
+
+
+def _invalidate_scores_around(minutes: dict[int, MinuteState], gap: Gap) -> None:
+    """Discard the boundaries of the minutes that a gap touches, and the scores of earlier minutes that depend on them.
+
+    The last trade before the gap may lie in a minute that the gap does not touch.
+    """
+    _invalidate_earlier_scores(minutes, gap.from_traded_at - gap.from_traded_at % candle.MINUTE_MS)
+    for minute_ms, minute in minutes.items():
+        if touches(gap, minute_ms, minute_ms + candle.MINUTE_MS):
+            minute.is_scored, minute.boundary = False, None
+
+
+def _invalidate_earlier_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
+    """Discard the scores of the minutes before `minute_ms` that depend on the minutes from there on."""
+    if not any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms):
         return
     for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
         earlier = minutes[earlier_ms]

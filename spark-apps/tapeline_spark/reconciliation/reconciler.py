@@ -1,4 +1,4 @@
-"""Reconciles every symbol and minute, and evaluates its predictions, as a candle listener.
+"""Reconciles every instrument and minute, and evaluates its predictions, as a candle listener.
 
 The changes of a batch update the open minutes. Elasticsearch is queried at ticks, between batches, and no result of a
 query is needed after a crash: the open minutes come back from the snapshot and the log, and are checked again. The rule
@@ -6,17 +6,18 @@ is in rule.py, the state in open_minutes.py, the queries in queries.py, the scor
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 from tapeline import names
 from tapeline.enums import ReconciliationState
-from tapeline.instrument import instrument_of
+from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
 
 from tapeline_spark import metrics
-from tapeline_spark.candles.listener import Changes, Key
+from tapeline_spark.candles.listener import Changes
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
@@ -64,7 +65,7 @@ class Reconciler:
         """Load a state of `snapshot`, or start empty."""
         self._open_minutes = OpenMinutes(self._keep_ms, state)
         self._evaluator = ScoreEvaluator(self._open_minutes, self._queries)
-        self._written: dict[tuple[Key, int], tuple[StageCounts, str]] = {}
+        self._written: dict[tuple[Instrument, int], tuple[StageCounts, str]] = {}
 
     def snapshot(self) -> bytes:
         """Return the open minutes."""
@@ -102,43 +103,52 @@ class Reconciler:
         dropped = open_minutes.drop_finalised(now_ms)
         if dropped:
             self._evaluator.drop_finalised()
-            known = {(key, minute_ms) for key, minute_ms, _ in open_minutes.items()}
+            known = {(instrument, minute_ms) for instrument, minute_ms, _ in open_minutes.items()}
             self._written = {place: written for place, written in self._written.items() if place in known}
 
-    def _check_minutes(self, due: list[tuple[Key, int, MinuteState]], now_ms: int) -> Iterator[Operation]:
+    def _check_minutes(self, due: list[tuple[Instrument, int, MinuteState]], now_ms: int) -> Iterator[Operation]:
         if not due:
             return
         open_minutes = self._open_minutes
+        minutes_by_venue: dict[str, set[int]] = defaultdict(set)
+        for instrument, minute_ms, _ in due:
+            minutes_by_venue[instrument.venue].add(minute_ms)
         # Queried first, so that the counts below cover every document up to this time.
-        indexed_ms = self._queries.newest_indexed_ms(open_minutes.newest_ms)
-        indexed_counts = self._queries.indexed_counts({minute_ms for _, minute_ms, _ in due})
-        for key, minute_ms, minute in due:
-            counts = open_minutes.stage_counts(key, minute_ms, indexed_counts.get((key, minute_ms), 0))
+        indexed_ms = {
+            venue: self._queries.newest_indexed_ms(venue, open_minutes.clock_of(venue).newest_ms)
+            for venue in minutes_by_venue
+        }
+        indexed_counts: dict[tuple[Instrument, int], int] = {}
+        for venue, minutes in minutes_by_venue.items():
+            indexed_counts |= self._queries.indexed_counts(venue, minutes)
+        for instrument, minute_ms, minute in due:
+            counts = open_minutes.stage_counts(instrument, minute_ms, indexed_counts.get((instrument, minute_ms), 0))
             unchanged_ms = open_minutes.record_check(minute, counts, now_ms)
             if minute.is_first and counts.indexed > counts.distinct + counts.missed:
                 minute.state = _SKIPPED
                 continue
+            clock = open_minutes.clock_of(instrument.venue)
             watermarks = Watermarks(
-                open_minutes.newest_ms,
-                indexed_ms,
+                clock.newest_ms,
+                indexed_ms[instrument.venue],
                 unchanged_ms,
-                open_minutes.is_caught_up,
-                open_minutes.has_unacknowledged(minute),
+                clock.is_caught_up,
+                open_minutes.has_unacknowledged(instrument.venue, minute),
             )
             minute.state = reconcile_minute(minute_ms, counts, watermarks)
-            if self._written.get((key, minute_ms)) != (counts, minute.state):
-                self._written[key, minute_ms] = counts, minute.state
-                yield _operation(key, minute_ms, document(key, minute_ms, counts, minute.state), now_ms)
+            if self._written.get((instrument, minute_ms)) != (counts, minute.state):
+                self._written[instrument, minute_ms] = counts, minute.state
+                yield _operation(instrument, minute_ms, document(instrument, minute_ms, counts, minute.state), now_ms)
 
     def _reopen(self, now_ms: int) -> Iterator[Operation]:
         """Yield the documents of minutes that were dropped before a gap in them was known."""
         reopened = self._open_minutes.reopened()
         stored = self._queries.stored_documents(reopened)
-        for key, minute_ms in reopened:
-            found = stored.get((key, minute_ms))
-            body = reopened_document(key, minute_ms, found, self._open_minutes.gaps.count(key, minute_ms))
+        for instrument, minute_ms in reopened:
+            found = stored.get((instrument, minute_ms))
+            body = reopened_document(instrument, minute_ms, found, self._open_minutes.gaps.count(instrument, minute_ms))
             if body != found:
-                yield _operation(key, minute_ms, body, now_ms)
+                yield _operation(instrument, minute_ms, body, now_ms)
 
     def _set_metrics(self) -> None:
         counts = dict.fromkeys((*ReconciliationState, _SKIPPED), 0)
@@ -151,7 +161,7 @@ class Reconciler:
         self._open_minutes.late_counts = 0
 
 
-def _operation(key: Key, minute_ms: int, body: dict[str, Any], now_ms: int) -> Operation:
+def _operation(instrument: Instrument, minute_ms: int, body: dict[str, Any], now_ms: int) -> Operation:
     index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute_ms)
-    identity = reconciliation.identity(instrument_of(names.VENUE, *key), minute_ms)
+    identity = reconciliation.identity(instrument, minute_ms)
     return Operation(index, identity, orjson.dumps({**body, "updated_at": now_ms}), kind="index")

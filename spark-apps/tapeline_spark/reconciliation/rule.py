@@ -8,11 +8,11 @@ To change the rule: `reconcile_minute`.
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from tapeline import names
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 GRACE_MS: Final = 10_000
-"""How long a minute stays open after its end, by the clock of the log: the producers' last counts and the gap records
+"""How long a minute stays open after its end, by the clock of its venue: the producers' last counts and the gap records
 of a disconnect arrive within it."""
 STABLE_MS: Final = 30_000
 """How long counts that do not match may still be unchanged before a minute is incomplete, by the local clock."""
@@ -53,10 +53,10 @@ class Watermarks:
     """How far each stage has progressed when the counts are compared.
 
     Attributes:
-        log_ms: newest trade of the log, ms UTC.
-        indexed_ms: newest trade in Elasticsearch, ms UTC.
+        log_ms: newest trade of the venue in the log, ms UTC.
+        indexed_ms: newest trade of the venue in Elasticsearch, ms UTC.
         unchanged_ms: how long no count has changed, by the local clock.
-        is_caught_up: the log was read to its end; before that, one symbol can be hours ahead of another.
+        is_caught_up: the log of the venue was read to its end; before that, one symbol can be hours ahead of another.
         has_unacknowledged: a live producer has received trades that Kafka has not acknowledged.
     """
 
@@ -68,7 +68,7 @@ class Watermarks:
 
 
 def is_over(minute_ms: int, log_ms: int) -> bool:
-    """Return whether a minute and its grace period are over, by the newest trade of the log."""
+    """Return whether a minute and its grace period are over, by the newest trade of its venue."""
     return log_ms >= minute_ms + candle.MINUTE_MS + GRACE_MS
 
 
@@ -92,31 +92,32 @@ def reconcile_minute(minute_ms: int, counts: StageCounts, watermarks: Watermarks
     return "open" if is_behind or watermarks.unchanged_ms < STABLE_MS else "incomplete"
 
 
-def document(key: tuple[str, str], minute_ms: int, counts: StageCounts, state: str) -> dict[str, Any]:
+def document(instrument: Instrument, minute_ms: int, counts: StageCounts, state: str) -> dict[str, Any]:
     """Return the document of one symbol and minute, without `updated_at`.
 
     Args:
-        key: market_type and symbol.
+        instrument: whose minute.
         minute_ms: start of the minute, ms UTC.
         counts: by stage.
         state: of `reconcile_minute`.
     """
-    market_type, symbol = key
     numbers = {name: value for name, value in asdict(counts).items() if name != "missed"}
-    where = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol}
+    where = {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}
     return {"@timestamp": minute_ms, **where, "state": state, **numbers}
 
 
-def reopened_document(key: tuple[str, str], minute_ms: int, stored: dict[str, Any] | None, gaps: int) -> dict[str, Any]:
+def reopened_document(
+    instrument: Instrument, minute_ms: int, stored: dict[str, Any] | None, gaps: int
+) -> dict[str, Any]:
     """Return the document of a minute that was dropped before a gap in it was known.
 
     Args:
-        key: market_type and symbol.
+        instrument: whose minute.
         minute_ms: start of the minute, ms UTC.
         stored: the stored document; None if there is none.
         gaps: known gaps that touch the minute.
     """
     if stored is None:
-        return document(key, minute_ms, StageCounts(gaps=gaps), "gap")
+        return document(instrument, minute_ms, StageCounts(gaps=gaps), "gap")
     state = stored["state"] if stored["state"] == "incomplete" else "gap"
     return {**stored, "gaps": max(int(stored["gaps"]), gaps), "state": state}

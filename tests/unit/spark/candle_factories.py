@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
-from tapeline_spark.candles.listener import Candle, Changes, Key, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 
 START_MS = 1_790_000_040_000
 MINUTE_MS = 60_000
-KEY: Key = ("spot", "BTCUSDT")
+INSTRUMENT = instrument_of("bybit", "spot", "BTCUSDT")
 Tick = tuple[int, float, float]
 
 assert START_MS % MINUTE_MS == 0
@@ -43,11 +44,14 @@ def candles(ticks: Sequence[Tick], first: int = 0) -> dict[int, Candle]:
     return built
 
 
-def changes(built: dict[int, Candle], key: Key = KEY, newest_ms: int | None = None, **more: object) -> Changes:
+def changes(
+    built: dict[int, Candle], instrument: Instrument = INSTRUMENT, newest_ms: int | None = None, **more: object
+) -> Changes:
     """Return the changes of a batch with these candles."""
     newest = max(built) if newest_ms is None else newest_ms
-    plain = {"is_caught_up": True, "candles": {key: built}, "missed": {}, "last_traded_ms": {key: newest}}
-    return Changes(newest_ms=newest, **plain | more)
+    clock = LogClock(newest, bool(more.pop("is_caught_up", True)))
+    plain = {"candles": {instrument: built}, "missed": {}, "last_traded_ms": {instrument: newest}}
+    return Changes(**{"clocks": {instrument.venue: clock}} | plain | more)
 
 
 def producer_row(topic: str, value: bytes) -> LogRow:

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tapeline import names
-from tapeline.records.gap import Gap
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline.instrument import Instrument, instrument_of
+from tapeline.records.gap import Gap, GapTimes
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
 from tapeline_spark.evaluation.scores import Rows
 
 MINUTE_MS = 60_000
 START = 1_790_000_040_000
-KEY = ("spot", "BTCUSDT")
+INSTRUMENT = instrument_of("bybit", "spot", "BTCUSDT")
+
+
+class GapEnds(NamedTuple):
+    """A gap by the times of its end trades."""
+
+    from_traded_at: int
+    to_traded_at: int
 
 
 class PredictedTrade(NamedTuple):
@@ -37,9 +45,7 @@ def rows(trades: Sequence[PredictedTrade]) -> Rows:
     )
 
 
-def scored_by_hand(
-    trades: Sequence[PredictedTrade], start_ms: int, model: str, gaps: Sequence[tuple[int, int]] = ()
-) -> Any:
+def scored_by_hand(trades: Sequence[PredictedTrade], start_ms: int, model: str, gaps: Sequence[GapTimes] = ()) -> Any:
     """Return (predictions, hits, ups, brier sum, pending) of one minute, trade by trade."""
     predictions = hits = ups = pending = 0
     brier = 0.0
@@ -48,7 +54,7 @@ def scored_by_hand(
             continue
         outcome = None
         for before, after in zip(trades[place:], trades[place + 1 :], strict=False):
-            if any(before.at_ms < stop and after.at_ms > start for start, stop in gaps):
+            if any(before.at_ms <= gap.to_traded_at and after.at_ms >= gap.from_traded_at for gap in gaps):
                 break
             if after.price != one.price:
                 outcome = after.price > one.price
@@ -73,11 +79,12 @@ def candle(minute_ms: int, trades: int, logged: int | None = None, **changes: An
     return Candle(**{**fields, **changes})
 
 
-def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **more: Any) -> Changes:
+def changed(
+    newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), instrument: Instrument = INSTRUMENT, **more: Any
+) -> Changes:
     return Changes(
-        newest_ms=newest_ms,
-        is_caught_up=True,
-        candles={KEY: {one.minute_ms: one for one in candles}} if candles else {},
+        clocks=more.pop("clocks", {instrument.venue: LogClock(newest_ms, True)}),
+        candles={instrument: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
         producer_records=tuple(rows),
@@ -85,19 +92,30 @@ def changed(newest_ms: int, *candles: Candle, rows: Sequence[LogRow] = (), **mor
     )
 
 
-def row(topic: str, value: bytes) -> LogRow:
-    return LogRow(topic, 0, 0, KEY[1], value, START)
+def row(topic: str, value: bytes, instrument: Instrument = INSTRUMENT) -> LogRow:
+    return LogRow(topic, 0, 0, instrument.symbol, value, START)
 
 
-def counted(minute_ms: int, received: int, produced: int, producer: str = "p.0", at_ms: int = START) -> LogRow:
-    fields = {"producer": producer, "venue": "bybit", "market_type": KEY[0], "symbol": KEY[1], "minute": minute_ms}
+def counted(
+    minute_ms: int,
+    received: int,
+    produced: int,
+    producer: str = "p.0",
+    at_ms: int = START,
+    instrument: Instrument = INSTRUMENT,
+) -> LogRow:
     numbers = {"received": received, "duplicates": 0, "produced": produced, "counted_at": at_ms}
-    return row(names.TOPIC_COUNTS, json.dumps({**fields, **numbers}).encode())
+    fields = {"producer": producer, "minute": minute_ms, **instrument_fields(instrument), **numbers}
+    return row(names.TOPIC_COUNTS, json.dumps(fields).encode(), instrument)
 
 
-def gap_row(from_ms: int, to_ms: int, to_id: str = "t2") -> LogRow:
+def gap_row(from_ms: int, to_ms: int, to_id: str = "t2", instrument: Instrument = INSTRUMENT) -> LogRow:
     gap = Gap(
-        venue="bybit", market_type="spot", symbol=KEY[1], reason="restart", detected_at=to_ms, from_traded_at=from_ms,
+        **instrument_fields(instrument), reason="restart", detected_at=to_ms, from_traded_at=from_ms,
         from_trade_id="t1", to_traded_at=to_ms, to_trade_id=to_id, backfilled=0,
     )  # fmt: skip
-    return row(names.TOPIC_GAPS, gap.model_dump_json().encode())
+    return row(names.TOPIC_GAPS, gap.model_dump_json().encode(), instrument)
+
+
+def instrument_fields(instrument: Instrument) -> dict[str, Any]:
+    return {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}

@@ -28,10 +28,10 @@ def test_a_late_trade_changes_an_episode_and_begins_none_within_it():
 def test_a_state_is_taken_back_and_an_old_or_broken_one_is_none():
     episodes = Episodes()
     episodes.is_new("a", 10 * MINUTE, REST)
-    episodes.record_rate("spot|BTCUSDT", 720.0)
+    episodes.record_rate("bybit:spot:BTCUSDT", 720.0)
     back = Episodes(episodes.snapshot(10 * MINUTE))
     assert not back.is_new("a", 11 * MINUTE, REST)
-    assert (back.rate("spot|BTCUSDT"), back.rate("spot|ETHUSDT")) == (720.0, 0.0)
+    assert (back.rate("bybit:spot:BTCUSDT"), back.rate("bybit:spot:ETHUSDT")) == (720.0, 0.0)
     assert Episodes(b"\x00broken").is_new("a", 11 * MINUTE, REST)
 
 

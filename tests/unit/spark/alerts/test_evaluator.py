@@ -3,13 +3,14 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline import names
+from tapeline.instrument import instrument_of
 from tapeline_spark.alerts.evaluator import AlertEvaluator
 from tapeline_spark.alerts.model_queries import ServedModel
 from tapeline_spark.alerts.rule_config import Rules
 from tapeline_spark.alerts.rules import BrierSums
 
 from unit.spark.alerts.test_rules import DIGEST, GAP, flat
-from unit.spark.candle_factories import KEY, MINUTE_MS, START_MS, candles, changes, producer_row
+from unit.spark.candle_factories import INSTRUMENT, MINUTE_MS, START_MS, candles, changes, producer_row
 
 MOVE = {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 200}
 SILENT = {"name": "silent", "kind": "silent_symbol", "after_s": 60}
@@ -36,7 +37,7 @@ class FakeModelQueries:
         self.sums: dict[int, dict[str, BrierSums]] = {}
         self.model: ServedModel | None = None
 
-    def score_sums(self, start_ms, stop_ms):
+    def score_sums(self, venue, start_ms, stop_ms):
         return self.sums.get(start_ms, {})
 
     def served_model(self):
@@ -86,10 +87,10 @@ def test_a_gap_is_notified_for_every_rule_that_applies_and_an_unreadable_one_for
 
 def test_a_silent_symbol_is_notified_once_and_again_after_it_traded():
     harness = Harness(SILENT)
-    other = ("spot", "ETHUSDT")
+    other = instrument_of("bybit", "spot", "ETHUSDT")
 
     def batch(btc_ms, eth_ms, is_caught_up=True):
-        last = {KEY: btc_ms, other: eth_ms}
+        last = {INSTRUMENT: btc_ms, other: eth_ms}
         config = changes({}, newest_ms=eth_ms, is_caught_up=is_caught_up, last_traded_ms=last)
         harness.evaluator.after_batch(config)
         harness.tick()
@@ -113,13 +114,13 @@ def test_a_symbol_that_hardly_trades_is_not_waited_for():
     ticks = flat(61)
     harness.evaluator.after_batch(changes(candles(ticks)))
     silent_ms = START_MS + 60 * MINUTE_MS
-    later = changes({}, newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms})
+    later = changes({}, newest_ms=silent_ms + 100_000, last_traded_ms={INSTRUMENT: silent_ms})
     harness.evaluator.after_batch(later)
     harness.tick()
     assert harness.publisher.notified == []
     busy = [(minute, 100.0, 1.0) for minute in range(61) for _ in range(5)]
     harness.evaluator.after_batch(
-        changes(candles(busy), newest_ms=silent_ms + 100_000, last_traded_ms={KEY: silent_ms})
+        changes(candles(busy), newest_ms=silent_ms + 100_000, last_traded_ms={INSTRUMENT: silent_ms})
     )
     harness.tick()
     assert harness.publisher.notified == [f"silent|bybit|spot|BTCUSDT|{silent_ms}"]
@@ -142,7 +143,7 @@ def test_a_model_that_is_worse_than_its_prior_is_notified_in_the_first_such_wind
         newest = start + minutes * MINUTE_MS
         harness.evaluator.after_batch(changes({}, newest_ms=newest, last_traded_ms={}))
         harness.tick(40_000)
-    assert harness.publisher.notified == [f"below|{DIGEST}|{start}"]
+    assert harness.publisher.notified == [f"below|bybit|{DIGEST}|{start}"]
 
 
 def test_an_expired_model_is_notified_and_an_inference_without_a_model_is_not():

@@ -24,5 +24,5 @@ def test_what_kafka_holds_is_read_back_as_the_same_alert():
 
 
 def test_without_a_symbol_the_rule_is_the_key():
-    found = rules.below_prior(BELOW, DIGEST, GAP.from_traded_at, sums(100, 0.3, 0.2), None)
+    found = rules.below_prior(BELOW, "bybit", DIGEST, GAP.from_traded_at, sums(100, 0.3, 0.2), None)
     assert record(found.alert(GAP.detected_at))[0] == b"below"

@@ -1,6 +1,7 @@
 import pytest
 import yaml
 from tapeline.enums import AlertKind
+from tapeline.instrument import instrument_of
 from tapeline_spark.alerts.rule_config import DEFAULT, load
 from tapeline_spark.errors import RulesUnusable
 
@@ -67,7 +68,7 @@ def test_a_rule_is_about_its_symbols_in_its_markets(tmp_path):
     one, every = written(
         tmp_path, MOVE | {"symbols": ["BTCUSDT"], "market_types": ["spot"]}, MOVE | {"name": "other"}
     ).rules
-    assert one.applies_to("spot", "BTCUSDT")
-    assert not one.applies_to("linear", "BTCUSDT")
-    assert not one.applies_to("spot", "ETHUSDT")
-    assert every.applies_to("linear", "ETHUSDT")
+    assert one.applies_to(instrument_of("bybit", "spot", "BTCUSDT"))
+    assert not one.applies_to(instrument_of("bybit", "linear", "BTCUSDT"))
+    assert not one.applies_to(instrument_of("bybit", "spot", "ETHUSDT"))
+    assert every.applies_to(instrument_of("bybit", "linear", "ETHUSDT"))

@@ -12,7 +12,7 @@ from tapeline_spark.alerts.rule_config import (
     VolumeBurst,
 )
 
-from unit.spark.candle_factories import KEY, MINUTE_MS, START_MS, candles
+from unit.spark.candle_factories import INSTRUMENT, MINUTE_MS, START_MS, candles
 
 MOVE = PriceMove(name="move", kind="price_move", window="5m", threshold_bp=200)
 DIGEST = "ab" * 32
@@ -27,7 +27,7 @@ def flat(minutes, price=100.0, volume=1.0):
 
 
 def test_two_percent_within_the_window_are_found_with_their_numbers():
-    (found,) = rules.price_moves(MOVE, KEY, last([*flat(6), (6, 101.0, 1.0), (6, 102.0, 1.0)]))
+    (found,) = rules.price_moves(MOVE, INSTRUMENT, last([*flat(6), (6, 101.0, 1.0), (6, 102.0, 1.0)]))
     assert found.value == pytest.approx(200.0)
     assert found.alert_id == f"move|bybit|spot|BTCUSDT|up|{START_MS + 6 * MINUTE_MS}"
     assert found.message == "BTCUSDT rose by 2.00 % within 5m, from 100 to 102"
@@ -47,18 +47,20 @@ def test_two_percent_within_the_window_are_found_with_their_numbers():
     ids=["less", "unknown", "slower"],
 )
 def test_what_is_less_or_unknown_or_slower_is_not(ticks):
-    assert not list(rules.price_moves(MOVE, KEY, last(ticks)))
+    assert not list(rules.price_moves(MOVE, INSTRUMENT, last(ticks)))
 
 
 def test_a_fall_and_a_rise_within_one_minute_are_two():
-    found = list(rules.price_moves(MOVE, KEY, last([*flat(6), (6, 103.0, 1.0), (6, 97.0, 1.0), (6, 100.0, 1.0)])))
+    found = list(
+        rules.price_moves(MOVE, INSTRUMENT, last([*flat(6), (6, 103.0, 1.0), (6, 97.0, 1.0), (6, 100.0, 1.0)]))
+    )
     assert [("up" in each.subject, round(each.value)) for each in found] == [(True, 300), (False, -300)]
 
 
 def test_a_quiet_minute_moves_nothing():
     ticks = [*flat(6), (6, 103.0, 1.0), (8, 103.0, 1.0)]
     quiet = list(candles(ticks).values())[7]
-    assert quiet.is_quiet and not list(rules.price_moves(MOVE, KEY, quiet))
+    assert quiet.is_quiet and not list(rules.price_moves(MOVE, INSTRUMENT, quiet))
 
 
 @given(st.lists(st.floats(90.0, 110.0), min_size=1, max_size=12))
@@ -67,7 +69,7 @@ def test_what_a_minute_has_shown_it_goes_on_showing(prices):
     shown: set[str] = set()
     for number in range(1, len(prices) + 1):
         one = last([*flat(6), *((6, price, 1.0) for price in prices[:number])])
-        now = {found.subject for found in rules.price_moves(MOVE, KEY, one)}
+        now = {found.subject for found in rules.price_moves(MOVE, INSTRUMENT, one)}
         assert shown <= now
         shown = now
     expected = {"up"} if max(prices) >= 102.0000001 else set()
@@ -79,7 +81,7 @@ BURST = VolumeBurst(name="burst", kind="volume_burst", window="1m", ratio=10, mi
 
 
 def test_a_burst_is_measured_in_multiples_of_the_rest_of_the_hour():
-    found = rules.volume_burst(BURST, KEY, last([*flat(60), *[(60, 100.0, 5.0)] * 4]))
+    found = rules.volume_burst(BURST, INSTRUMENT, last([*flat(60), *[(60, 100.0, 5.0)] * 4]))
     assert found is not None and found.value == pytest.approx(20.0)
     assert found.message == "BTCUSDT traded 20.0 times its usual volume within 1m"
 
@@ -95,33 +97,33 @@ def test_a_burst_is_measured_in_multiples_of_the_rest_of_the_hour():
     ids=["less", "one large trade", "no hour yet", "nothing before"],
 )
 def test_what_is_no_burst(ticks):
-    assert rules.volume_burst(BURST, KEY, last(ticks)) is None
+    assert rules.volume_burst(BURST, INSTRUMENT, last(ticks)) is None
 
 
 SILENT = SilentSymbol(name="silent", kind="silent_symbol", after_s=60, min_trades_per_hour=100)
 
 
 def test_a_silence_is_known_by_its_beginning_however_long_it_lasts():
-    short = rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 60_000, 100)
-    long = rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 600_000, 100)
+    short = rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 60_000, 100)
+    long = rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 600_000, 100)
     assert short is not None and long is not None
     assert short.alert_id == long.alert_id == f"silent|bybit|spot|BTCUSDT|{START_MS}"
     assert short.value == 60.0
 
 
 def test_what_is_not_silent_long_enough_or_never_traded_much():
-    assert rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 59_999, 100) is None
-    assert rules.symbol_silence(SILENT, KEY, START_MS, START_MS + 600_000, 99) is None
-    assert rules.feed_silence(SILENT, START_MS, 600_000) is None
+    assert rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 59_999, 100) is None
+    assert rules.symbol_silence(SILENT, INSTRUMENT, START_MS, START_MS + 600_000, 99) is None
+    assert rules.feed_silence(SILENT, "bybit", START_MS, 600_000) is None
 
 
 def test_the_whole_feed_is_silent_by_our_clock():
     feed = SilentSymbol(name="feed", kind="silent_symbol", of="feed", after_s=60)
-    found = rules.feed_silence(feed, START_MS, 61_000)
-    assert found is not None and found.key is None
+    found = rules.feed_silence(feed, "bybit", START_MS, 61_000)
+    assert found is not None and found.instrument is None
     assert found.alert(START_MS).symbol is None
-    assert rules.feed_silence(feed, START_MS, 59_000) is None
-    assert rules.symbol_silence(feed, KEY, START_MS, START_MS + 600_000, 100) is None
+    assert rules.feed_silence(feed, "bybit", START_MS, 59_000) is None
+    assert rules.symbol_silence(feed, INSTRUMENT, START_MS, START_MS + 600_000, 100) is None
 
 
 GAP = Gap(
@@ -155,18 +157,18 @@ def sums(predictions, brier, prior):
 
 
 def test_a_model_is_reported_in_the_first_window_in_which_it_is_worse():
-    found = rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
+    found = rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.24, 0.25))
     assert found is not None
     assert (round(found.value, 6), round(found.threshold, 6), found.model_digest) == (0.27, 0.26, DIGEST)
     assert found.alert(START_MS).unit == "brier"
-    assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), None) is not None
     # The condition continues: already reported.
-    assert rules.below_prior(BELOW, DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, sums(100, 0.27, 0.25), sums(100, 0.28, 0.25)) is None
 
 
 @pytest.mark.parametrize("now", [sums(100, 0.259, 0.25), sums(99, 0.40, 0.25), sums(0, 0.0, 0.0)])
 def test_a_model_within_the_margin_or_of_few_predictions_is_not(now):
-    assert rules.below_prior(BELOW, DIGEST, START_MS, now, None) is None
+    assert rules.below_prior(BELOW, "bybit", DIGEST, START_MS, now, None) is None
 
 
 def test_an_expiry_is_reported_once_ahead_and_once_when_it_is_reached():

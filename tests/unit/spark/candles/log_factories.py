@@ -3,14 +3,15 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise, product
 from pathlib import Path
 
 import msgspec
+from tapeline.instrument import Instrument
 from tapeline_spark.candles import build
 from tapeline_spark.candles import snapshot as saved
 from tapeline_spark.candles.documents import candle_version
-from tapeline_spark.candles.listener import Candle, Key
+from tapeline_spark.candles.listener import Candle, Changes
 from tapeline_spark.candles.state import MINUTE_MS, CandleState
 from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
 
@@ -19,7 +20,7 @@ from unit.spark.trade_factories import record
 START_MS = 1_790_000_040_000
 assert START_MS % MINUTE_MS == 0
 LATE_MINUTES, QUIET_MINUTES = 10, 30
-Published = dict[tuple[Key, int], Candle]
+Published = dict[tuple[Instrument, int], Candle]
 
 
 def trade(
@@ -33,11 +34,12 @@ def trade(
 
 def numbered(records: Iterable[DecodedTrade]) -> list[DecodedTrade]:
     """Return records with offsets as a log gives them, partition by partition."""
-    following: dict[int, int] = {}
+    following: dict[tuple[str, int], int] = {}
     result = []
     for item in records:
-        offset = following.get(item.partition, 0)
-        following[item.partition] = offset + 1
+        partition = topic_of(item), item.partition
+        offset = following.get(partition, 0)
+        following[partition] = offset + 1
         result.append(item._replace(offset=offset))
     return result
 
@@ -86,8 +88,8 @@ def _produced(item: DecodedTrade, at_ms: int) -> DecodedTrade:
 def fresh(late_minutes: int = LATE_MINUTES, quiet_minutes: int = QUIET_MINUTES) -> CandleState:
     """Return a candle state that begins where the partitions of the test's log begin."""
     state = CandleState(late_minutes, quiet_minutes)
-    for partition in range(4):
-        state.begin_partition("t", partition, 0, with_trades=True)
+    for topic, partition in product(("bybit-trades", "other-trades"), range(4)):
+        state.begin_partition(topic, partition, 0, with_trades=True)
     return state
 
 
@@ -95,19 +97,28 @@ def process_batch(
     state: CandleState, records: Iterable[DecodedTrade], published: Published, is_caught_up: bool = True
 ) -> None:
     """Read one batch and write what it changed, as Elasticsearch would take it."""
-    state.admit(records)
-    changed = state.changed(is_caught_up)
-    for one in changed:
-        for minute, item in build.candles(one).items():
-            known = published.get((one.key, minute))
+    for topic, group in groupby(records, key=topic_of):
+        state.admit(topic, group)
+    publish(build.changes(state, is_caught_up), published)
+
+
+def publish(changes: Changes, published: Published) -> None:
+    """Write what a batch changed, as Elasticsearch would take it."""
+    for instrument, built in changes.candles.items():
+        for minute, item in built.items():
+            known = published.get((instrument, minute))
             if known is None or candle_version(item) >= candle_version(known):
-                published[one.key, minute] = item
-    state.trim(changed)
-    for key, minutes in state.missed().items():
+                published[instrument, minute] = item
+    for instrument, minutes in changes.missed.items():
         for minute, count in minutes.items():
-            if known := published.get((key, minute)):
+            if known := published.get((instrument, minute)):
                 logged = known.logged + count - known.missed_trades
-                published[key, minute] = replace(known, missed_trades=count, logged=logged)
+                published[instrument, minute] = replace(known, missed_trades=count, logged=logged)
+
+
+def topic_of(item: DecodedTrade) -> str:
+    """Return the topic of a trade: each venue has one, and the numbers of their partitions are the same."""
+    return f"{item.trade.venue}-trades"
 
 
 def read_log(

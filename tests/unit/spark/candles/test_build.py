@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tapeline.instrument import instrument_of
 from tapeline.records import candle
 from tapeline_spark.kafka.decode import DecodedTrade
 
@@ -93,7 +94,7 @@ def wrong(published: Published, trades: pd.DataFrame) -> tuple[int, dict[object,
     compared, found = 0, {}
     last = {key: max(minute for other, minute in published if other == key) for key, _ in published}
     for symbol, own in trades.groupby("symbol"):
-        key = ("spot", str(symbol))
+        key = instrument_of("bybit", "spot", str(symbol))
         for minute, row in reference.candles(own, last[key]).iterrows():
             compared += 1
             item = published.get((key, int(str(minute))))
@@ -154,9 +155,9 @@ def test_real_trades_give_what_pandas_and_ta_lib_say(symbol: str) -> None:
 def test_a_symbol_is_quiet_no_longer_than_it_may_be_and_goes_on_as_if_it_had_been() -> None:
     log = numbered([trade(0, "100"), trade(60 * 45, "101", symbol="OTHER"), trade(60 * 100, "102")])
     published = read_log(log, [1, 2], quiet_minutes=30)
-    minutes = sorted((minute - log[0].trade.traded_at) // 60_000 for key, minute in published if key[1] != "OTHER")
+    minutes = sorted((minute - log[0].trade.traded_at) // 60_000 for key, minute in published if key.symbol != "OTHER")
     assert minutes == [*range(31), 100]
-    last = published[("spot", "BTCUSDT"), log[2].trade.traded_at]
+    last = published[instrument_of("bybit", "spot", "BTCUSDT"), log[2].trade.traded_at]
     assert last.indicators["sma_20"] == pytest.approx((19 * 100 + 102) / 20)
     assert last.windows["return_bp_1h"] == pytest.approx(200)
 
@@ -172,7 +173,7 @@ def test_a_year_of_silence_leaves_the_last_price_and_no_volume() -> None:
     log = numbered([trade(60 * minute, str(100 + minute)) for minute in (0, 1, 2, 525_600, 525_601)])
     published = read_log(log, [3, 4])
     assert read_log(log) == published
-    last = published[("spot", "BTCUSDT"), log[-1].trade.traded_at]
+    last = published[instrument_of("bybit", "spot", "BTCUSDT"), log[-1].trade.traded_at]
     assert last.windows["return_bp_5m"] == pytest.approx((525_701 / 102 - 1) * 10_000)
     assert last.windows["trades_per_s_1h"] == 2 / 3_600
 

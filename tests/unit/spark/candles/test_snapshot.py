@@ -21,7 +21,7 @@ def test_a_saved_state_comes_back_with_the_states_of_its_listeners(state: Candle
     snapshot.save(state, {"scores": b"\x00state"}, path)
     loaded = snapshot.load(path, LATE_MINUTES, QUIET_MINUTES)
     assert loaded
-    for name in ("next_offset", "complete_from", "clock", "symbols"):
+    for name in ("next_offset", "complete_from", "newest_ms", "symbols"):
         assert getattr(loaded[0], name) == getattr(state, name), name
     assert loaded[1] == {"scores": b"\x00state"}
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tapeline.records import score
 from tapeline_spark.evaluation.scores import NextMove, document, next_move, score_minute
 
-from unit.spark.change_factories import KEY, MINUTE_MS, START, PredictedTrade, rows, scored_by_hand
+from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, GapEnds, PredictedTrade, rows, scored_by_hand
 
 A, B = "sha256:a", "sha256:b"
 
@@ -21,7 +21,7 @@ def documents(predicted, gaps=(), prior=0.5):
     for start, scored in scored_minutes.items():
         move = next_move(scored.boundary, [later.boundary for at, later in scored_minutes.items() if at > start], gaps)
         for model, score_sums in scored.models.items():
-            found[start, model] = document(KEY, start, model, score_sums, move, prior)
+            found[start, model] = document(INSTRUMENT, start, model, score_sums, move, prior)
     return found
 
 
@@ -66,12 +66,14 @@ def test_no_next_move_is_taken_from_behind_a_gap():
     predicted = [
         PredictedTrade(START, 1.0, True, 0.5, 1, A),
         PredictedTrade(START + 10, 2.0, True, 0.5, 1, A),
-        PredictedTrade(START + 20, 3.0),
+        PredictedTrade(START + 20, 3.0, True, 0.5, 1, A),
+        PredictedTrade(START + 30, 4.0),
     ]
-    one = documents(predicted, gaps=[(START, START + 10)])[START, A]
-    assert (one["predictions"], one["pending"]) == (1, 1)
+    # By time alone, trades of the gap's last millisecond may lie on either side of its end.
+    one = documents(predicted, gaps=[GapEnds(START, START + 10)])[START, A]
+    assert (one["predictions"], one["pending"]) == (1, 2)
     across = [PredictedTrade(START, 1.0, True, 0.5, 1, A), PredictedTrade(START + MINUTE_MS, 2.0)]
-    assert documents(across, gaps=[(START, START + MINUTE_MS)])[START, A]["pending"] == 1
+    assert documents(across, gaps=[GapEnds(START, START + MINUTE_MS)])[START, A]["pending"] == 1
 
 
 def test_next_move_is_pending_censored_or_known():
@@ -81,7 +83,9 @@ def test_next_move_is_pending_censored_or_known():
     ]
     assert next_move(heads[0], heads[1:2], ()) == NextMove()
     assert next_move(heads[0], heads[1:], ()) == NextMove(up=False)
-    assert next_move(heads[0], heads[1:], [(START + MINUTE_MS, START + 2 * MINUTE_MS)]) == NextMove(is_censored=True)
+    assert next_move(heads[0], heads[1:], [GapEnds(START + MINUTE_MS, START + 2 * MINUTE_MS)]) == NextMove(
+        is_censored=True
+    )
 
 
 trades = st.lists(
@@ -104,8 +108,7 @@ def test_sums_equal_a_loop_over_the_trades_wherever_minutes_and_gaps_fall(drawn,
         at_ms += step
         prediction = int(probability is not None and probability >= 0.5)
         predicted.append(PredictedTrade(at_ms, price, is_buy, probability, prediction, model))
-    pairs = [(predicted[n].at_ms, predicted[n + 1].at_ms) for n in cuts if n + 1 < len(predicted)]
-    gaps = [pair for pair in pairs if pair[0] < pair[1]]
+    gaps = [GapEnds(predicted[n].at_ms, predicted[n + 1].at_ms) for n in cuts if n + 1 < len(predicted)]
     found = documents(predicted, gaps)
     for (start, model), one in found.items():
         predictions, hits, ups, brier, pending = scored_by_hand(predicted, start, model, gaps)

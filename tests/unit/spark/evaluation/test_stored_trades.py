@@ -6,13 +6,21 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from tapeline import names
+from tapeline.enums import PredictionState
+from tapeline.instrument import instrument_of
 from tapeline_spark.evaluation import stored_trades
 
 
 def hit(at_ms: int, price: float, **more: object) -> dict[str, Any]:
-    fields = {"market_type": "spot", "symbol": "BTCUSDT", "traded_at": str(at_ms), "frame_index": 0, "price": price}
-    fields |= {"is_buy": True, "prediction_state": names.STATE_OK, "sequence": 7} | more
+    fields = {
+        "venue": "bybit",
+        "market_type": "spot",
+        "symbol": "BTCUSDT",
+        "traded_at": str(at_ms),
+        "frame_index": 0,
+        "price": price,
+    }
+    fields |= {"is_buy": True, "prediction_state": PredictionState.OK, "sequence": 7} | more
     return {"fields": {name: [value] for name, value in fields.items() if value is not None}, "sort": [at_ms]}
 
 
@@ -42,7 +50,7 @@ def test_rows_come_in_the_total_order_and_without_a_sequence_first():
 def test_a_probability_counts_only_where_the_state_is_ok():
     prediction = {"probability": 0.25, "prediction": 0, "model_digest": "m"}
     rows = table(
-        hit(1, 1.0, **prediction), hit(2, 1.0, **prediction, prediction_state=names.STATE_LATE), hit(3, 1.0)
+        hit(1, 1.0, **prediction), hit(2, 1.0, **prediction, prediction_state=PredictionState.LATE), hit(3, 1.0)
     ).rows()
     assert rows.probability[0] == 0.25 and np.isnan(rows.probability[1:]).all()
     assert rows.prediction.tolist() == [0, 0, -1]
@@ -50,12 +58,14 @@ def test_a_probability_counts_only_where_the_state_is_ok():
 
 
 def test_every_field_is_requested_under_its_own_name():
-    assert {"market_type", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(stored_trades.FIELDS)
+    assert {"venue", "market_type", "symbol", "traded_at", "sequence", "frame_index", "price"} <= set(
+        stored_trades.FIELDS
+    )
     (one,) = stored_trades.parse_hits(json.dumps({"hits": {"hits": [hit(1, 1.0)]}}).encode())
-    assert (one.fields.key, one.sort) == (("spot", "BTCUSDT"), [1])
+    assert (one.fields.instrument, one.sort) == (instrument_of("bybit", "spot", "BTCUSDT"), [1])
 
 
-@pytest.mark.parametrize("missing", ["price", "traded_at", "prediction_state"])
+@pytest.mark.parametrize("missing", ["venue", "price", "traded_at", "prediction_state"])
 def test_a_trade_without_what_every_trade_has_is_an_error_that_names_it(missing: str):
     found = hit(1, 1.0)
     del found["fields"][missing]

@@ -8,7 +8,7 @@ from tapeline_spark.evaluation.scores import MinuteBoundary
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
 from tapeline_spark.reconciliation.rule import GRACE_MS, StageCounts
 
-from unit.spark.change_factories import KEY, MINUTE_MS, START, candle, changed, counted, gap_row, row
+from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, candle, changed, counted, gap_row, row
 
 KEEP_MS = 35 * MINUTE_MS
 OVER = START + MINUTE_MS + GRACE_MS
@@ -41,7 +41,7 @@ def test_counts_of_all_producers_and_of_the_log_are_added_up():
             OVER, rows=[counted(START, 3, 3), gap_row(START - 90_000, START + 5), gap_row(START - 90_000, START + 5)]
         ),
     )
-    assert open_minutes.stage_counts(KEY, START, 4) == StageCounts(
+    assert open_minutes.stage_counts(INSTRUMENT, START, 4) == StageCounts(
         received=5, produced=5, logged=6, distinct=4, missed=0, indexed=4, rejected=0, gaps=1
     )
 
@@ -50,17 +50,17 @@ def test_report_sent_twice_or_out_of_order_counts_once():
     open_minutes = open_minutes_of(
         changed(OVER, rows=[counted(START, 3, 3), counted(START, 3, 3), counted(START, 2, 1)])
     )
-    assert open_minutes.stage_counts(KEY, START, 0).produced == 3
+    assert open_minutes.stage_counts(INSTRUMENT, START, 0).produced == 3
 
 
 def test_saved_state_is_the_same_and_unreadable_ones_begin_anew():
     open_minutes = checked(
         open_minutes_of(changed(OVER, candle(START, 4), rows=[counted(START, 4, 4), gap_row(START, START + 9)]))
     )
-    open_minutes.symbol_minutes(KEY)[START].boundary = MinuteBoundary(1, 2, 3.0, 4.0, None, True)
+    open_minutes.minutes_of(INSTRUMENT)[START].boundary = MinuteBoundary(1, 2, 3.0, 4.0, None, True)
     again = OpenMinutes(KEEP_MS, open_minutes.snapshot())
     assert again.snapshot() == open_minutes.snapshot()
-    assert again.symbol_minutes(KEY) == open_minutes.symbol_minutes(KEY)
+    assert again.minutes_of(INSTRUMENT) == open_minutes.minutes_of(INSTRUMENT)
     assert list(OpenMinutes(KEEP_MS, b"\xc1 what").items()) == []
 
 
@@ -86,27 +86,27 @@ def test_running_minute_is_checked_at_the_recount_interval_only():
 
 def test_counts_are_unchanged_since_their_last_change():
     open_minutes = checked(open_minutes_of(changed(OVER, candle(START, 4))))
-    minute = open_minutes.symbol_minutes(KEY)[START]
-    assert open_minutes.record_check(minute, open_minutes.stage_counts(KEY, START, 4), NOW + 9_000) == 9_000
-    assert open_minutes.record_check(minute, open_minutes.stage_counts(KEY, START, 3), NOW + 9_500) == 0
+    minute = open_minutes.minutes_of(INSTRUMENT)[START]
+    assert open_minutes.record_check(minute, open_minutes.stage_counts(INSTRUMENT, START, 4), NOW + 9_000) == 9_000
+    assert open_minutes.record_check(minute, open_minutes.stage_counts(INSTRUMENT, START, 3), NOW + 9_500) == 0
 
 
 def test_live_producer_has_unacknowledged_trades_and_a_dead_one_has_none():
     open_minutes = open_minutes_of(changed(OVER, rows=[counted(START, 4, 3, "p.0", START)]))
-    minute = open_minutes.symbol_minutes(KEY)[START]
-    assert open_minutes.has_unacknowledged(minute)
+    minute = open_minutes.minutes_of(INSTRUMENT)[START]
+    assert open_minutes.has_unacknowledged("bybit", minute)
     open_minutes.apply(changed(OVER, rows=[counted(START + MINUTE_MS, 1, 1, "q.0", START + 31_000)]))
-    assert not open_minutes.has_unacknowledged(minute)
+    assert not open_minutes.has_unacknowledged("bybit", minute)
     open_minutes.apply(changed(OVER, rows=[counted(START + MINUTE_MS, 1, 1, "p.1", START + 31_000)]))
-    assert open_minutes.has_unacknowledged(minute)
+    assert open_minutes.has_unacknowledged("bybit", minute)
 
 
 def test_trades_too_late_for_the_candle_still_count_as_logged():
-    open_minutes = open_minutes_of(changed(OVER, candle(START, 4)), changed(OVER, missed={KEY: {START: 2}}))
-    counts = open_minutes.stage_counts(KEY, START, 6)
+    open_minutes = open_minutes_of(changed(OVER, candle(START, 4)), changed(OVER, missed={INSTRUMENT: {START: 2}}))
+    counts = open_minutes.stage_counts(INSTRUMENT, START, 6)
     assert (counts.logged, counts.distinct, counts.missed, counts.is_indexed) == (6, 4, 2, True)
-    open_minutes.apply(changed(OVER, missed={KEY: {START: 2}}))
-    assert open_minutes.stage_counts(KEY, START, 6) == counts
+    open_minutes.apply(changed(OVER, missed={INSTRUMENT: {START: 2}}))
+    assert open_minutes.stage_counts(INSTRUMENT, START, 6) == counts
 
 
 def test_rejects_are_counted_where_they_belong():
@@ -115,7 +115,7 @@ def test_rejects_are_counted_where_they_belong():
     )
     open_minutes = open_minutes_of(changed(OVER, candle(START, 4), rows=[row(names.TOPIC_REJECTS, reject)]))
     open_minutes.apply(changed(OVER, unreadable=(row(names.TOPIC_TRADES, b'{"market_type":"spot"'),)))
-    assert open_minutes.stage_counts(KEY, START, 4).rejected == 2
+    assert open_minutes.stage_counts(INSTRUMENT, START, 4).rejected == 2
 
 
 def test_final_minute_is_dropped_and_later_counts_are_late():
@@ -131,9 +131,9 @@ def test_final_minute_is_dropped_and_later_counts_are_late():
 def test_gap_in_a_dropped_minute_reopens_it_until_it_is_written():
     late = START + 3 * MINUTE_MS + KEEP_MS
     open_minutes = open_minutes_of(changed(late, rows=[gap_row(START + 1, START + MINUTE_MS + 1)]))
-    assert open_minutes.reopened() == [(KEY, START), (KEY, START + MINUTE_MS)]
+    assert open_minutes.reopened() == [(INSTRUMENT, START), (INSTRUMENT, START + MINUTE_MS)]
     assert OpenMinutes(KEEP_MS, open_minutes.snapshot()).reopened() == open_minutes.reopened()
-    assert open_minutes.gaps.count(KEY, START) == 1
+    assert open_minutes.gaps.count(INSTRUMENT, START) == 1
     open_minutes.drop_finalised(NOW)
     assert open_minutes.reopened() == []
 
@@ -145,14 +145,14 @@ def scored_minutes(*second_prices):
     """Return a open_minutes whose minutes have all been read and scored; None: one price all the minute."""
     candles = [candle(START + n * MINUTE_MS, int(second != QUIET)) for n, second in enumerate(second_prices)]
     open_minutes = open_minutes_of(changed(OVER + len(candles) * MINUTE_MS, *candles))
-    for minute, second in zip(open_minutes.symbol_minutes(KEY).values(), second_prices, strict=True):
+    for minute, second in zip(open_minutes.minutes_of(INSTRUMENT).values(), second_prices, strict=True):
         if second != QUIET:
             minute.boundary, minute.is_scored = MinuteBoundary(0, 0, 1.0, second or 1.0, second, True), True
     return open_minutes
 
 
 def unscored(open_minutes):
-    return [n for n, minute in enumerate(open_minutes.symbol_minutes(KEY).values()) if not minute.is_scored]
+    return [n for n, minute in enumerate(open_minutes.minutes_of(INSTRUMENT).values()) if not minute.is_scored]
 
 
 def test_late_trade_invalidates_scores_of_earlier_minutes_that_depend_on_it():
@@ -160,7 +160,7 @@ def test_late_trade_invalidates_scores_of_earlier_minutes_that_depend_on_it():
     late = replace(candle(START + 4 * MINUTE_MS, 2), late_trades=1)
     open_minutes.apply(changed(OVER + 6 * MINUTE_MS, late))
     assert unscored(open_minutes) == [1, 2, 3, 4]
-    assert open_minutes.symbol_minutes(KEY)[START + 4 * MINUTE_MS].boundary is None
+    assert open_minutes.minutes_of(INSTRUMENT)[START + 4 * MINUTE_MS].boundary is None
 
 
 def test_late_trade_of_a_quiet_minute_invalidates_scores_across_it():
@@ -182,3 +182,22 @@ def test_gap_invalidates_scores_around_it_and_no_others():
         changed(OVER + 4 * MINUTE_MS, rows=[gap_row(START + 2 * MINUTE_MS + 1, START + 2 * MINUTE_MS + 2)])
     )
     assert unscored(open_minutes) == [1, 2]
+
+
+def test_gap_that_begins_with_a_minute_invalidates_the_scores_of_the_minute_before():
+    open_minutes = scored_minutes(2.0, 2.0, 2.0, 2.0)
+    next_ms = START + 2 * MINUTE_MS
+    open_minutes.apply(changed(OVER + 4 * MINUTE_MS, rows=[gap_row(next_ms, next_ms)]))
+    assert unscored(open_minutes) == [1, 2]
+    assert open_minutes.minutes_of(INSTRUMENT)[START + MINUTE_MS].boundary is not None, (
+        "its own pairs are not separated"
+    )
+
+
+def test_gap_in_a_minute_that_is_not_open_invalidates_the_scores_of_the_minute_before():
+    candles = [candle(START, 1), candle(START + 2 * MINUTE_MS, 1)]
+    open_minutes = open_minutes_of(changed(OVER + 3 * MINUTE_MS, *candles))
+    for minute in open_minutes.minutes_of(INSTRUMENT).values():
+        minute.boundary, minute.is_scored = MinuteBoundary(0, 0, 1.0, 2.0, 2.0, True), True
+    open_minutes.apply(changed(OVER + 3 * MINUTE_MS, rows=[gap_row(START + MINUTE_MS + 1, START + MINUTE_MS + 2)]))
+    assert unscored(open_minutes) == [0]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation as contract
 from tapeline_spark.reconciliation.rule import (
     GRACE_MS,
@@ -14,6 +15,7 @@ from tapeline_spark.reconciliation.rule import (
     reopened_document,
 )
 
+INSTRUMENT = instrument_of("bybit", "spot", "BTCUSDT")
 MINUTE = 1_790_000_040_000
 END = MINUTE + 60_000
 MATCHING = StageCounts(received=5, produced=5, logged=5, distinct=5, indexed=5)
@@ -76,15 +78,15 @@ def test_unacknowledged_trades_of_a_live_producer_keep_a_minute_open():
 
 
 def test_document_has_the_fields_of_the_mapping():
-    body = document(("spot", "BTCUSDT"), MINUTE, MATCHING, "complete")
+    body = document(INSTRUMENT, MINUTE, MATCHING, "complete")
     assert {*body, "updated_at"} == set(contract.MAPPING["properties"])
     assert (body["@timestamp"], body["symbol"], body["indexed"], body["state"]) == (MINUTE, "BTCUSDT", 5, "complete")
 
 
 def test_gap_that_is_known_late_changes_the_stored_document_and_nothing_else():
-    stored = {**document(("spot", "BTCUSDT"), MINUTE, MATCHING, "complete"), "updated_at": 1}
-    assert reopened_document(("spot", "BTCUSDT"), MINUTE, stored, 1) == {**stored, "gaps": 1, "state": "gap"}
-    again = reopened_document(("spot", "BTCUSDT"), MINUTE, stored, 1)
-    assert reopened_document(("spot", "BTCUSDT"), MINUTE, again, 1) == again
-    assert reopened_document(("spot", "BTCUSDT"), MINUTE, {**stored, "state": "incomplete"}, 1)["state"] == "incomplete"
-    assert reopened_document(("spot", "BTCUSDT"), MINUTE, None, 2)["gaps"] == 2
+    stored = {**document(INSTRUMENT, MINUTE, MATCHING, "complete"), "updated_at": 1}
+    assert reopened_document(INSTRUMENT, MINUTE, stored, 1) == {**stored, "gaps": 1, "state": "gap"}
+    again = reopened_document(INSTRUMENT, MINUTE, stored, 1)
+    assert reopened_document(INSTRUMENT, MINUTE, again, 1) == again
+    assert reopened_document(INSTRUMENT, MINUTE, {**stored, "state": "incomplete"}, 1)["state"] == "incomplete"
+    assert reopened_document(INSTRUMENT, MINUTE, None, 2)["gaps"] == 2
