@@ -104,7 +104,7 @@ class Reader:
         return reconciliation.reconciliation_response(span, self.clock_ms(), found, rejected)
 
     async def gaps(self, filters: Filters, span: Span) -> GapsResponse:
-        """Return the gaps that overlap a span."""
+        """Return the gaps that touch a span."""
         return gaps.gaps_response(await self._search("gaps", gaps.gaps_request(span, filters)))
 
     async def alerts(self, filters: Filters, span: Span) -> AlertsResponse:

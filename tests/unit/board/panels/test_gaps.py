@@ -1,3 +1,6 @@
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tapeline.records.gap import Gap, touches
 from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.panels import gaps
 
@@ -26,3 +29,15 @@ def test_gaps_of_the_same_symbol_at_another_venue_are_not_shown():
     everything = gaps.gaps_response(search(gaps.gaps_request(SPAN, Filters()), *documents))
     shown = {(row.venue, row.market_type, row.symbol) for row in everything.gaps}
     assert shown == {("bybit", "spot", "BTCUSDT"), ("other", "spot", "BTCUSDT"), ("bybit", "linear", "BTCUSDT")}
+
+
+_TIMES = st.integers(-3, 63).map(lambda step: factories.START_MS + step * 1_000)
+
+
+@given(_TIMES, _TIMES)
+@example(SPAN.from_ms - 5, SPAN.from_ms)
+@example(SPAN.to_ms, SPAN.to_ms + 5)
+def test_the_gaps_of_a_span_are_those_that_touch_it(one_ms, other_ms):
+    document = factories.gap_of(min(one_ms, other_ms), max(one_ms, other_ms))
+    found = gaps.gaps_response(search(gaps.gaps_request(SPAN, Filters()), document)).gaps
+    assert bool(found) is touches(Gap.model_validate(document), SPAN.from_ms, SPAN.to_ms)

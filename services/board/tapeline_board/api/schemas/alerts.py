@@ -16,7 +16,7 @@ class GapRow(InstrumentRow):
 
 
 class GapsResponse(ApiModel):
-    """GET /api/gaps: gaps that overlap the span, newest first."""
+    """GET /api/gaps: gaps that touch the span, newest first."""
 
     gaps: list[GapRow]
     is_truncated: bool
