@@ -12,6 +12,7 @@ import sys
 from tapeline.service import health as healths
 from tapeline.service import logging as json_log
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_notifier import service, targets
 from tapeline_notifier.errors import NotifierError
@@ -55,7 +56,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tapeline_notifier", description=__doc__)
     parser.add_argument("--check", action="store_true", help="validate the targets file, then exit")
     arguments = parser.parse_args()
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+    except (RenamedSetting, InvalidConnection) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     json_log.configure("notifier", settings.log_level)
     # httpx logs request URLs; the URLs of targets are secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)

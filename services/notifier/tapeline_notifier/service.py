@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 from tapeline.records.alert import Alert
+from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
@@ -25,11 +26,6 @@ KAFKA: Final = "kafka"
 _PAUSE_S: Final = 0.25
 _PURGE_INTERVAL_S: Final = 3600.0
 _MAX_LOGGED_CHARS: Final = 300
-
-
-def clock_ms() -> int:
-    """Return the current time, ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class Service:
@@ -53,7 +49,7 @@ class Service:
         self._stopping = asyncio.Event()
         self._checked_at = self._purged_at = float("-inf")
         self._senders = [
-            Sender(target, settings, self._sent, self._transport, metrics, health, self._on_finalised, clock_ms)
+            Sender(target, settings, self._sent, self._transport, metrics, health, self._on_finalised, now_ms)
             for target in targets
         ]
 
@@ -111,7 +107,7 @@ class Service:
         now = time.monotonic()
         if now - self._purged_at >= _PURGE_INTERVAL_S:
             self._purged_at = now
-            self._sent.purge(clock_ms() - self._settings.keep_days * 86_400_000)
+            self._sent.purge(now_ms() - self._settings.keep_days * 86_400_000)
 
     def _dispatch(self, record: ConsumedRecord) -> None:
         try:
