@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from tapeline.service import logging as json_logging
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_dashboards import load, objects, reader, rules, semantic_rules
 from tapeline_dashboards.errors import DashboardsError, RulesViolated
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DashboardsError as error:
         _LOG.error(str(error), extra={"error": type(error).__name__})
         return error.exit_code
-    except (ValidationError, InvalidConnection, OSError) as error:
+    except (ValidationError, InvalidConnection, RenamedSetting, OSError) as error:
         _LOG.error(f"nothing was loaded: {error}", extra={"error": type(error).__name__})
         return 1
     return 0

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import httpx
 import tenacity
+from tapeline_clients.http import is_transient
 
 from tapeline_dashboards.errors import KibanaRefused, KibanaUnavailable
 from tapeline_dashboards.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _FILE_NAME: Final = "tapeline.ndjson"
-_RETRY_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_REASON_CHARS: Final = 600
 
 
@@ -68,7 +68,7 @@ def _password(path: Path) -> str:
 def _import(client: httpx.Client, content: str, settings: Settings) -> int:
     base = settings.kibana_url.rstrip("/")
     status = client.get(f"{base}/api/status")
-    if status.status_code in _RETRY_STATUSES:
+    if is_transient(status.status_code):
         raise NotReady(f"status HTTP {status.status_code}")
     space = f"/s/{settings.space}" if settings.space else ""
     response = client.post(
@@ -76,7 +76,7 @@ def _import(client: httpx.Client, content: str, settings: Settings) -> int:
         params={"overwrite": "true"},
         files={"file": (_FILE_NAME, content.encode(), "application/x-ndjson")},
     )
-    if response.status_code in _RETRY_STATUSES:
+    if is_transient(response.status_code):
         raise NotReady(f"the import failed with HTTP {response.status_code}: {response.text[:_MAX_REASON_CHARS]}")
     return _imported_count(response, content.count("\n"))
 

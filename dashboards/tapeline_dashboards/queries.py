@@ -111,8 +111,8 @@ def _value_named(order: str, panel: LensPanel) -> Value | None:
 def rows(panel: LensPanel, view: DataView, response: dict[str, Any]) -> list[Row]:
     """Return the numbers of a panel, one row per innermost bucket.
 
-    A row maps bucket names to keys (a market as "BTCUSDT › spot", a time in ms UTC) and value names to values; None
-    where a value has no data.
+    A row maps bucket names to keys (a market as "bybit › spot › BTCUSDT", a time in ms UTC) and value names to values;
+    None where a value has no data.
     """
     return _walk(panel, view, response["aggregations"], 0, {})
 

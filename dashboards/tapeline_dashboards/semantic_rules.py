@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tapeline_dashboards import columns, reader, rules
 from tapeline_dashboards.rules import Finding, SavedObject
-from tapeline_dashboards.source import MARKET, Dashboard, Donut, LensPanel, List, Metric, Table, Terms, Time, Vega, Xy
+from tapeline_dashboards.source import Dashboard, Donut, LensPanel, List, Metric, Table, Time, Vega, Xy
 from tapeline_dashboards.views import BY_IDENTITY, NUMBERS, VIEWS, DataView
 
 # These fields have different units in different markets, so an aggregate over several markets is meaningless.
@@ -17,6 +17,7 @@ PER_MARKET_FIELDS: Final = re.compile(
     r"price|quantity|base_quantity|open|high|low|close|vwap|volume|buy_volume|(return|volatility)_.*"
 )
 _MIN_TITLE_WORDS: Final = 3
+_NO_MIXED_MARKETS: Final = "no aggregate over several markets"
 _KQL_FIELD: Final = re.compile(r"([\w@.]+): ")
 _NUMERIC: Final = ("median", "average", "sum", "percentile")
 _LENS_PANEL: Final = Xy | Donut | Metric | Table
@@ -69,13 +70,20 @@ def controlled_views(board: Dashboard) -> set[str]:
 
 
 def _single_market(place: str, panel: LensPanel) -> Iterator[Finding]:
-    rule = "no aggregate over several markets"
-    if any(isinstance(bucket, Terms) and bucket.terms == MARKET for bucket in panel.buckets):
+    view = VIEWS[panel.view]
+    split = {field for bucket in panel.buckets for field in columns.fields_of(bucket, view)}
+    missing = [field for field in view.market if field not in split]
+    if view.market and not missing:
         return
     for value in panel.values:
         for part in value.parts:
             if part.field and PER_MARKET_FIELDS.fullmatch(part.field):
-                yield Finding(place, rule, f"{part.kind} of {part.field} is not split by market")
+                what = f"{part.kind} of {part.field} is not split by market"
+                yield Finding(place, _NO_MIXED_MARKETS, what + _not_split_by(missing))
+
+
+def _not_split_by(missing: list[str]) -> str:
+    return f": {', '.join(missing)} is missing" if missing else ""
 
 
 def _drilldown(place: str, panel: LensPanel, boards: dict[str, Dashboard]) -> Iterator[Finding]:
@@ -172,6 +180,27 @@ def check_vega(place: str, spec: dict[str, Any]) -> Iterator[Finding]:
         for name in requested_fields(body):
             if view.kind(name) is None:
                 yield Finding(place, "a field is in the mapping", f"{view.name} has no {name}")
+        yield from _mixed_markets(place, view, body.get("aggs", {}), frozenset())
+
+
+def _mixed_markets(place: str, view: DataView, aggs: dict[str, Any], split: frozenset[str]) -> Iterator[Finding]:
+    """Yield the aggregations of a Vega request that are not inside the buckets of one market.
+
+    Args:
+        place: of the panel.
+        view: of the request.
+        aggs: by name.
+        split: fields of the `terms` around them.
+    """
+    missing = [field for field in view.market if field not in split]
+    for agg in aggs.values():
+        own = {kind: options for kind, options in agg.items() if kind != "aggs"}
+        if missing:
+            for name in requested_fields(own):
+                if PER_MARKET_FIELDS.fullmatch(name):
+                    yield Finding(place, _NO_MIXED_MARKETS, f"{name} is not split by market{_not_split_by(missing)}")
+        inside = split | {agg["terms"]["field"]} if "terms" in agg else split
+        yield from _mixed_markets(place, view, agg.get("aggs", {}), inside)
 
 
 def requested_fields(body: Any) -> Iterator[str]:

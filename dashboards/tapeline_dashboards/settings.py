@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RefusesRenamedSettings
 
 _Seconds = Annotated[float, Field(gt=0)]
 _LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class Settings(BaseSettings):
+class Settings(RefusesRenamedSettings, BaseSettings):
     """Address, credentials and timeouts of Kibana."""
 
     model_config = SettingsConfigDict(env_prefix="DASHBOARDS_", frozen=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Where = dict[str, str | int | bool]
 """Conditions joined by AND: a field equals a value; `"*"`: the field exists."""
 MARKET = "market"
-"""In place of a field: symbol and market_type together, so that spot and linear markets are never mixed."""
+"""In place of a field: venue, market_type and symbol together, so that no two markets of a symbol are mixed."""
 
 _Text = Annotated[str, Field(min_length=1)]
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]

@@ -45,7 +45,7 @@ class DataView:
     title: str
     pattern: str
     properties: dict[str, dict[str, Any]]
-    market: tuple[str, ...] = ("symbol", "market_type")
+    market: tuple[str, ...] = ("venue", "market_type", "symbol")
     patterns: dict[str, str] = field(default_factory=dict)
 
     @property

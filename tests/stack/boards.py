@@ -18,6 +18,8 @@ from elasticsearch import Elasticsearch, helpers
 from prometheus_client.parser import text_string_to_metric_families
 from support import eventually, logged
 from tapeline import names
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.elastic import index_templates
@@ -26,8 +28,10 @@ from unit.board import factories
 from unit.board.factories import Document
 
 MINUTE_MS = candle.MINUTE_MS
-# The busiest first; the same symbol in two market_types, and more symbols than are shown side by side.
-MARKETS = [("linear", "BTCUSDT"), ("spot", "BTCUSDT"), *(("linear", f"C{number:02}USDT") for number in range(13))]
+LINEAR, SPOT = (Instrument("bybit", market_type, "BTCUSDT") for market_type in (MarketType.LINEAR, MarketType.SPOT))
+ELSEWHERE = Instrument("other", MarketType.SPOT, "BTCUSDT")
+# The busiest first; the same symbol in two market types and at two venues, and more than are shown side by side.
+INSTRUMENTS = [LINEAR, SPOT, ELSEWHERE, *(Instrument("bybit", MarketType.LINEAR, f"C{n:02}USDT") for n in range(13))]
 SPAN_MINUTES = 20
 
 
@@ -46,7 +50,7 @@ class Filled:
         self.from_ms = self.to_ms - SPAN_MINUTES * MINUTE_MS
         self.trades: list[Document] = []
         self._put_templates()
-        self.put_trades(factories.tape(MARKETS, 6_000, self.from_ms, self.to_ms))
+        self.put_trades(factories.tape(INSTRUMENTS, 6_000, self.from_ms, self.to_ms))
         self._put_rest()
 
     def _put_templates(self) -> None:
@@ -70,7 +74,8 @@ class Filled:
     def _put_rest(self) -> None:
         last = self.to_ms - MINUTE_MS
         self.candles = [factories.candle_of(last - n * MINUTE_MS, 200.0 - n, trades=10 + n) for n in range(90)]
-        self.put_candles(*self.candles, *(factories.candle_of(last, 50.0, trades=9_999, market_type="linear"),))
+        self.put_candles(*self.candles, factories.candle_of(last, 50.0, trades=9_999, market_type="linear"))
+        self.put_candles(factories.candle_of(last, 70.0, trades=1, venue="other"))
         self.scores = [factories.score_of(last - n * MINUTE_MS, 10 + n, 6 + n, 4) for n in range(5)]
         self.scores.append(factories.score_of(last, 7, 1, 3, market_type="linear", symbol="C00USDT"))
         self.put([(names.monthly_index(names.INDEX_SCORES_PREFIX, s["@timestamp"]), key(s), s) for s in self.scores])
@@ -96,7 +101,7 @@ def trade_key(one: Document) -> str:
 
 
 def key(one: Document) -> str:
-    return f"{one['market_type']}|{one['symbol']}|{one['@timestamp']}"
+    return f"{one['venue']}|{one['market_type']}|{one['symbol']}|{one['@timestamp']}"
 
 
 class Board:

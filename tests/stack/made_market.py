@@ -17,7 +17,7 @@ import orjson
 import talib
 from elasticsearch import Elasticsearch
 from tapeline import names
-from tapeline.instrument import instrument_of
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import (
     alert,
     candle,
@@ -46,8 +46,8 @@ class Symbol:
     trend: float = field(default=0.0)
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.market_type, self.name
+    def instrument(self) -> Instrument:
+        return instrument_of("bybit", self.market_type, self.name)
 
 
 def symbols() -> list[Symbol]:
@@ -84,9 +84,7 @@ class MadeMarket:
         quantity = f"{draw.expovariate(1 / symbol.mean_quantity) + symbol.mean_quantity / 100:.6g}"
         return {
             "@timestamp": at_ms,
-            "venue": names.VENUE,
-            "market_type": symbol.market_type,
-            "symbol": symbol.name,
+            **_fields(symbol.instrument),
             "trade_id": f"{at_ms}{symbol.number:07d}",
             "traded_at": at_ms,
             "price": f"{symbol.price:.{symbol.digits}f}",
@@ -134,7 +132,7 @@ def trade_documents(trades: Iterable[dict[str, Any]]) -> Iterator[Document]:
 
 def candle_documents(trades: list[dict[str, Any]], from_ms: int, to_ms: int, now_ms: int) -> Iterator[Document]:
     """Yield a candle a minute and symbol, quiet ones carried, with the indicators of their closes."""
-    for (market_type, symbol), own in _by_symbol(trades).items():
+    for instrument, own in _by_instrument(trades).items():
         minutes: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for one in sorted(own, key=lambda row: row["traded_at"]):
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
@@ -145,17 +143,25 @@ def candle_documents(trades: list[dict[str, Any]], from_ms: int, to_ms: int, now
                 rows.append({"@timestamp": minute, "is_closed": minute + MINUTE_MS <= now_ms, **row})
         _add_indicators(rows)
         for row in rows:
-            fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "interval": candle.INTERVAL}
+            fixed = {**_fields(instrument), "interval": candle.INTERVAL}
             index = names.monthly_index(names.INDEX_CANDLES_PREFIX, row["@timestamp"])
             source = fixed | row | {"updated_at": now_ms}
-            yield index, candle.identity(instrument_of(names.VENUE, market_type, symbol), row["@timestamp"]), source
+            yield index, candle.identity(instrument, row["@timestamp"]), source
 
 
-def _by_symbol(trades: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def _by_instrument(trades: list[dict[str, Any]]) -> dict[Instrument, list[dict[str, Any]]]:
+    found: dict[Instrument, list[dict[str, Any]]] = defaultdict(list)
     for one in trades:
-        found[one["market_type"], one["symbol"]].append(one)
+        found[_of(one)].append(one)
     return found
+
+
+def _of(trade: dict[str, Any]) -> Instrument:
+    return instrument_of(trade["venue"], trade["market_type"], trade["symbol"])
+
+
+def _fields(instrument: Instrument) -> dict[str, str]:
+    return {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}
 
 
 def _candle(own: list[dict[str, Any]], carried: float | None) -> dict[str, Any] | None:
@@ -205,7 +211,7 @@ def _deviation(closes: list[float]) -> float:
 
 def score_documents(trades: list[dict[str, Any]], now_ms: int) -> Iterator[Document]:
     """Yield how each symbol's predictions of a minute turned out, against the next different price."""
-    for (market_type, symbol), own in _by_symbol(trades).items():
+    for instrument, own in _by_instrument(trades).items():
         own.sort(key=lambda row: row["traded_at"])
         following: float | None = None
         sums: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_score_fields(), 0))
@@ -216,8 +222,8 @@ def score_documents(trades: list[dict[str, Any]], now_ms: int) -> Iterator[Docum
             if one["prediction_state"] == "ok":
                 _score(sums[one["traded_at"] // MINUTE_MS * MINUTE_MS], one, following)
         for minute, totals in sums.items():
-            fixed = {"venue": names.VENUE, "market_type": market_type, "symbol": symbol, "model_digest": DIGEST}
-            identity = score.identity(instrument_of(names.VENUE, market_type, symbol), minute, DIGEST)
+            fixed = {**_fields(instrument), "model_digest": DIGEST}
+            identity = score.identity(instrument, minute, DIGEST)
             index = names.monthly_index(names.INDEX_SCORES_PREFIX, minute)
             yield index, identity, {"@timestamp": minute, **fixed, **totals, "updated_at": now_ms}
 
@@ -244,32 +250,26 @@ def _score(totals: dict[str, float], one: dict[str, Any], following: float | Non
 
 
 def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | None = None) -> Iterator[Document]:
-    """Yield the reconciliation of each symbol and minute: complete, but in the minute `incomplete`, if any."""
-    counts: dict[tuple[str, str, int], int] = defaultdict(int)
+    """Yield the reconciliation of each instrument and minute: complete, but in the minute `incomplete`, if any."""
+    counts: dict[tuple[Instrument, int], int] = defaultdict(int)
     for one in trades:
-        counts[one["market_type"], one["symbol"], one["traded_at"] // MINUTE_MS * MINUTE_MS] += 1
-    for (market_type, symbol, minute), count in counts.items():
+        counts[_of(one), one["traded_at"] // MINUTE_MS * MINUTE_MS] += 1
+    for (instrument, minute), count in counts.items():
         state = "open" if minute + 2 * MINUTE_MS > now_ms else "incomplete" if minute == incomplete else "complete"
         source = {
-            **{
-                "@timestamp": minute,
-                "venue": names.VENUE,
-                "market_type": market_type,
-                "symbol": symbol,
-                "state": state,
-            },
+            **{"@timestamp": minute, **_fields(instrument), "state": state},
             **dict.fromkeys(("received", "produced", "logged", "distinct"), count),
             "indexed": count - (state == "incomplete"),
             **{"rejected": 0, "gaps": 0, "updated_at": now_ms},
         }
         index = names.monthly_index(names.INDEX_RECONCILIATION_PREFIX, minute)
-        yield index, reconciliation.identity(instrument_of(names.VENUE, market_type, symbol), minute), source
+        yield index, reconciliation.identity(instrument, minute), source
 
 
 def gap_document(from_ms: int, to_ms: int, symbol: str = "BTCUSDT") -> Document:
     ends = {"from_trade_id": "1", "to_trade_id": "2", "from_traded_at": from_ms, "to_traded_at": to_ms}
     gap = Gap(
-        venue=names.VENUE,
+        venue="bybit",
         market_type="spot",
         symbol=symbol,
         reason="reconnect",
@@ -284,7 +284,7 @@ def alert_document(at_ms: int, symbol: str = "SOLUSDT") -> Document:
     found = alert.Alert(
         **{"alert_id": f"fast|{symbol}|{at_ms}", "rule": "fast", "kind": "price_move", "severity": "warning"},
         **{
-            "venue": names.VENUE,
+            "venue": "bybit",
             "market_type": "spot",
             "symbol": symbol,
             "value": 214.0,

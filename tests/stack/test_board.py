@@ -19,6 +19,7 @@ import psutil
 import pytest
 from support import eventually
 from tapeline import names
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
@@ -26,7 +27,7 @@ from tapeline_local.stack.stack import Stack
 from unit.board import factories
 from unit.board.factories import Document
 
-from stack.boards import MINUTE_MS, Board, Filled, Stream, key
+from stack.boards import ELSEWHERE, LINEAR, MINUTE_MS, SPOT, Board, Filled, Stream, key
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,16 @@ def new_stream() -> Iterator[Callable[..., Stream]]:
 # The six views
 
 
-def by_market(trades: list[Document]) -> dict[tuple[str, str], list[Document]]:
-    found: dict[tuple[str, str], list[Document]] = defaultdict(list)
+def by_instrument(trades: list[Document]) -> dict[Instrument, list[Document]]:
+    found: dict[Instrument, list[Document]] = defaultdict(list)
     for one in trades:
-        found[one["market_type"], one["symbol"]].append(one)
+        found[of(one)].append(one)
     return found
+
+
+def of(row: Document) -> Instrument:
+    """Return the instrument of a document, or of a row of a response."""
+    return instrument_of(row["venue"], row["market_type"], row["symbol"])
 
 
 def median(trades: list[Document]) -> float | None:
@@ -120,16 +126,16 @@ def check_series(series: Document, trades: list[Document], interval_ms: int) -> 
 
 def check_market(response: Document, trades: list[Document]) -> None:
     """Hold the six views against a loop over the trades that fit."""
-    markets = by_market(trades)
-    busiest = sorted(markets, key=lambda market: (-len(markets[market]), market))[:12]
+    markets = by_instrument(trades)
+    busiest = sorted(markets, key=lambda instrument: (-len(markets[instrument]), instrument))[:12]
     assert response["trades"] == len(trades)
     assert response["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
     assert response["sell_trades"] == response["trades"] - response["buy_trades"]
     assert response["is_truncated"] is (len(markets) > 12)
-    assert [(row["market_type"], row["symbol"]) for row in response["totals"]] == busiest
-    assert [(row["market_type"], row["symbol"]) for row in response["series"]] == busiest
+    assert [of(row) for row in response["totals"]] == busiest
+    assert [of(row) for row in response["series"]] == busiest
     for row, series in zip(response["totals"], response["series"], strict=True):
-        own = markets[row["market_type"], row["symbol"]]
+        own = markets[of(row)]
         check_series(series, own, response["interval_ms"])
         check_total(row, own)
 
@@ -155,24 +161,25 @@ def test_the_six_views_are_right_for_every_symbol_and_bucket(filled: Filled, boa
 
 
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
-    "one symbol of both markets": ({"symbol": "BTCUSDT"}, lambda one: one["symbol"] == "BTCUSDT"),
-    "a market": ({"market_type": "spot"}, lambda one: one["market_type"] == "spot"),
+    "one instrument": ({"instrument": str(SPOT)}, lambda one: of(one) == SPOT),
+    "one symbol everywhere": (
+        {"instrument": [str(SPOT), str(LINEAR), str(ELSEWHERE)]},
+        lambda one: one["symbol"] == "BTCUSDT",
+    ),
+    "a venue": ({"venue": "other"}, lambda one: one["venue"] == "other"),
+    "a market type": ({"market_type": "spot"}, lambda one: one["market_type"] == "spot"),
     "two symbols": (
-        {"symbol": ["C00USDT", "C12USDT"], "market_type": "linear"},
+        {"instrument": ["bybit:linear:C00USDT", "bybit:linear:C12USDT"], "market_type": "linear"},
         lambda one: one["symbol"] in ("C00USDT", "C12USDT"),
     ),
     "a side": ({"side": "Sell"}, lambda one: one["side"] == "Sell"),
     "a prediction": ({"prediction": 0}, lambda one: one["prediction"] == 0),
     "a state": ({"state": "warming_up"}, lambda one: one["prediction_state"] == "warming_up"),
     "all of it": (
-        {"symbol": "BTCUSDT", "market_type": "linear", "side": "Buy", "prediction": 1, "state": "ok"},
-        lambda one: (
-            (one["market_type"], one["symbol"]) == ("linear", "BTCUSDT")
-            and one["side"] == "Buy"
-            and one["prediction"] == 1
-        ),
+        {"instrument": str(LINEAR), "venue": "bybit", "side": "Buy", "prediction": 1, "state": "ok"},
+        lambda one: of(one) == LINEAR and one["side"] == "Buy" and one["prediction"] == 1,
     ),
-    "what nobody trades": ({"symbol": "NONEUSDT"}, lambda _: False),
+    "what nobody trades": ({"instrument": "bybit:spot:NONEUSDT"}, lambda _: False),
 }
 
 
@@ -197,10 +204,11 @@ def newest(trades: list[Document]) -> list[Document]:
 
 
 def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Filled, board: Board) -> None:
-    response = board.get("tape", symbol="BTCUSDT", side="Buy", limit=50)
-    fits = [one for one in filled.trades if one["symbol"] == "BTCUSDT" and one["side"] == "Buy"]
+    response = board.get("tape", instrument=[str(LINEAR), str(SPOT)], side="Buy", limit=50)
+    fits = [one for one in filled.trades if of(one) in (LINEAR, SPOT) and one["side"] == "Buy"]
     wanted = newest(fits)[:50]
     names_ = (
+        "venue",
         "market_type",
         "symbol",
         "trade_id",
@@ -222,10 +230,10 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
 ) -> None:
     response = board.get("symbols")
     assert (response["symbols"][0]["market_type"], response["symbols"][0]["trades"]) == ("linear", 9_999)
-    row = next(each for each in response["symbols"] if each["market_type"] == "spot")
+    row = next(each for each in response["symbols"] if of(each) == SPOT)
     hour = [one for one in filled.candles if response["from_at"] <= one["@timestamp"] < response["to_at"]]
     assert len(hour) == min(60, (filled.to_ms - response["from_at"]) // MINUTE_MS) > 30
-    last = newest([one for one in filled.trades if (one["market_type"], one["symbol"]) == ("spot", "BTCUSDT")])[0]
+    last = newest([one for one in filled.trades if of(one) == SPOT])[0]
     assert row["trades"] == sum(one["trades"] for one in hour)
     assert row["notional"] == pytest.approx(400.0 * len(hour))
     assert row["buy_share"] == pytest.approx(0.75)
@@ -238,7 +246,7 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
 
 def test_candles_are_returned_as_stored_with_the_windows_of_the_newest(filled: Filled, board: Board) -> None:
     from_ms = filled.to_ms - 30 * MINUTE_MS
-    response = board.get("candles", market_type="spot", symbol="BTCUSDT", **{"from": from_ms, "to": filled.to_ms})
+    response = board.get("candles", instrument=str(SPOT), **{"from": from_ms, "to": filled.to_ms})
     wanted = sorted((one for one in filled.candles if one["@timestamp"] >= from_ms), key=lambda one: one["@timestamp"])
     assert len(response["candles"]) == 30
     for row, one in zip(response["candles"], wanted, strict=True):
@@ -252,12 +260,12 @@ def test_candles_are_returned_as_stored_with_the_windows_of_the_newest(filled: F
 
 
 def test_markers_have_predictions_and_outcomes_of_each_minute(filled: Filled, board: Board) -> None:
-    response = board.get("markers", market_type="spot", symbol="BTCUSDT", **filled.span)
+    response = board.get("markers", instrument=str(SPOT), **filled.span)
     minutes: dict[int, list[Document]] = defaultdict(list)
     for one in filled.trades:
-        if (one["market_type"], one["symbol"], one["prediction_state"]) == ("spot", "BTCUSDT", "ok"):
+        if of(one) == SPOT and one["prediction_state"] == "ok":
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
-    outcomes = {one["@timestamp"]: one for one in filled.scores if one["market_type"] == "spot"}
+    outcomes = {one["@timestamp"]: one for one in filled.scores if of(one) == SPOT}
     assert [row["at"] for row in response["markers"]] == sorted(minutes)
     for row in response["markers"]:
         own, outcome = minutes[row["at"]], outcomes.get(row["at"], {"predictions": 0, "hits": 0})
@@ -279,9 +287,9 @@ def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, bo
     assert total["base_rate"] == pytest.approx(sums["ups"] / sums["predictions"])
     assert (total["brier"], total["prior_brier"], total["rule_hit_rate"]) == pytest.approx((0.2, 0.25, 0.5))
     assert total["skill"] == pytest.approx(0.2)
-    assert [(row["market_type"], row["symbol"], row["predictions"]) for row in scores["symbols"]] == [
-        ("spot", "BTCUSDT", sums["predictions"] - 7),
-        ("linear", "C00USDT", 7),
+    assert [(str(of(row)), row["predictions"]) for row in scores["symbols"]] == [
+        ("bybit:spot:BTCUSDT", sums["predictions"] - 7),
+        ("bybit:linear:C00USDT", 7),
     ]
     seventh = scores["bins"][6]
     assert seventh["predictions"] == sums["predictions"]
@@ -347,7 +355,8 @@ def test_a_gap_is_returned_wherever_it_overlaps_the_span(
     response = board.get("gaps", **span)["gaps"]
     assert len(response) == found
     assert all(row == {name: filled.gap[name] for name in row} for row in response)
-    assert board.get("gaps", **span, symbol="C00USDT")["gaps"] == []
+    assert board.get("gaps", **span, instrument="bybit:linear:C00USDT")["gaps"] == []
+    assert board.get("gaps", **span, instrument=str(ELSEWHERE))["gaps"] == []
 
 
 def test_alerts_are_returned_as_stored(filled: Filled, board: Board) -> None:
@@ -376,14 +385,14 @@ def has(tape: Any, trade: Document) -> bool:
     return any(row["trade_id"] == trade["trade_id"] for row in tape["trades"])
 
 
-def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]]]:
-    """Return what a page knows after some `market` events: rows by market and start of bucket."""
-    known: dict[tuple[str, str], dict[int, tuple[Any, ...]]] = {}
+def merged(events: list[Any]) -> dict[Instrument, dict[int, tuple[Any, ...]]]:
+    """Return what a page knows after some `market` events: rows by instrument and start of bucket."""
+    known: dict[Instrument, dict[int, tuple[Any, ...]]] = {}
     for event in events:
         known = {} if event["is_snapshot"] else known
         for series in event["series"]:
             columns = {name: values for name, values in series.items() if isinstance(values, list)}
-            rows = known.setdefault((series["market_type"], series["symbol"]), {})
+            rows = known.setdefault(of(series), {})
             rows |= {row[0]: row for row in zip(*columns.values(), strict=True)}
         known = {
             market: {at: row for at, row in rows.items() if at >= event["from_at"]} for market, rows in known.items()
@@ -392,7 +401,7 @@ def merged(events: list[Any]) -> dict[tuple[str, str], dict[int, tuple[Any, ...]
 
 
 def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: Callable[..., Stream]) -> None:
-    stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", window_ms=1_800_000)
+    stream = new_stream(board, chart_instrument=str(SPOT), window_ms=1_800_000)
     for name in ("status", "symbols", "tape", "candle", "market", "model", "reconciliation", "alerts"):
         stream.wait(name)
     assert stream.events[0][0] == "status"
@@ -405,18 +414,18 @@ def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: 
 def test_deltas_have_only_changes_and_merge_to_the_same_state_as_a_new_query(
     filled: Filled, board: Board, new_stream: Callable[..., Stream]
 ) -> None:
-    stream = new_stream(board, symbol="BTCUSDT", window_ms=1_800_000, events=["tape", "market"])
+    stream = new_stream(board, instrument=str(SPOT), window_ms=1_800_000, events=["tape", "market"])
     stream.wait("tape"), stream.wait("market")
     for turn in range(3):
         put = fresh_trades(filled, 4, side="Sell" if turn else "Buy", probability=0.9)
         response = stream.wait("tape", lambda event, put=put: has(event, put[-1]))
         assert not response["is_snapshot"]
         assert len(response["trades"]) <= 4
-    count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
+    count = sum(of(one) == SPOT for one in filled.trades)
     last = stream.wait("market", lambda event: event["trades"] == count)
     assert not last["is_snapshot"]
     assert sum(len(series["at"]) for series in last["series"]) < 10
-    snapshot = board.get("market", symbol="BTCUSDT", **{"from": last["from_at"], "to": last["to_at"]})
+    snapshot = board.get("market", instrument=str(SPOT), **{"from": last["from_at"], "to": last["to_at"]})
     assert snapshot["interval_ms"] == last["interval_ms"]
     assert merged(stream.of("market")) == merged([snapshot])
     assert last["totals"] == snapshot["totals"]
@@ -425,7 +434,7 @@ def test_deltas_have_only_changes_and_merge_to_the_same_state_as_a_new_query(
 def test_an_updated_candle_is_sent_again_and_no_other(
     filled: Filled, board: Board, new_stream: Callable[..., Stream]
 ) -> None:
-    stream = new_stream(board, chart_market_type="spot", chart_symbol="BTCUSDT", events=["candle"])
+    stream = new_stream(board, chart_instrument=str(SPOT), events=["candle"])
     stream.wait("candle")
     old = filled.to_ms - 30 * MINUTE_MS
     index = next(n for n, one in enumerate(filled.candles) if one["@timestamp"] == old)
@@ -441,7 +450,7 @@ def test_a_new_symbol_appears_at_once(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     symbol = f"NEW{uuid.uuid4().hex[:6].upper()}"
-    stream = new_stream(new_board(), symbol=symbol, events=["market", "tape"])
+    stream = new_stream(new_board(), instrument=f"bybit:spot:{symbol}", events=["market", "tape"])
     assert stream.wait("market")["trades"] == 0
     fresh_trades(filled, 3, symbol=symbol)
     stream.wait("market", lambda event: [row["trades"] for row in event["totals"]] == [3])
@@ -452,7 +461,7 @@ def test_two_hundred_clients_cost_one_query_a_poll_and_the_next_one_is_rejected(
 ) -> None:
     clients = 200
     board = new_board(clients_max=clients, poll_s=0.5)
-    query = {"symbol": "BTCUSDT", "events": "tape"}
+    query = {"instrument": str(SPOT), "events": "tape"}
     streams = [new_stream(board, **query) for _ in range(clients)]
     for stream in streams:
         stream.wait("tape", lambda event: event["is_snapshot"])
@@ -479,21 +488,21 @@ def test_more_different_queries_than_allowed_are_rejected(
 ) -> None:
     board = new_board(pollers_max=8)
     for number in range(8):
-        new_stream(board, symbol=f"C{number:02}USDT", events="tape").wait("tape")
-    refused = board.client.get("/api/stream", params={"symbol": "C09USDT", "events": "tape"})
+        new_stream(board, instrument=f"bybit:linear:C{number:02}USDT", events="tape").wait("tape")
+    refused = board.client.get("/api/stream", params={"instrument": "bybit:linear:C09USDT", "events": "tape"})
     assert (refused.status_code, refused.json()["error"]) == (503, "too_many_queries")
-    new_stream(board, symbol="C00USDT", events="tape").wait("tape")
+    new_stream(board, instrument="bybit:linear:C00USDT", events="tape").wait("tape")
 
 
 def test_a_client_that_reads_nothing_costs_no_memory_and_is_disconnected(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     board = new_board(poll_s=0.05, send_timeout_s=4.0)
-    watcher = new_stream(board, symbol="LOUDUSDT", events="tape")
+    watcher = new_stream(board, instrument="bybit:spot:LOUDUSDT", events="tape")
     watcher.wait("tape")
     with contextlib.ExitStack() as open_ones:
         for _ in range(20):
-            open_ones.enter_context(stalled_client(board, b"/api/stream?symbol=LOUDUSDT&events=tape"))
+            open_ones.enter_context(stalled_client(board, b"/api/stream?instrument=bybit:spot:LOUDUSDT&events=tape"))
         eventually(lambda: board.metric("tapeline_board_clients") == 21, "all are connected")
         before = psutil.Process(board.process.pid).memory_info().rss
         for _ in range(60):
@@ -542,7 +551,7 @@ def test_a_killed_elasticsearch_is_reported_within_seconds_and_its_return_too(
     filled: Filled, new_board: Callable[..., Board], new_stream: Callable[..., Stream]
 ) -> None:
     board = new_board(market_refresh_s=2.0)
-    stream = new_stream(board, symbol="BTCUSDT", window_ms=3_600_000)
+    stream = new_stream(board, instrument=str(SPOT), window_ms=3_600_000)
     stream.wait("market")
     killed_s = time.monotonic()
     filled.stack.kill("elasticsearch", signal.SIGKILL)
@@ -562,7 +571,7 @@ def test_a_killed_elasticsearch_is_reported_within_seconds_and_its_return_too(
     )
     (put,) = fresh_trades(filled, 1)
     stream.wait("tape", lambda event: has(event, put))
-    count = sum(one["symbol"] == "BTCUSDT" for one in filled.trades)
+    count = sum(of(one) == SPOT for one in filled.trades)
     stream.wait("market", lambda event: event["trades"] == count, 30.0)
     # Shards that are still starting are an outage too, never an response that is only a part.
     assert not [event for event in stream.of("market") if event["trades"] < count - 50]
@@ -609,8 +618,8 @@ def test_an_empty_elasticsearch_gives_empty_responses_and_is_not_reconciled(
         assert board.get("symbols")["symbols"] == []
         assert board.get("tape")["trades"] == []
         assert board.get("market")["series"] == []
-        assert board.get("candles", market_type="spot", symbol="BTCUSDT")["candles"] == []
-        assert board.get("markers", market_type="spot", symbol="BTCUSDT")["markers"] == []
+        assert board.get("candles", instrument=str(SPOT))["candles"] == []
+        assert board.get("markers", instrument=str(SPOT))["markers"] == []
         assert (board.get("gaps")["gaps"], board.get("alerts")["alerts"]) == ([], [])
         assert (board.get("model")["scores"], board.get("model")["training_runs"]) == ([], [])
         response = board.get("reconciliation")
@@ -619,14 +628,16 @@ def test_an_empty_elasticsearch_gives_empty_responses_and_is_not_reconciled(
 
 HOSTILE = {
     "an unknown parameter": "market?canary=1",
-    "a symbol with a quote": "market?symbol=%22canary",
-    "thirteen symbols": "market?" + "&".join(f"symbol=S{n}" for n in range(13)),
+    "a symbol with a bar": "market?instrument=bybit:spot:%7Ccanary",
+    "a symbol without its venue": "market?symbol=canary",
+    "thirteen instruments": "market?" + "&".join(f"instrument=bybit:spot:S{n}" for n in range(13)),
     "a time in seconds": "market?from=1700000000",
     "an end before the start": "market?from=1700000060000&to=1700000000000",
     "ten years": "market?from=1400000000000&to=1700000000000",
     "a limit of a million": "tape?limit=1000000",
-    "no symbol": "candles?market_type=spot",
-    "another market_type": "candles?market_type=option&symbol=BTCUSDT",
+    "no instrument": "candles",
+    "another market type": "candles?instrument=bybit:option:BTCUSDT",
+    "an instrument encoded twice": "candles?instrument=bybit%253Aspot%253ABTCUSDT",
     "a window of a week": "stream?window_ms=604800000",
     "an unknown event": "stream?events=canary",
 }

@@ -105,7 +105,7 @@ PART = {"all": {"match_all": {}}, "buy": {"term": {"side": "Buy"}}, "sell": {"te
 
 
 def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucket_ms: int = 1) -> dict[str, dict]:
-    """Return what Elasticsearch itself counts, by `market_type:symbol`: of the hour, and medians of its last bucket."""
+    """Return what Elasticsearch counts, by the text of an instrument: of the hour, and medians of its last bucket."""
 
     def within(begin: int) -> dict:
         return {"range": {"@timestamp": {"gte": begin, "lt": past[1], "format": "epoch_millis"}}}
@@ -120,14 +120,23 @@ def counted(elastic: Elasticsearch, past: tuple[int, int], *clauses: dict, bucke
         size=0,
         query={"bool": {"filter": [within(past[0]), *clauses]}},
         aggs={
-            "markets": {
-                "terms": {"field": "market_type"},
-                "aggs": {"symbols": {"terms": {"field": "symbol"}, "aggs": aggs}},
+            "venues": {
+                "terms": {"field": "venue"},
+                "aggs": {
+                    "markets": {
+                        "terms": {"field": "market_type"},
+                        "aggs": {"symbols": {"terms": {"field": "symbol"}, "aggs": aggs}},
+                    }
+                },
             }
         },
     )
-    markets = answer["aggregations"]["markets"]["buckets"]
-    return {f"{one['key']}:{two['key']}": two for one in markets for two in one["symbols"]["buckets"]}
+    return {
+        f"{venue['key']}:{market['key']}:{symbol['key']}": symbol
+        for venue in answer["aggregations"]["venues"]["buckets"]
+        for market in venue["markets"]["buckets"]
+        for symbol in market["symbols"]["buckets"]
+    }
 
 
 def median(bucket: dict, name: str) -> float:
@@ -139,7 +148,7 @@ def mean(bucket: dict, name: str) -> float:
 
 
 def at_rest(url: str, past: tuple[int, int], more: str = "") -> str:
-    return f"{url}/?symbol=spot:ETHUSDT&from={past[0]}&to={past[1]}&numbers=1{more}"
+    return f"{url}/?instrument=bybit:spot:ETHUSDT&from={past[0]}&to={past[1]}&numbers=1{more}"
 
 
 def test_each_view_shows_the_numbers_of_elasticsearch(browser, url, elastic, past):
@@ -160,7 +169,7 @@ def test_each_view_shows_the_numbers_of_elasticsearch(browser, url, elastic, pas
         lately = {key: bucket for key, bucket in truth.items() if bucket["last"]["doc_count"]}
         assert len(lately) > 5
         assert {key: prices[key] for key in lately} == pytest.approx({k: median(b, "all") for k, b in lately.items()})
-        ours = truth["spot:ETHUSDT"]
+        ours = truth["bybit:spot:ETHUSDT"]
         at, bought, sold, difference = map(float, watched.table("median")[0])
         assert at == past[1] - bucket_ms
         assert (bought, sold) == pytest.approx((median(ours, "buy"), median(ours, "sell")))
@@ -171,7 +180,7 @@ def test_each_view_shows_the_numbers_of_elasticsearch(browser, url, elastic, pas
 
 
 def test_the_chart_shows_the_candle_of_elasticsearch_and_draws_the_gap(browser, url, elastic, past):
-    address = f"{url}/?symbol=spot:BTCUSDT&from={past[0]}&to={past[1]}"
+    address = f"{url}/?instrument=bybit:spot:BTCUSDT&from={past[0]}&to={past[1]}"
     with watching(browser, address) as watched:
         watched.ready()
         legend = watched.page.locator(".legend[data-pane=price]")
@@ -189,7 +198,7 @@ def test_the_chart_shows_the_candle_of_elasticsearch_and_draws_the_gap(browser, 
 
 def test_model_reconciliation_and_alerts_show_what_is_stored(browser, url, elastic, stack):
     sums = {name: {"sum": {"field": name}} for name in ("predictions", "hits")}
-    with watching(browser, f"{url}/?symbol=spot:ETHUSDT") as watched:
+    with watching(browser, f"{url}/?instrument=bybit:spot:ETHUSDT") as watched:
         watched.ready()
         eventually(lambda: watched.texts(".scores dd[data-value]"), "scores are there")
         scores = watched.page.eval_on_selector_all(
@@ -217,13 +226,13 @@ def test_filters_change_every_view_and_a_reload_keeps_them(browser, url, elastic
         page = watched.ready().page
         page.click("[data-filter=side] [data-option=Buy]")
         page.click("[data-filter=prediction] [data-option='1']")
-        page.click(".watch-row[data-instrument='spot:SOLUSDT'] input")
+        page.click(".watch-row[data-instrument='bybit:spot:SOLUSDT'] input")
         clauses = ({"term": {"side": "Buy"}}, {"term": {"prediction": 1}}, {"term": {"symbol": "SOLUSDT"}})
-        bucket = counted(elastic, past, *clauses)["spot:SOLUSDT"]
-        wanted = [["spot:SOLUSDT", str(bucket["doc_count"]), "1"]]
+        bucket = counted(elastic, past, *clauses)["bybit:spot:SOLUSDT"]
+        wanted = [["bybit:spot:SOLUSDT", str(bucket["doc_count"]), "1"]]
         eventually(lambda: watched.table("active") == wanted, "the filters hold")
         assert float(watched.table("volume")[0][1]) == pytest.approx(mean(bucket, "up"))
-        for part in ("side=Buy", "prediction=up", "only=spot:SOLUSDT", f"from={past[0]}"):
+        for part in ("side=Buy", "prediction=up", "only=bybit:spot:SOLUSDT", f"from={past[0]}"):
             assert part in watched.address
         page.reload()
         eventually(lambda: watched.table("active") == wanted, "the filters hold after a reload")
@@ -236,7 +245,7 @@ def test_filters_change_every_view_and_a_reload_keeps_them(browser, url, elastic
 
 
 def test_the_keyboard_does_what_the_help_says(browser, url):
-    with watching(browser, f"{url}/?symbol=spot:BTCUSDT") as watched:
+    with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT") as watched:
         page = watched.ready().page
         page.keyboard.press("n")
         eventually(lambda: page.query_selector(".view[data-mode=figures]"), "figures")
@@ -246,9 +255,9 @@ def test_the_keyboard_does_what_the_help_says(browser, url):
         first = page.get_attribute(".watch-row:nth-child(1)", "data-instrument") or ""
         page.keyboard.press("k")
         page.keyboard.press("j")
-        assert f"symbol={second}" in watched.address or f"symbol={first}" in watched.address
+        assert f"instrument={second}" in watched.address or f"instrument={first}" in watched.address
         page.keyboard.press("n")
-        page.click("[data-view=active] .bar-row[data-instrument='spot:SOLUSDT']")
+        page.click("[data-view=active] .bar-row[data-instrument='bybit:spot:SOLUSDT']")
         legend = "document.querySelector('h1').textContent"
         eventually(lambda: page.evaluate(legend) == "SOLUSDT", "a bar puts its symbol on the chart")
         watched.ready()
@@ -273,7 +282,7 @@ LOOKS = {
 def test_it_looks_alive_everywhere(browser, url, market, stack, look):
     with (
         Pump(stack.addresses.elasticsearch, market, per_s=20),
-        watching(browser, f"{url}/?symbol=spot:BTCUSDT", **LOOKS[look]) as watched,
+        watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT", **LOOKS[look]) as watched,
     ):
         watched.ready()
         before = watched.texts(".tape-rows tbody tr:first-child")
@@ -292,7 +301,7 @@ def test_it_looks_alive_everywhere(browser, url, market, stack, look):
 
 
 def test_elasticsearch_killed_and_back(browser, url, market, stack):
-    with watching(browser, f"{url}/?symbol=spot:BTCUSDT") as watched:
+    with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT") as watched:
         watched.ready()
         shown = bars(watched)
         assert shown
@@ -327,7 +336,7 @@ def heap_mib(watched: Watched) -> float:
 
 @pytest.mark.timeout(400)
 def test_five_thousand_trades_a_second_leave_the_page_responsive_and_small(browser, url, market, stack):
-    with watching(browser, f"{url}/?symbol=spot:BTCUSDT&span=15m") as watched:
+    with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT&span=15m") as watched:
         watched.ready()
         with Pump(stack.addresses.elasticsearch, market, LOAD_PER_S) as pump:
             watched.page.wait_for_timeout(WARM_S * 1000)

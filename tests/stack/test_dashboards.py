@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import vega
 from elasticsearch import Elasticsearch, helpers
+from tapeline.instrument import Instrument
 from tapeline_dashboards import queries, reader, semantic_rules
 from tapeline_dashboards.queries import TimeRange
 from tapeline_dashboards.source import Dashboard, List, Markdown, Vega
@@ -126,8 +127,8 @@ def test_a_panel_shows_only_the_top_markets_in_order(fill):
     panel = panel_of(BOARDS["tapeline-market"], "most-active")
     view = VIEWS["trades"]
     found = queries.rows(panel, view, fill({"trades": made})("trades", queries.panel_request(panel, view, TIME_RANGE)))
-    market = made[0]["market_type"]
-    assert found == [{"Market": f"COIN{n:02} › {market}", "Trades": n + 1} for n in range(19, 7, -1)]
+    market = f"{made[0]['venue']} › {made[0]['market_type']}"
+    assert found == [{"Market": f"{market} › COIN{n:02}", "Trades": n + 1} for n in range(19, 7, -1)]
 
 
 @pytest.mark.parametrize(("board", "identity"), LISTS)
@@ -138,36 +139,38 @@ def test_a_list_shows_its_columns_latest_first(board, identity, search, content)
     assert [hit["_source"] for hit in hits] == [{name: each[name] for name in panel.columns} for each in newest]
 
 
-def test_market_panels_show_numbers_computed_by_hand(fill):
-    """Three trades in one market, one in the other market of the same symbol; every number below is written by hand."""
+@pytest.mark.parametrize("other", ["bybit:linear:BTCUSDT", "other:spot:BTCUSDT"])
+def test_market_panels_show_numbers_computed_by_hand(fill, other):
+    """Three trades in one market, one in another market of the same symbol; every number below is written by hand."""
 
-    def trade(number: int, market_type: str, price: str, quantity: str, side: str, chance: float | None) -> Document:
+    def trade(number: int, market: str, price: str, quantity: str, side: str, chance: float | None) -> Document:
         return {
             **documents.trades(1)[0],
-            **{"trade_id": str(number), "market_type": market_type, "symbol": "BTCUSDT"},
+            **documents.fields_of(Instrument.parse(market)),
+            "trade_id": str(number),
             **{"price": price, "quantity": quantity, "base_quantity": quantity, "side": side, "probability": chance},
             "prediction": None if chance is None else int(chance > 0.5),
             "prediction_state": "late" if chance is None else "ok",
         }
 
     made = [
-        trade(1, "spot", "100", "2", "Buy", 0.75),
-        trade(2, "spot", "102", "4", "Sell", 0.25),
-        trade(3, "spot", "110", "6", "Buy", None),
-        trade(4, "linear", "5", "8", "Sell", 0.75),
+        trade(1, "bybit:spot:BTCUSDT", "100", "2", "Buy", 0.75),
+        trade(2, "bybit:spot:BTCUSDT", "102", "4", "Sell", 0.25),
+        trade(3, "bybit:spot:BTCUSDT", "110", "6", "Buy", None),
+        trade(4, other, "5", "8", "Sell", 0.75),
     ]
     search, board = fill({"trades": made}), BOARDS["tapeline-market"]
     now = {"Time": documents.START_MS}
-    spot, linear = {"Market": "BTCUSDT › spot"}, {"Market": "BTCUSDT › linear"}
+    spot, second = {"Market": "bybit › spot › BTCUSDT"}, {"Market": other.replace(":", " › ")}
     wanted = {
-        "price": [{**spot, **now, "Median price": 102}, {**linear, **now, "Median price": 5}],
+        "price": [{**spot, **now, "Median price": 102}, {**second, **now, "Median price": 5}],
         "sides": [
             {**spot, **now, "Median buy price": 105, "Median sell price": 102},
-            {**linear, **now, "Median buy price": None, "Median sell price": 5},
+            {**second, **now, "Median buy price": None, "Median sell price": 5},
         ],
         "trades-by-side": [{"Side": "Buy", "Trades": 2}, {"Side": "Sell", "Trades": 2}],
-        "volume-by-side": [{**spot, "Buy volume": 8, "Sell volume": 4}, {**linear, "Buy volume": 0, "Sell volume": 8}],
-        "most-active": [{**spot, "Trades": 3}, {**linear, "Trades": 1}],
+        "volume-by-side": [{**spot, "Buy volume": 8, "Sell volume": 4}, {**second, "Buy volume": 0, "Sell volume": 8}],
+        "most-active": [{**spot, "Trades": 3}, {**second, "Trades": 1}],
         "size-by-prediction": [
             {
                 **spot,
@@ -177,7 +180,7 @@ def test_market_panels_show_numbers_computed_by_hand(fill):
                 "Up/down size ratio": 0.5,
             },
             {
-                **linear,
+                **second,
                 "Trades": 1,
                 "Mean size predicted up": 8,
                 "Mean size predicted down": None,
@@ -186,7 +189,7 @@ def test_market_panels_show_numbers_computed_by_hand(fill):
         ],
         "price-and-prediction": [
             {**spot, **now, "Median price": 101, "Mean rise probability": 0.5},
-            {**linear, **now, "Median price": 5, "Mean rise probability": 0.75},
+            {**second, **now, "Median price": 5, "Mean rise probability": 0.75},
         ],
         "predicted": [{"With prediction": 0.75}],
     }
@@ -222,7 +225,7 @@ def test_candles_are_drawn_of_one_market_with_its_own_numbers(draw, content):
     drawing = draw("candles", "candles")
     wanted = expected.busiest(content["candles"])
     found = drawing.data["candles"]
-    assert {row["market"] for row in found} == {f"{wanted[0]['symbol']} ({wanted[0]['market_type']})"}
+    assert {row["market"] for row in found} == {"{symbol} ({venue} {market_type})".format_map(wanted[0])}
     fields = {
         **{name: name for name in ("open", "high", "low", "close", "volume", "macd")},
         **{"rsi": "rsi_14", "upper": "bollinger_upper", "middle": "bollinger_middle", "lower": "bollinger_lower"},
@@ -254,7 +257,7 @@ def test_a_candle_has_several_minutes_in_a_long_time_range(draw, content):
 
 def test_predictions_are_drawn_on_the_median_price(draw, content):
     found = draw("predictions", "points", "predicted").data
-    spot = expected.of(content["trades"], symbol="BTCUSDT", market_type="spot")
+    spot = expected.of(content["trades"], venue="bybit", symbol="BTCUSDT", market_type="spot")
     same(
         [{"Time": row["time"], "price": row["price"], "up": row["up"], "down": row["down"]} for row in found["points"]],
         expected.over_time(

@@ -8,6 +8,8 @@ from typing import Final
 
 import uvicorn
 from tapeline.service import logging as json_logging
+from tapeline.service.connection import InvalidConnection
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_board.api.routes import create_app
 from tapeline_board.app import Board
@@ -29,8 +31,12 @@ class _Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT."""
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    """Serve until SIGTERM or SIGINT; return 0, or 1 where the settings cannot be used."""
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+    except (RenamedSetting, InvalidConnection) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     json_logging.configure("board", settings.log_level)
     # It logs one line a search and a health check while Elasticsearch is unavailable; availability.py logs changes.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)

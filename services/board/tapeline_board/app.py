@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 
 from tapeline_board.api.schemas.common import ApiModel
 from tapeline_board.clients.elasticsearch import ElasticsearchClient
-from tapeline_board.clients.inference import InferenceClient, clock_ms
+from tapeline_board.clients.inference import InferenceClient
 from tapeline_board.errors import ElasticsearchUnavailable
 from tapeline_board.live.availability import Availability
 from tapeline_board.live.hub import Hub
@@ -38,10 +39,10 @@ class Board:
         """
         self.settings = settings
         self.health = Health((ELASTICSEARCH_CHECKED,), SILENCE_MAX_S)
-        self.availability = Availability(clock_ms)
+        self.availability = Availability(now_ms)
         self._elasticsearch = ElasticsearchClient(settings, self.availability)
-        self._inference = InferenceClient(settings.inference_url, clock_ms)
-        self.reader = Reader(self._elasticsearch, self._inference, clock_ms)
+        self._inference = InferenceClient(settings.inference_url, now_ms)
+        self.reader = Reader(self._elasticsearch, self._inference, now_ms)
         self._sources = SourceFactory(self.reader, settings)
         self.hub = Hub(settings, self.availability, self._make_poller)
         self._single_flight = SingleFlight(settings.response_ttl_s)

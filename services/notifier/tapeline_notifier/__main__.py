@@ -12,6 +12,8 @@ import sys
 from tapeline.service import health as healths
 from tapeline.service import logging as json_log
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.files import OutdatedState
+from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_notifier import service, targets
 from tapeline_notifier.errors import NotifierError
@@ -55,7 +57,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tapeline_notifier", description=__doc__)
     parser.add_argument("--check", action="store_true", help="validate the targets file, then exit")
     arguments = parser.parse_args()
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+    except (RenamedSetting, InvalidConnection) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     json_log.configure("notifier", settings.log_level)
     # httpx logs request URLs; the URLs of targets are secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -65,7 +71,7 @@ def main() -> int:
             log.info("targets file is valid", extra={"targets": [target.name for target in loaded]})
             return 0
         return asyncio.run(run(settings, loaded))
-    except (NotifierError, InvalidConnection) as error:
+    except (NotifierError, InvalidConnection, OutdatedState) as error:
         log.error("%s", error)
         return 1
 

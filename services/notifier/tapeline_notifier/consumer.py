@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, TopicPartition
+from tapeline_clients import kafka
 
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
 from tapeline_notifier.settings import Settings
@@ -43,8 +44,6 @@ class AlertConsumer:
         self._last_error = ""
         own: dict[str, Any] = {
             "client.id": "tapeline-notifier",
-            "group.id": settings.group,
-            "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "allow.auto.create.topics": False,
@@ -54,7 +53,7 @@ class AlertConsumer:
             # librdkafka logs each attempt to reach a broker; `check` reports an unreachable broker.
             "log_level": _CRITICAL,
         }
-        self._consumer = Consumer({**settings.librdkafka(), **own}, logger=logging.getLogger("librdkafka"))
+        self._consumer = kafka.consumer(settings, settings.group, own)
         self._partitions: set[int] = set()
         self._uncommitted: dict[int, int] = {}
         self._committed_at = float("-inf")

@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from tapeline_clients.http import is_transient
+
 from tapeline_notifier import message as messages
 from tapeline_notifier.errors import SecretUnusable
 from tapeline_notifier.message import Message
@@ -21,7 +23,6 @@ from tapeline_notifier.targets import Telegram, Webhook, read_secret
 
 _JSON: Final = "application/json"
 SIGNATURE: Final = "X-Tapeline-Signature"
-_TRANSIENT: Final = frozenset({408, 425, 429})
 # Upper limit of a requested delay: retries are cheap.
 _MAX_RETRY_AFTER_S: Final = 3600.0
 
@@ -97,10 +98,10 @@ def parse_response(
             return DeliveryResult("refused", f"{reason}: not a Bot API response")
         return DeliveryResult("sent")
     wait_s = _wait_s(response.get("parameters"), headers.get("retry-after"))
-    if status in _TRANSIENT:
-        return DeliveryResult("busy", reason, wait_s)
     if status >= 500:
         return DeliveryResult("failed", reason, wait_s)
+    if is_transient(status):
+        return DeliveryResult("busy", reason, wait_s)
     moved = (response.get("parameters") or {}).get("migrate_to_chat_id")
     if moved:
         reason = f"{reason}; write chat_id {moved} into the targets file"

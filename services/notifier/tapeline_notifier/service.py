@@ -5,12 +5,12 @@ import logging
 import time
 from typing import Final
 
-from pydantic import ValidationError
-from tapeline.records.alert import Alert
+from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
+from tapeline_notifier.message import parse_alert
 from tapeline_notifier.metrics import Metrics
 from tapeline_notifier.offset_tracker import OffsetTracker
 from tapeline_notifier.sender import Sender
@@ -27,11 +27,6 @@ _PURGE_INTERVAL_S: Final = 3600.0
 _MAX_LOGGED_CHARS: Final = 300
 
 
-def clock_ms() -> int:
-    """Return the current time, ms UTC."""
-    return time.time_ns() // 1_000_000
-
-
 class Service:
     """The notifier: one consumer and one sender per target."""
 
@@ -41,7 +36,7 @@ class Service:
         """Open the sent-log and prepare a sender for each target.
 
         Raises:
-            StateInUse, SentLogUnusable: see sent_log.py.
+            StateInUse, SentLogUnusable, OutdatedState: see sent_log.py.
             InvalidConnection: the password or CA file of Kafka cannot be read.
         """
         self._settings, self._metrics, self._health = settings, metrics, health
@@ -53,7 +48,7 @@ class Service:
         self._stopping = asyncio.Event()
         self._checked_at = self._purged_at = float("-inf")
         self._senders = [
-            Sender(target, settings, self._sent, self._transport, metrics, health, self._on_finalised, clock_ms)
+            Sender(target, settings, self._sent, self._transport, metrics, health, self._on_finalised, now_ms)
             for target in targets
         ]
 
@@ -111,12 +106,12 @@ class Service:
         now = time.monotonic()
         if now - self._purged_at >= _PURGE_INTERVAL_S:
             self._purged_at = now
-            self._sent.purge(clock_ms() - self._settings.keep_days * 86_400_000)
+            self._sent.purge(now_ms() - self._settings.keep_days * 86_400_000)
 
     def _dispatch(self, record: ConsumedRecord) -> None:
         try:
-            alert = Alert.model_validate_json(record.value or b"")
-        except ValidationError as error:
+            alert = parse_alert(record.value or b"")
+        except ValueError as error:
             self._metrics.read.labels("unreadable").inc()
             fields = {
                 "partition": record.partition,

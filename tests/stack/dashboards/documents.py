@@ -1,19 +1,32 @@
-"""Generates known documents for every view of the dashboards: from a seed, across an hour boundary, in three markets.
+"""Generates known documents for every view of the dashboards: from a seed, across an hour boundary, in four markets.
 
-Two of the markets share a symbol, on spot and linear, at different prices.
+Three of the markets share a symbol, on spot and linear and at another venue, at different prices.
 """
 
 import random
 from typing import Any
+
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 
 Document = dict[str, Any]
 
 START_MS = 1_795_172_400_000 - 25 * 60_000
 MINUTES = 40
 END_MS = START_MS + MINUTES * 60_000
-MARKETS = (("BTCUSDT", "spot", 91_000.0), ("BTCUSDT", "linear", 91_400.0), ("DOGEUSDT", "spot", 0.14225))
+MARKETS = (
+    (Instrument("bybit", MarketType.SPOT, "BTCUSDT"), 91_000.0),
+    (Instrument("bybit", MarketType.LINEAR, "BTCUSDT"), 91_400.0),
+    (Instrument("bybit", MarketType.SPOT, "DOGEUSDT"), 0.14225),
+    (Instrument("other", MarketType.SPOT, "BTCUSDT"), 88_000.0),
+)
+_BUSY = tuple(instrument for instrument, _ in MARKETS[:2])
 STATES = ("ok", "ok", "ok", "ok", "late", "warming_up", "model_unavailable")
 DIGESTS = ("sha256:aaa", "sha256:bbb")
+
+
+def fields_of(instrument: Instrument) -> Document:
+    return {"venue": instrument.venue, "market_type": str(instrument.market_type), "symbol": instrument.symbol}
 
 
 def minute_of(document: Document) -> int:
@@ -21,11 +34,11 @@ def minute_of(document: Document) -> int:
 
 
 def trades(count: int = 900) -> list[Document]:
-    chance, prices = random.Random(11), {market[:2]: market[2] for market in MARKETS}
+    chance, prices = random.Random(11), dict(MARKETS)
     documents = []
     for number in range(count):
-        symbol, market_type, start = chance.choices(MARKETS, (5, 3, 2))[0]
-        price = prices[symbol, market_type] = prices[symbol, market_type] * (1 + chance.gauss(0, 0.0004))
+        instrument, start = chance.choices(MARKETS, (5, 3, 2, 1))[0]
+        price = prices[instrument] = prices[instrument] * (1 + chance.gauss(0, 0.0004))
         at = START_MS + number * (END_MS - START_MS) // count
         state, side = chance.choice(STATES), chance.choice(("Buy", "Sell"))
         probability = round(chance.uniform(0.2, 0.8), 4) if state == "ok" else None
@@ -34,9 +47,7 @@ def trades(count: int = 900) -> list[Document]:
         documents.append(
             {
                 "@timestamp": at,
-                "venue": "bybit",
-                "market_type": market_type,
-                "symbol": symbol,
+                **fields_of(instrument),
                 "trade_id": str(number),
                 "traded_at": at,
                 "price": f"{price:.8f}",
@@ -65,19 +76,17 @@ def trades(count: int = 900) -> list[Document]:
 
 def candles() -> list[Document]:
     chance, documents = random.Random(12), []
-    for symbol, market_type, start in MARKETS:
+    for instrument, start in MARKETS:
         close, closes = start, []
         for number in range(-40, MINUTES):
             opened, close = close, close * (1 + chance.gauss(0, 0.0008))
             closes.append(close)
             if number >= 0:
-                documents.append(_candle(chance, symbol, market_type, number, opened, closes))
+                documents.append(_candle(chance, instrument, number, opened, closes))
     return documents
 
 
-def _candle(
-    chance: random.Random, symbol: str, market_type: str, number: int, opened: float, closes: list[float]
-) -> Any:
+def _candle(chance: random.Random, instrument: Instrument, number: int, opened: float, closes: list[float]) -> Any:
     close, volume, share = closes[-1], chance.uniform(1, 60), chance.random()
     last = closes[-20:]
     middle = sum(last) / len(last)
@@ -91,9 +100,7 @@ def _candle(
     }
     return {
         "@timestamp": START_MS + number * 60_000,
-        "venue": "bybit",
-        "market_type": market_type,
-        "symbol": symbol,
+        **fields_of(instrument),
         "interval": "1m",
         "open": opened,
         "high": max(opened, close) * (1 + chance.uniform(0, 0.0004)),
@@ -104,7 +111,7 @@ def _candle(
         "notional": volume * close,
         "buy_volume": volume * share,
         "buy_share": share,
-        "trades": chance.randrange(5, 300) * (3 if symbol == "BTCUSDT" else 1),
+        "trades": chance.randrange(5, 300) * (3 if instrument in _BUSY else 1),
         "late_trades": chance.randrange(3),
         "missed_trades": chance.randrange(2),
         "is_quiet": False,
@@ -121,7 +128,7 @@ def _candle(
 
 def scores() -> list[Document]:
     chance, documents = random.Random(13), []
-    for symbol, market_type, _ in MARKETS:
+    for instrument, _ in MARKETS:
         for number in range(MINUTES):
             bins: dict[str, float] = {}
             for each in range(10):
@@ -133,9 +140,7 @@ def scores() -> list[Document]:
             documents.append(
                 {
                     "@timestamp": START_MS + number * 60_000,
-                    "venue": "bybit",
-                    "market_type": market_type,
-                    "symbol": symbol,
+                    **fields_of(instrument),
                     "model_digest": DIGESTS[number > MINUTES // 2],
                     "predictions": count,
                     "hits": round(count * chance.uniform(0.45, 0.65)),
@@ -154,16 +159,14 @@ def scores() -> list[Document]:
 
 def reconciliation() -> list[Document]:
     chance, documents = random.Random(14), []
-    for symbol, market_type, _ in MARKETS:
+    for instrument, _ in MARKETS:
         for number in range(MINUTES):
             state = chance.choices(("complete", "gap", "incomplete", "open"), (20, 2, 1, 1))[0]
             count = chance.randrange(50, 500)
             documents.append(
                 {
                     "@timestamp": START_MS + number * 60_000,
-                    "venue": "bybit",
-                    "market_type": market_type,
-                    "symbol": symbol,
+                    **fields_of(instrument),
                     "state": state,
                     "received": count,
                     "produced": count - chance.randrange(2),

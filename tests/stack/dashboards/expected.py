@@ -55,7 +55,7 @@ def newest(documents: list[Document]) -> float | None:
 
 
 def market_of(document: Document) -> str:
-    return f"{document['symbol']} › {document['market_type']}"
+    return " › ".join(document[name] for name in ("venue", "market_type", "symbol"))
 
 
 def hour_of(document: Document) -> int:
@@ -93,6 +93,15 @@ def busiest(documents: list[Document]) -> list[Document]:
         counts[market_of(each)] = counts.get(market_of(each), 0) + each["trades"]
     first = max(counts, key=lambda market: counts[market])
     return [each for each in documents if market_of(each) == first]
+
+
+def of_busiest(documents: list[Document], count: int) -> list[Document]:
+    """Return the documents of the markets with most documents."""
+    sizes: dict[str, int] = {}
+    for each in documents:
+        sizes[market_of(each)] = sizes.get(market_of(each), 0) + 1
+    shown = sorted(sizes, key=lambda market: (-sizes[market], market))[:count]
+    return [each for each in documents if market_of(each) in shown]
 
 
 def windows(name: str, *lengths: str) -> Callable[[Documents], list[Row]]:
@@ -135,7 +144,7 @@ MARKET: dict[str, Callable[[Documents], list[Row]]] = {
         },
     ),
     "price-and-prediction": lambda d: over_time_by_market(
-        of(d["trades"], prediction_state="ok"),
+        of_busiest(of(d["trades"], prediction_state="ok"), 3),
         lambda t: {"Median price": middle(t, "price"), "Mean rise probability": mean(t, "probability")},
     ),
     "trades-by-side": lambda d: by(d["trades"], "Side", "side", lambda t: {"Trades": len(t)}),

@@ -3,10 +3,16 @@
 import random
 from typing import Any
 
-from tapeline import names
+from tapeline.enums import MarketType, PredictionState
+from tapeline.instrument import Instrument
 from tapeline.records import candle, score
 
 Document = dict[str, Any]
+INSTRUMENT = Instrument("bybit", MarketType.SPOT, "BTCUSDT")
+"""Of every document that names no other one."""
+ELSEWHERE = Instrument("other", MarketType.SPOT, "BTCUSDT")
+"""The same symbol and market type at another venue."""
+LINEAR = Instrument("bybit", MarketType.LINEAR, "BTCUSDT")
 START_MS = 1_700_000_040_000
 """Start of a minute."""
 DIGEST = "d" * 64
@@ -15,29 +21,34 @@ DIGEST = "d" * 64
 def trade(number: int, at_ms: int, price: float = 100.0, quantity: float = 1.0, **more: Any) -> Document:
     """Return a stored trade: a buy without a prediction, by default."""
     document: Document = {
-        **{"venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "trade_id": str(number)},
+        **fields_of(INSTRUMENT),
+        "trade_id": str(number),
         **{"@timestamp": at_ms, "traded_at": at_ms, "price": f"{price:.2f}", "quantity": f"{quantity:.3f}"},
         **{"quantity_unit": "base", "base_quantity": f"{quantity:.3f}", "base": "BTC", "quote": "USDT"},
         **{"side": "Buy", "sequence": number, "frame_index": 0, "is_block_trade": False, "is_rpi": False},
         **{"received_at": at_ms + 20, "produced_at": at_ms + 21, "source": "stream", "indexed_at": at_ms + 400},
-        **{"probability": None, "prediction": None, "prediction_state": names.STATE_WARMING_UP},
+        **{"probability": None, "prediction": None, "prediction_state": PredictionState.WARMING_UP},
         **{"model_digest": None, "feature_version": "1"},
     } | more
     document["is_buy"] = document["side"] == "Buy"
     if document["probability"] is not None:
-        document |= {"prediction": int(document["probability"] >= 0.5), "prediction_state": names.STATE_OK}
+        document |= {"prediction": int(document["probability"] >= 0.5), "prediction_state": PredictionState.OK}
         document["model_digest"] = DIGEST
     return document
 
 
-def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, seed: int = 4) -> list[Document]:
-    """Return trades of some symbols at random times, the first symbols the busiest."""
+def fields_of(instrument: Instrument) -> Document:
+    """Return an instrument as the fields of a document."""
+    return {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}
+
+
+def tape(instruments: list[Instrument], count: int, from_ms: int, to_ms: int, seed: int = 4) -> list[Document]:
+    """Return trades of some instruments at random times, the first instruments the busiest."""
     rng = random.Random(seed)
-    weights = [2.0 ** -(number / 3) for number in range(len(markets))]
+    weights = [2.0 ** -(number / 3) for number in range(len(instruments))]
     found = []
     for number in range(count):
-        place = rng.choices(range(len(markets)), weights)[0]
-        market_type, symbol = markets[place]
+        place = rng.choices(range(len(instruments)), weights)[0]
         has_prediction = rng.random() < 0.8
         found.append(
             trade(
@@ -45,8 +56,7 @@ def tape(markets: list[tuple[str, str]], count: int, from_ms: int, to_ms: int, s
                 rng.randrange(from_ms, to_ms),
                 100.0 * (place + 1) + rng.randrange(-500, 500) / 100,
                 rng.randrange(1, 5_000) / 1000,
-                market_type=market_type,
-                symbol=symbol,
+                **fields_of(instruments[place]),
                 side=rng.choice(("Buy", "Sell")),
                 probability=rng.random() if has_prediction else None,
             )
@@ -58,7 +68,7 @@ def candle_of(minute_ms: int, close: float, trades: int = 10, updated_at: int | 
     """Return the candle of one minute; its prices lie around `close`."""
     indicators = {name: close + number for number, name in enumerate(candle.INDICATORS)}
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "interval": "1m"},
+        **{"@timestamp": minute_ms, **fields_of(INSTRUMENT), "interval": "1m"},
         **{"open": close - 1, "high": close + 2, "low": close - 2, "close": close, "vwap": close - 0.5},
         **{"volume": 4.0, "notional": 400.0, "buy_volume": 3.0, "buy_share": 0.75},
         **{"trades": trades, "late_trades": 1, "missed_trades": 0, "is_quiet": False, "is_closed": True},
@@ -74,7 +84,7 @@ def score_of(minute_ms: int, predictions: int, hits: int, ups: int, **more: Any)
     bins = dict.fromkeys(score.bin_fields(), 0) | {"bin_6_predictions": predictions, "bin_6_ups": ups}
     sums = {f"bin_{number}_probability_sum": 0.0 for number in range(score.BINS)}
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT"},
+        **{"@timestamp": minute_ms, **fields_of(INSTRUMENT)},
         **{"model_digest": DIGEST, "predictions": predictions, "hits": hits, "ups": ups, "pending": 1},
         **{"brier_sum": 0.2 * predictions, "prior_brier_sum": 0.25 * predictions, "rule_hits": 0.5 * predictions},
         "probability_sum": 0.65 * predictions,
@@ -90,7 +100,7 @@ def reconciliation_of(minute_ms: int, state: str, count: int = 10, **more: Any) 
     """Return the reconciliation of one minute with equal counts at every stage."""
     stages = ("received", "produced", "logged", "distinct", "indexed")
     return {
-        **{"@timestamp": minute_ms, "venue": names.VENUE, "market_type": "spot", "symbol": "BTCUSDT", "state": state},
+        **{"@timestamp": minute_ms, **fields_of(INSTRUMENT), "state": state},
         **dict.fromkeys(stages, count),
         **{"rejected": 0, "gaps": 0, "updated_at": minute_ms + 70_000},
         **more,
@@ -100,13 +110,7 @@ def reconciliation_of(minute_ms: int, state: str, count: int = 10, **more: Any) 
 def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
     """Return a gap in the feed."""
     return {
-        **{
-            "@timestamp": to_ms,
-            "venue": names.VENUE,
-            "market_type": "spot",
-            "symbol": "BTCUSDT",
-            "reason": "reconnect",
-        },
+        **{"@timestamp": to_ms, **fields_of(INSTRUMENT), "reason": "reconnect"},
         **{"detected_at": to_ms + 5, "from_traded_at": from_ms, "from_trade_id": "1", "to_traded_at": to_ms},
         **{"to_trade_id": "2", "backfilled": 3},
         **more,
@@ -116,9 +120,9 @@ def gap_of(from_ms: int, to_ms: int, **more: Any) -> Document:
 def alert_of(began_ms: int, number: int = 0, **more: Any) -> Document:
     """Return an alert of a rule."""
     return {
-        **{"@timestamp": began_ms, "alert_id": f"move|spot|BTCUSDT|{began_ms}|{number}", "rule": "move"},
-        **{"kind": "price_move", "severity": "warning", "venue": names.VENUE, "market_type": "spot"},
-        **{"symbol": "BTCUSDT", "model_digest": None, "value": 210.0, "threshold": 200.0, "unit": "bp"},
+        **{"@timestamp": began_ms, "alert_id": f"move|bybit|spot|BTCUSDT|{began_ms}|{number}", "rule": "move"},
+        **{"kind": "price_move", "severity": "warning", **fields_of(INSTRUMENT)},
+        **{"model_digest": None, "value": 210.0, "threshold": 200.0, "unit": "bp"},
         **{"message": "BTCUSDT moved", "began_at": began_ms, "raised_at": began_ms + 900},
         **more,
     }

@@ -69,9 +69,9 @@ def terms(bucket: dict[str, object], *values: dict[str, object]) -> dict[str, ob
     return dict(columns.layer_of(Table.model_validate(content), TRADES)["columns"]["bucket-0"])
 
 
-def test_a_market_is_symbol_and_market_type_together():
+def test_a_market_is_venue_market_type_and_symbol_together():
     found = terms({"terms": "market", "size": 5})
-    assert (found["sourceField"], found["params"]["secondaryFields"]) == ("symbol", ["market_type"])
+    assert (found["sourceField"], found["params"]["secondaryFields"]) == ("venue", ["market_type", "symbol"])
     assert found["params"]["parentFormat"] == {"id": "multi_terms"}
     assert "secondaryFields" not in terms({"terms": "side"})["params"]
 

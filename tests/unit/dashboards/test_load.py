@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from tapeline_clients.http import TRANSIENT_STATUSES
 from tapeline_dashboards import __main__, load
 from tapeline_dashboards.errors import KibanaRefused, KibanaUnavailable
 from tapeline_dashboards.settings import Settings
@@ -60,6 +61,13 @@ def test_space_and_user_are_sent(tmp_path):
     request, headers, _ = site.seen[-1]
     assert request == "POST /s/desk/api/saved_objects/_import?overwrite=true"
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == b"me:pass word"
+
+
+@pytest.mark.parametrize("status", sorted(TRANSIENT_STATUSES))
+def test_every_transient_status_is_waited_for(status):
+    site = Kibana((status, b"later"), (200, IMPORTED), status=(status, 200))
+    assert load_into(site) == 2
+    assert len(site.seen) == 5
 
 
 def test_loading_waits_for_a_starting_kibana():

@@ -53,7 +53,7 @@ def test_the_market_can_be_chosen_by_symbol_kind_side_prediction_and_state():
     controls = json.loads(board["attributes"]["controlGroupInput"]["panelsJSON"])
     ordered = sorted(controls.values(), key=lambda each: each["order"])
     fields = [each["explicitInput"]["fieldName"] for each in ordered]
-    assert fields == ["symbol", "market_type", "side", "prediction", "prediction_state"]
+    assert fields == ["symbol", "venue", "market_type", "side", "prediction", "prediction_state"]
     assert all(not each["explicitInput"]["selectedOptions"] for each in ordered)
 
 

@@ -19,10 +19,12 @@ def panel_of(board: int, identity: str) -> object:
 
 def test_a_market_is_nested_field_by_field_around_the_time():
     body = queries.panel_request(panel_of(0, "price"), VIEWS["trades"], TIME_RANGE)
-    symbol = body["aggs"]["bucket-0.0"]
-    market_type = symbol["aggs"]["bucket-0.1"]
-    time = market_type["aggs"]["bucket-1"]
-    assert (symbol["terms"]["field"], market_type["terms"]["field"]) == ("symbol", "market_type")
+    venue = body["aggs"]["bucket-0.0"]
+    market_type = venue["aggs"]["bucket-0.1"]
+    symbol = market_type["aggs"]["bucket-0.2"]
+    time = symbol["aggs"]["bucket-1"]
+    fields = [each["terms"]["field"] for each in (venue, market_type, symbol)]
+    assert fields == ["venue", "market_type", "symbol"]
     assert time["date_histogram"] == {"field": "@timestamp", "fixed_interval": "5m", "min_doc_count": 1}
     assert time["aggs"]["value-0.0"]["aggs"]["value"] == {"percentiles": {"field": "price", "percents": [50]}}
     assert body["size"] == 0
@@ -32,7 +34,7 @@ def test_conditions_of_panel_and_value_are_joined_with_the_time_range():
     body = queries.panel_request(panel_of(0, "size-by-prediction"), VIEWS["trades"], TIME_RANGE)
     limits = {"gte": 1_000, "lt": 2_000, "format": "epoch_millis"}
     assert body["query"]["bool"]["filter"] == [{"range": {"@timestamp": limits}}, {"term": {"prediction_state": "ok"}}]
-    inside = body["aggs"]["bucket-0.0"]["aggs"]["bucket-0.1"]["aggs"]
+    inside = body["aggs"]["bucket-0.0"]["aggs"]["bucket-0.1"]["aggs"]["bucket-0.2"]["aggs"]
     assert inside["value-1.0"]["filter"] == {"bool": {"filter": [{"term": {"prediction": 1}}]}}
     assert {"value-3.0", "value-3.1", "order"} <= set(inside)
 
@@ -53,7 +55,7 @@ def test_placeholders_in_a_vega_request_are_replaced():
     (source,) = [each for each in reader.vega_spec("candles")["data"] if "url" in each]
     found = queries.vega_request(source["url"]["body"], TIME_RANGE)
     assert "%" not in str(found)
-    inside = found["aggs"]["market_type"]["aggs"]["symbol"]["aggs"]["intervals"]["date_histogram"]
+    inside = found["aggs"]["venue"]["aggs"]["market_type"]["aggs"]["symbol"]["aggs"]["intervals"]["date_histogram"]
     assert inside["fixed_interval"] == "5m"
     assert found["query"]["bool"]["filter"] == [TIME_RANGE.filter()]
 
@@ -124,10 +126,13 @@ def test_equal_markets_come_in_the_order_of_their_names():
     def bucket(key: str, count: int, **more: object) -> dict[str, object]:
         return {"key": key, "doc_count": count, **more}
 
-    def symbol(name: str, count: int) -> dict[str, object]:
-        inside = bucket("spot", count, **{"value-0.0": {"doc_count": count}})
-        return bucket(name, count, **{"bucket-0.1": {"buckets": [inside]}})
+    def venue(name: str, **counts: int) -> dict[str, object]:
+        symbols = [bucket(key, count, **{"value-0.0": {"doc_count": count}}) for key, count in counts.items()]
+        spot = bucket("spot", sum(counts.values()), **{"bucket-0.2": {"buckets": symbols}})
+        return bucket(name, sum(counts.values()), **{"bucket-0.1": {"buckets": [spot]}})
 
-    response = {"aggregations": {"bucket-0.0": {"buckets": [symbol("B", 2), symbol("A", 2), symbol("C", 3)]}}}
+    response = {"aggregations": {"bucket-0.0": {"buckets": [venue("bybit", B=2, A=2, C=3), venue("a", A=2)]}}}
     found = queries.rows(panel, VIEWS["trades"], response)
-    assert [row["Market"] for row in found] == ["C › spot", "A › spot", "B › spot"]
+    assert [(row["Market"], row["Trades"]) for row in found] == [
+        *(("bybit › spot › C", 3), ("a › spot › A", 2), ("bybit › spot › A", 2), ("bybit › spot › B", 2)),
+    ]

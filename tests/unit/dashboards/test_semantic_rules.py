@@ -18,6 +18,31 @@ def test_a_median_over_several_markets_is_found():
     for changes in ({"split": None}, {"split": {"terms": "symbol", "size": 8}}):
         (found,) = found_in(factories.changed("tapeline-market", "price", **changes))
         assert "panel price: median of price is not split by market" in found
+        assert ": venue, market_type" in found
+
+
+def test_a_price_split_by_market_type_and_symbol_still_mixes_venues():
+    """The median price of the same symbol at two venues is the price of neither."""
+    changes = {"split": {"terms": "symbol", "size": 8}, "x": {"terms": "market_type", "size": 3}}
+    found = found_in(factories.changed("tapeline-market", "price", **changes))
+    assert any("median of price is not split by market: venue is missing" in each for each in found)
+    changes = {"split": {"terms": "market", "size": 8}}
+    assert not found_in(factories.changed("tapeline-market", "price", **changes))
+
+
+@pytest.mark.parametrize("name", ["candles", "predictions"])
+def test_a_vega_request_that_mixes_venues_is_found(name):
+    spec = copy.deepcopy(reader.vega_spec(name))
+    body = spec["data"][0]["url"]["body"]
+    body["aggs"] = body["aggs"]["venue"]["aggs"]
+    found = [str(each) for each in semantic_rules.check_vega("here", spec)]
+    assert any("is not split by market: venue is missing" in each for each in found)
+
+
+def test_every_dashboard_has_a_control_of_the_venue_beside_the_market_type():
+    for board in factories.boards():
+        fields = [control.field for control in board.controls]
+        assert fields.index("market_type") == fields.index("venue") + 1
 
 
 def test_an_amount_summed_over_several_markets_is_found():
@@ -100,7 +125,10 @@ def test_two_panels_of_one_id_are_found():
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda url: url["body"]["aggs"]["market_type"].update(terms={"field": "kategory"}), "candles has no kategory"),
+        (
+            lambda url: url["body"]["aggs"]["venue"]["aggs"]["market_type"].update(terms={"field": "kategory"}),
+            "candles has no kategory",
+        ),
         (lambda url: url.update(index="other-*"), "its indices belong to no data view"),
         (lambda url: url.pop("%context%"), "data candles does not"),
         (lambda url: url.update({"%timefield%": "updated_at"}), "data candles does not"),
@@ -115,6 +143,6 @@ def test_an_invalid_vega_request_is_found(change, what):
 
 def test_every_field_of_a_vega_request_is_checked():
     _, body = next(semantic_rules.vega_requests(reader.vega_spec("candles")))
-    assert {"market_type", "symbol", "trades", "open", "close", "macd_signal", "@timestamp"} <= set(
+    assert {"venue", "market_type", "symbol", "trades", "open", "close", "macd_signal", "@timestamp"} <= set(
         semantic_rules.requested_fields(body)
     )

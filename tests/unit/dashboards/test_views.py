@@ -15,6 +15,7 @@ def test_evaluations_have_the_fields_that_the_trainer_writes():
 def test_every_view_has_a_time_and_the_fields_of_its_market(view):
     assert view.kind("@timestamp") == "date"
     assert all(view.is_aggregatable(name) for name in view.market)
+    assert view.market == (("venue", "market_type", "symbol") if view.kind("symbol") else ())
     assert all(view.kind(name) for name in view.patterns)
 
 

@@ -1,7 +1,6 @@
 """Factories of alerts, target files and senders for the tests of the notifier."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import yaml
 from tapeline.records.alert import Alert
+from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 from tapeline_notifier.metrics import Metrics
 from tapeline_notifier.sender import Sender, health_condition
@@ -20,10 +20,6 @@ from tapeline_notifier.transport import HttpTransport
 from unit.notifier.botapi import CHAT, TOKEN
 
 NOW_MS = 1_790_000_000_000
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def alert(number: int = 1, **changed: Any) -> Alert:

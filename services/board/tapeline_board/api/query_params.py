@@ -4,18 +4,20 @@ To add a filter: a field of TradeQuery and its clause in `Filters.clauses`.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from tapeline import trade
-from tapeline.instrument import SYMBOL_PATTERN
+from tapeline.enums import MarketType, PredictionState, Side
+from tapeline.instrument import VENUE_PATTERN, Instrument
 from tapeline.records import candle
 
-from tapeline_board.api.schemas.common import EventName, MarketType, PredictionState, Side
+from tapeline_board.api.schemas.common import EventName
 from tapeline_board.errors import InvalidQuery
 
-SYMBOLS_MAX: Final = 12
-"""Most symbols that are shown side by side."""
+INSTRUMENTS_MAX: Final = 12
+"""Most instruments that are shown side by side."""
 BUCKETS_MAX: Final = 240
 MINUTES_MAX: Final = 1_500
 HOUR_MS: Final = 3_600_000
@@ -25,7 +27,25 @@ _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_
 
 Clause = dict[str, Any]
 _EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
-_Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+_FORM: Final = "venue:market_type:symbol, such as bybit:spot:BTCUSDT"
+_NOT_PARAMETERS: Final = {
+    "symbol": "instrument",
+    "chart_symbol": "chart_instrument",
+    "chart_market_type": "chart_instrument",
+}
+
+
+def _instrument_text(text: str) -> str:
+    try:
+        return str(Instrument.parse(text))
+    except ValueError:
+        # The error of the library repeats the text of the client.
+        raise ValueError(f"must be {_FORM}") from None
+
+
+_InstrumentText = Annotated[str, AfterValidator(_instrument_text)]
+_Instruments = Annotated[list[_InstrumentText], Field(max_length=INSTRUMENTS_MAX)]
+_Venue = Annotated[str, Field(pattern=VENUE_PATTERN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +63,35 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Filters of trades; None and empty: all."""
+    """Filters of trades; None and empty: all. A document must match each of them."""
 
+    instruments: tuple[Instrument, ...] = ()
+    venue: str | None = None
     market_type: MarketType | None = None
-    symbols: tuple[str, ...] = ()
     side: Side | None = None
     prediction: int | None = None
     state: PredictionState | None = None
 
     def clauses(self) -> list[Clause]:
         """Return the query clauses of matching trades."""
-        wanted: dict[str, str | int | None] = {"market_type": self.market_type, "side": self.side}
+        wanted: dict[str, str | int | None] = {"venue": self.venue, "market_type": self.market_type, "side": self.side}
         wanted |= {"prediction": self.prediction, "prediction_state": self.state}
         found: list[Clause] = [{"term": {field: value}} for field, value in wanted.items() if value is not None]
-        return found + ([{"terms": {"symbol": list(self.symbols)}}] if self.symbols else [])
+        return found + ([_instruments_clause(self.instruments)] if self.instruments else [])
 
     def instrument_filters(self) -> "Filters":
         """Return the filters without fields that only trades have: for candles, reconciliation, gaps and alerts."""
-        return Filters(self.market_type, self.symbols)
+        return Filters(self.instruments, self.venue, self.market_type)
+
+
+def _instruments_clause(instruments: tuple[Instrument, ...]) -> Clause:
+    """Return the clause for documents of any of some instruments: a symbol counts only with its venue and type."""
+    groups = groupby(sorted(instruments), lambda one: (one.venue, one.market_type))
+    markets = [
+        [{"term": {"venue": venue}}, {"term": {"market_type": kind}}, {"terms": {"symbol": [i.symbol for i in group]}}]
+        for (venue, kind), group in groups
+    ]
+    return {"bool": {"should": [{"bool": {"filter": market}} for market in markets], "minimum_should_match": 1}}
 
 
 ALL: Final = Filters()
@@ -90,6 +121,14 @@ def latest_minutes(now_ms: int, minutes: int) -> Span:
 class _QueryParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_symbol_alone(cls, values: Any) -> Any:
+        for name, other in _NOT_PARAMETERS.items():
+            if isinstance(values, dict) and name in values:
+                raise ValueError(f"{name} names no instrument; use {other}={_FORM}")
+        return values
+
 
 class SpanQuery(_QueryParams):
     """Base of queries with a time span; by default the last 15 minutes."""
@@ -110,35 +149,47 @@ class SpanQuery(_QueryParams):
         return Span(from_ms, to_ms)
 
 
-class SymbolQuery(SpanQuery):
-    """Parameters of one symbol."""
+class ChartQuery(SpanQuery):
+    """Parameters of the chart: one instrument."""
 
-    market_type: MarketType
-    symbol: _Symbol
+    instrument: _InstrumentText
+
+    def one(self) -> Instrument:
+        """Return the instrument."""
+        return Instrument.parse(self.instrument)
 
 
-class InstrumentQuery(SpanQuery):
-    """Parameters of reconciliation, gaps and alerts."""
-
+class _InstrumentParams(_QueryParams):
+    instrument: _Instruments = []
+    venue: _Venue | None = None
     market_type: MarketType | None = None
-    symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
 
     def filters(self) -> Filters:
         """Return the filters, equal for equal queries."""
-        return Filters(self.market_type, tuple(sorted(set(self.symbol))))
+        return Filters(_distinct(self.instrument), self.venue, self.market_type)
 
 
-class TradeQuery(InstrumentQuery):
-    """Parameters of trades."""
-
+class _TradeParams(_InstrumentParams):
     side: Side | None = None
     prediction: Annotated[int | None, Field(ge=0, le=1)] = None
     state: PredictionState | None = None
 
     def filters(self) -> Filters:
         """Return the filters, equal for equal queries."""
-        symbols = tuple(sorted(set(self.symbol)))
-        return Filters(self.market_type, symbols, self.side, self.prediction, self.state)
+        trades = (self.side, self.prediction, self.state)
+        return Filters(_distinct(self.instrument), self.venue, self.market_type, *trades)
+
+
+def _distinct(texts: list[str]) -> tuple[Instrument, ...]:
+    return tuple(sorted({Instrument.parse(text) for text in texts}))
+
+
+class InstrumentQuery(_InstrumentParams, SpanQuery):
+    """Parameters of reconciliation, gaps and alerts."""
+
+
+class TradeQuery(_TradeParams, SpanQuery):
+    """Parameters of trades."""
 
 
 class TapeQuery(TradeQuery):
@@ -147,23 +198,16 @@ class TapeQuery(TradeQuery):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
-class StreamQuery(_QueryParams):
+class StreamQuery(_TradeParams):
     """Parameters of a stream; its window ends now and moves."""
 
-    market_type: MarketType | None = None
-    symbol: Annotated[list[_Symbol], Field(max_length=SYMBOLS_MAX)] = []
-    side: Side | None = None
-    prediction: Annotated[int | None, Field(ge=0, le=1)] = None
-    state: PredictionState | None = None
     window_ms: Annotated[int, Field(ge=candle.MINUTE_MS, le=DAY_MS)] = WINDOW_MS
     """Length of the six views and of reconciliation."""
-    chart_market_type: MarketType | None = None
-    chart_symbol: _Symbol | None = None
-    """Instrument of the candles; none without both."""
+    chart_instrument: _InstrumentText | None = None
+    """Instrument of the candles; None: no candles."""
     events: Annotated[list[EventName], Field(max_length=16)] = []
     """Events beside `status`; empty: all."""
 
-    def filters(self) -> Filters:
-        """Return the filters, equal for equal queries."""
-        symbols = tuple(sorted(set(self.symbol)))
-        return Filters(self.market_type, symbols, self.side, self.prediction, self.state)
+    def chart(self) -> Instrument | None:
+        """Return the instrument of the candles."""
+        return None if self.chart_instrument is None else Instrument.parse(self.chart_instrument)

@@ -18,10 +18,9 @@ from tapeline_board import metrics
 from tapeline_board.api import security_headers
 from tapeline_board.api.query_params import (
     MINUTES_MAX,
-    Filters,
+    ChartQuery,
     InstrumentQuery,
     StreamQuery,
-    SymbolQuery,
     TapeQuery,
     TradeQuery,
 )
@@ -126,18 +125,14 @@ def _add_chart(api: FastAPI, board: Board) -> None:
     respond, reader = _responder(board), board.reader
 
     @api.get("/api/candles", response_model=CandlesResponse, responses=_ERRORS)
-    async def candles(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+    async def candles(request: Request, query: Annotated[ChartQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms())
-        return await respond(request, query, lambda: reader.candles(_filters(query), span))
+        return await respond(request, query, lambda: reader.candles(query.one(), span))
 
     @api.get("/api/markers", response_model=MarkersResponse, responses=_ERRORS)
-    async def markers(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+    async def markers(request: Request, query: Annotated[ChartQuery, Query()]) -> Response:
         span = query.span(reader.clock_ms(), _LONGEST_MS)
-        return await respond(request, query, lambda: reader.markers(_filters(query), span))
-
-
-def _filters(query: SymbolQuery) -> Filters:
-    return Filters(query.market_type, (query.symbol,))
+        return await respond(request, query, lambda: reader.markers(query.one(), span))
 
 
 def _add_evaluation(api: FastAPI, board: Board) -> None:
@@ -225,7 +220,7 @@ async def _handle_invalid(_: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     # Names of parameters and rules; no values that the client sent.
     details = "; ".join(
-        f"{'.'.join(str(part)[:40] for part in one['loc'][1:])}: {one['msg'][:120]}" for one in found[:5]
+        f"{'.'.join(str(part)[:40] for part in one['loc'][1:]) or 'query'}: {one['msg'][:120]}" for one in found[:5]
     )
     return _error_response(int(InvalidQuery.status), InvalidQuery.code, details)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError as ElasticsearchError
-from elasticsearch import AsyncElasticsearch
+from tapeline_clients.elasticsearch import connect_async, is_transient
 
 from tapeline_board import errors, metrics
 from tapeline_board.clients.search import Body, SearchRequest
@@ -23,8 +23,8 @@ from tapeline_board.settings import Settings
 _CAUSE: Final = re.compile(r"\[([\w ]+)")
 _ALL_INDICES: Final = "tapeline-*"
 _HEALTH_CHECK_TIMEOUT_S: Final = 3.0
-_UNAVAILABLE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
-_TIMEOUT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT})
+_TIMEOUT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT})
+"""Transient statuses of an Elasticsearch that is reachable."""
 
 
 class ElasticsearchClient:
@@ -37,13 +37,11 @@ class ElasticsearchClient:
             InvalidConnection: password or authorities cannot be read.
         """
         self._settings, self.availability = settings, availability
-        # No retries and no dead nodes: pollers and clients of the API decide when to retry.
-        self._client = AsyncElasticsearch(
-            settings.elasticsearch_url,
-            **settings.client_options(),
-            request_timeout=settings.request_timeout_s + 1,
+        # No dead nodes: pollers and clients of the API decide when to retry.
+        self._client = connect_async(
+            settings,
+            settings.request_timeout_s + 1,
             connections_per_node=settings.searches_max + 1,
-            max_retries=0,
             dead_node_backoff_factor=0,
         )
         self._slots = asyncio.Semaphore(settings.searches_max)
@@ -147,6 +145,6 @@ def to_api_error(error: Exception, limit_s: float) -> errors.ApiError:
     status, kind = error.status_code, error.message
     if status in _TIMEOUT or "timeout" in kind or "Time exceeded" in str(error):
         return errors.ElasticsearchTimeout(limit_s)
-    if status in _UNAVAILABLE:
+    if is_transient(error):
         return errors.ElasticsearchUnavailable(f"status {status} ({kind})")
     return errors.ElasticsearchRequestRejected(f"status {status} ({kind})")

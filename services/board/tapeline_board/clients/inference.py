@@ -1,6 +1,5 @@
 """Reads the served model from the inference service. Thin edge."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +9,6 @@ from pydantic import ValidationError
 from tapeline_board.api.schemas.model import ServedModel
 
 _TIMEOUT_S = 2.0
-
-
-def clock_ms() -> int:
-    """Return the time of our clock, ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def parse_model(body: dict[str, Any], now_ms: int) -> ServedModel:

@@ -6,9 +6,13 @@ Every builder of a request has the parser of its response beside it in the same 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument, instrument_of
+
 from tapeline_board.api.query_params import Clause, Filters, Span
 
 Body = dict[str, Any]
+_VENUES_MAX: Final = 32
 NEWEST: Final[list[Body]] = [
     {"@timestamp": {"order": "desc", "unmapped_type": "date"}},
     {"sequence": {"order": "desc", "unmapped_type": "long"}},
@@ -35,22 +39,42 @@ def span_query(span: Span, filters: Filters, *more: Clause) -> Body:
     return filter_query(filters, span.clause(), *more)
 
 
-def by_symbol(size: int, aggs: Body, **more: Any) -> Body:
-    """Return aggregations per market type and, in it, symbol: one name in two market types is two instruments."""
-    symbols = {"terms": {"field": "symbol", "size": size, **more}, "aggs": aggs}
-    return {"market_types": {"terms": {"field": "market_type", "size": 8}, "aggs": {"symbols": symbols}}}
+def by_instrument(size: int, aggs: Body, **more: Any) -> Body:
+    """Return aggregations per venue, in it market type, in it symbol: the same symbol elsewhere is another instrument.
+
+    Args:
+        size: most symbols of each venue and market type.
+        aggs: aggregations of each instrument.
+        more: more options of the symbols' `terms`, such as their order.
+    """
+    symbols = {"symbols": {"terms": {"field": "symbol", "size": size, **more}, "aggs": aggs}}
+    market_types = {"market_types": {"terms": {"field": "market_type", "size": len(MarketType)}, "aggs": symbols}}
+    return {"venues": {"terms": {"field": "venue", "size": _VENUES_MAX}, "aggs": market_types}}
 
 
-def symbol_buckets(found: Body) -> list[tuple[str, str, Body]]:
-    """Return (market_type, symbol, bucket) of `by_symbol`; `found` has the aggregations of a response."""
-    market_types = found.get("market_types", {}).get("buckets", [])
-    return [(one["key"], bucket["key"], bucket) for one in market_types for bucket in one["symbols"]["buckets"]]
+def instrument_buckets(found: Body) -> list[tuple[Instrument, Body]]:
+    """Return each instrument and its bucket of `by_instrument`; `found` has the aggregations of a response."""
+    return [
+        (instrument_of(venue, market["key"], bucket["key"]), bucket)
+        for venue, market in _market_buckets(found)
+        for bucket in market["symbols"]["buckets"]
+    ]
 
 
-def lacks_symbols(found: Body) -> bool:
-    """Return whether the aggregations of `by_symbol` lack symbols."""
-    market_types = found.get("market_types", {}).get("buckets", [])
-    return any(one["symbols"]["sum_other_doc_count"] for one in market_types)
+def instrument_fields(instrument: Instrument) -> dict[str, Any]:
+    """Return an instrument as the fields of a row."""
+    return {"venue": instrument.venue, "market_type": instrument.market_type, "symbol": instrument.symbol}
+
+
+def lacks_instruments(found: Body) -> bool:
+    """Return whether the aggregations of `by_instrument` lack instruments."""
+    has_more_venues = bool(found.get("venues", {}).get("sum_other_doc_count"))
+    return has_more_venues or any(market["symbols"]["sum_other_doc_count"] for _, market in _market_buckets(found))
+
+
+def _market_buckets(found: Body) -> list[tuple[str, Body]]:
+    venues = found.get("venues", {}).get("buckets", [])
+    return [(venue["key"], market) for venue in venues for market in venue["market_types"]["buckets"]]
 
 
 def documents(response: Body) -> list[Body]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from tapeline_board import metrics
-from tapeline_board.api.query_params import Filters, StreamQuery
+from tapeline_board.api.query_params import StreamQuery
 from tapeline_board.errors import TooManyClients, TooManyQueries
 from tapeline_board.live.availability import Availability
 from tapeline_board.live.client_queue import ConflatingQueue
@@ -27,8 +27,9 @@ def topics(query: StreamQuery) -> tuple[Topic, ...]:
         Topic("reconciliation", filters.instrument_filters(), window_ms),
         Topic("alerts"),
     ]
-    if query.chart_market_type and query.chart_symbol:
-        found.insert(0, Topic("candle", Filters(query.chart_market_type, (query.chart_symbol,))))
+    chart = query.chart()
+    if chart is not None:
+        found.insert(0, Topic("candle", instrument=chart))
     return tuple(topic for topic in found if not query.events or topic.event in query.events)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 from tapeline_board.api.query_params import (
@@ -34,6 +35,8 @@ class Topic:
     event: EventName
     filters: Filters = ALL
     window_ms: int = 0
+    instrument: Instrument | None = None
+    """Of the candles; None for every other event."""
 
 
 class QuerySource(Generic[T]):
@@ -74,10 +77,10 @@ class TapeSource:
 
 
 class CandleSource:
-    """One symbol's candles; a delta has the candles that were written since the previous poll."""
+    """One instrument's candles; a delta has the candles that were written since the previous poll."""
 
-    def __init__(self, reader: Reader, filters: Filters) -> None:
-        self._reader, self._filters = reader, filters
+    def __init__(self, reader: Reader, instrument: Instrument) -> None:
+        self._reader, self._instrument = reader, instrument
         self._changes = candles.CandleChanges()
         self._has_polled = False
 
@@ -85,18 +88,18 @@ class CandleSource:
         """Return the candles that changed."""
         since_ms = self._changes.written_ms
         if since_ms:
-            found = await self._reader.changed_candles(self._filters, since_ms)
+            found = await self._reader.changed_candles(self._instrument, since_ms)
         else:
-            found = await self._reader.recent_candles(self._filters)
+            found = await self._reader.recent_candles(self._instrument)
         is_first, self._has_polled = not self._has_polled, True
         fresh = self._changes.update(found)
         if is_first or not since_ms:
             return self.snapshot() if fresh or is_first else None
-        return candles.candles_response(self._filters, fresh, self._changes.recent()[0]) if fresh else None
+        return candles.candles_response(self._instrument, fresh, self._changes.recent()[0]) if fresh else None
 
     def snapshot(self) -> CandlesResponse | None:
         """Return the newest candles."""
-        return candles.candles_response(self._filters, self._changes.recent()) if self._has_polled else None
+        return candles.candles_response(self._instrument, self._changes.recent()) if self._has_polled else None
 
 
 class MarketSource:
@@ -124,9 +127,9 @@ class MarketSource:
         overlap_ms = round(self._settings.market_overlap_s * 1000)
         from_ms = max(span.from_ms, (now_ms - overlap_ms) // state.interval_ms * state.interval_ms)
         part = Span(from_ms, span.to_ms)
-        newer = await self._reader.market_buckets(self._filters, part, state.interval_ms, state.ranking.markets)
+        newer = await self._reader.market_buckets(self._filters, part, state.interval_ms, state.ranking.instruments)
         if not state.ranking.is_truncated and newer.has_others():
-            # A symbol without trades at the last full refresh.
+            # An instrument without trades at the last full refresh.
             self._refresh_due_s = 0.0
         return state.merge(span, from_ms, newer)
 
@@ -149,13 +152,14 @@ class SourceFactory:
         """Return a new source.
 
         Raises:
-            ValueError: the event has no source.
+            ValueError: the event has no source, or the topic of candles no instrument.
         """
         reader, filters = self._reader, topic.filters
+        if topic.event == "candle" and topic.instrument is not None:
+            return CandleSource(reader, topic.instrument)
         makers: dict[EventName, Callable[[], PollSource]] = {
             "symbols": lambda: QuerySource(reader.symbols),
             "tape": lambda: TapeSource(reader, filters),
-            "candle": lambda: CandleSource(reader, filters),
             "market": lambda: MarketSource(reader, self._settings, filters, topic.window_ms),
             "model": lambda: QuerySource(reader.model),
             "reconciliation": lambda: QuerySource(lambda: self._reconciliation(topic)),

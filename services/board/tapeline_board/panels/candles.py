@@ -1,13 +1,15 @@
-"""Candles of one symbol, and the predictions and outcomes of each minute. Pure."""
+"""Candles of one instrument, and the predictions and outcomes of each minute. Pure."""
 
 from typing import Any, Final
 
 from tapeline import names
+from tapeline.enums import PredictionState
+from tapeline.instrument import Instrument
 from tapeline.records import candle
 
 from tapeline_board.api.query_params import MINUTES_MAX, Filters, Span
 from tapeline_board.api.schemas.market import CandleRow, CandlesResponse, Marker, MarkersResponse, RollingWindow
-from tapeline_board.clients.search import Body, SearchRequest, aggregations, filter_query, span_query
+from tapeline_board.clients.search import Body, SearchRequest, aggregations, filter_query, instrument_fields, span_query
 
 RECENT: Final = 60
 """Candles at the start of a stream; a page that reconnects later requests all of them anyway."""
@@ -23,43 +25,39 @@ def _candles_request(query: Body, size: int) -> SearchRequest:
     return SearchRequest(_INDEX, {"size": size, "sort": sort, "query": query, "_source": _SOURCE})
 
 
-def span_request(span: Span, filters: Filters) -> SearchRequest:
+def span_request(span: Span, instrument: Instrument) -> SearchRequest:
     """Return the request for the candles of a span, newest first."""
-    return _candles_request(span_query(span, filters), MINUTES_MAX + 1)
+    return _candles_request(span_query(span, Filters((instrument,))), MINUTES_MAX + 1)
 
 
-def recent_request(filters: Filters) -> SearchRequest:
+def recent_request(instrument: Instrument) -> SearchRequest:
     """Return the request for the newest candles."""
-    return _candles_request(filter_query(filters), RECENT)
+    return _candles_request(filter_query(Filters((instrument,))), RECENT)
 
 
-def changed_request(filters: Filters, since_ms: int) -> SearchRequest:
+def changed_request(instrument: Instrument, since_ms: int) -> SearchRequest:
     """Return the request for candles that were written after some time, newest first."""
     written = {"range": {"updated_at": {"gt": since_ms - OVERLAP_MS, "format": "epoch_millis"}}}
-    return _candles_request(filter_query(filters, written), MINUTES_MAX)
+    return _candles_request(filter_query(Filters((instrument,)), written), MINUTES_MAX)
 
 
-def candles_response(filters: Filters, found: list[Body], newest: Body | None = None) -> CandlesResponse:
+def candles_response(instrument: Instrument, found: list[Body], newest: Body | None = None) -> CandlesResponse:
     """Return the response for candle documents, newest first.
 
     Args:
-        filters: market_type and symbol.
+        instrument: whose candles.
         found: candles; one more than MINUTES_MAX means that there are more.
         newest: newest of all candles, where `found` has only the changed ones; None: `found` is a snapshot.
     """
     kept = found[:MINUTES_MAX]
     last = newest or next(iter(kept), None)
     return CandlesResponse(
-        **_instrument(filters),
+        **instrument_fields(instrument),
         candles=[_parse_row(document) for document in reversed(kept)],
         windows=_windows(last) if last else [],
         is_truncated=len(found) > len(kept),
         is_snapshot=newest is None,
     )
-
-
-def _instrument(filters: Filters) -> dict[str, Any]:
-    return {"market_type": filters.market_type, "symbol": filters.symbols[0]}
 
 
 def _parse_row(document: Body) -> Any:
@@ -108,21 +106,21 @@ def _per_minute(aggs: Body) -> Body:
     return {"minutes": {"date_histogram": histogram, "aggs": aggs}}
 
 
-def predicted_request(span: Span, filters: Filters) -> SearchRequest:
+def predicted_request(span: Span, instrument: Instrument) -> SearchRequest:
     """Return the request for the predictions of each minute."""
     aggs = {"ups": {"filter": {"term": {"prediction": 1}}}, "mean": {"avg": {"field": "probability"}}}
-    query = span_query(span, filters, {"term": {"prediction_state": names.STATE_OK}})
+    query = span_query(span, Filters((instrument,)), {"term": {"prediction_state": PredictionState.OK}})
     return SearchRequest(f"{names.INDEX_TRADES_PREFIX}*", {"size": 0, "query": query, "aggs": _per_minute(aggs)})
 
 
-def scored_request(span: Span, filters: Filters) -> SearchRequest:
+def scored_request(span: Span, instrument: Instrument) -> SearchRequest:
     """Return the request for the outcomes of the predictions of each minute."""
     aggs = {name: {"sum": {"field": name}} for name in ("predictions", "hits")}
-    body = {"size": 0, "query": span_query(span, filters), "aggs": _per_minute(aggs)}
+    body = {"size": 0, "query": span_query(span, Filters((instrument,))), "aggs": _per_minute(aggs)}
     return SearchRequest(f"{names.INDEX_SCORES_PREFIX}*", body)
 
 
-def markers_response(filters: Filters, predicted: Body, scored: Body) -> MarkersResponse:
+def markers_response(instrument: Instrument, predicted: Body, scored: Body) -> MarkersResponse:
     """Return the response, parsed from both search responses, oldest minute first."""
     outcomes = {bucket["key"]: bucket for bucket in aggregations(scored).get("minutes", {}).get("buckets", [])}
     found = [
@@ -137,7 +135,7 @@ def markers_response(filters: Filters, predicted: Body, scored: Body) -> Markers
         for bucket in aggregations(predicted).get("minutes", {}).get("buckets", [])
     ]
     kept = found[-MINUTES_MAX:]
-    return MarkersResponse(**_instrument(filters), markers=kept, is_truncated=len(found) > len(kept))
+    return MarkersResponse(**instrument_fields(instrument), markers=kept, is_truncated=len(found) > len(kept))
 
 
 def _sum(bucket: Body | None, name: str) -> int:

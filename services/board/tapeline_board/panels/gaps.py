@@ -3,6 +3,7 @@
 from typing import Final
 
 from tapeline import names
+from tapeline.records import gap
 
 from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.api.schemas.alerts import GapRow, GapsResponse
@@ -12,13 +13,9 @@ ROWS: Final = 200
 
 
 def gaps_request(span: Span, filters: Filters) -> SearchRequest:
-    """Return the request for the gaps that overlap a span."""
-    overlaps = (
-        {"range": {"from_traded_at": {"lt": span.to_ms, "format": "epoch_millis"}}},
-        {"range": {"to_traded_at": {"gte": span.from_ms, "format": "epoch_millis"}}},
-    )
+    """Return the request for the gaps that touch a span."""
     sort = [{"from_traded_at": {"order": "desc", "unmapped_type": "date"}}]
-    query = filter_query(filters, *overlaps)
+    query = filter_query(filters, *gap.touching_query(span.from_ms, span.to_ms))
     body = {"size": ROWS + 1, "sort": sort, "query": query, "_source": list(GapRow.model_fields)}
     return SearchRequest(names.INDEX_GAPS, body)
 

@@ -1,33 +1,33 @@
 """The six views: search requests, and how their responses are parsed. Pure; market_state.py keeps the result over time.
 
-Every number belongs to one symbol in one bucket, so that a span can be assembled from parts: medians are never taken
-across symbols, and sums of buckets are sums of the span.
+Every number belongs to one instrument in one bucket, so that a span can be assembled from parts: medians are never
+taken across instruments, and sums of buckets are sums of the span.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tapeline import names
+from tapeline.enums import Side
+from tapeline.instrument import Instrument
 
-from tapeline_board.api.query_params import SYMBOLS_MAX, Filters, Span
+from tapeline_board.api.query_params import INSTRUMENTS_MAX, Filters, Span
 from tapeline_board.clients.search import (
     Body,
     SearchRequest,
     aggregations,
-    by_symbol,
-    lacks_symbols,
+    by_instrument,
+    instrument_buckets,
+    lacks_instruments,
     span_query,
-    symbol_buckets,
 )
 
-Market = tuple[str, str]
-"""Market type and symbol."""
 _INDEX: Final = f"{names.INDEX_TRADES_PREFIX}*"
 _MEDIAN: Final[Body] = {"percentiles": {"field": "price", "percents": [50], "keyed": False}}
 _QUANTITY: Final[Body] = {"sum": {"field": "base_quantity"}}
 _PARTS: Final[dict[str, Body]] = {
-    "buy": {"term": {"side": "Buy"}},
-    "sell": {"term": {"side": "Sell"}},
+    "buy": {"term": {"side": Side.BUY}},
+    "sell": {"term": {"side": Side.SELL}},
     "up": {"term": {"prediction": 1}},
     "down": {"term": {"prediction": 0}},
 }
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The trades of one symbol in one bucket."""
+    """The trades of one instrument in one bucket."""
 
     trades: int
     price: float
@@ -64,14 +64,14 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The symbols that are shown, most active first.
+    """The instruments that are shown, most active first.
 
     Attributes:
-        markets: at most SYMBOLS_MAX.
+        instruments: at most INSTRUMENTS_MAX.
         is_truncated: there are more.
     """
 
-    markets: tuple[Market, ...]
+    instruments: tuple[Instrument, ...]
     is_truncated: bool
 
 
@@ -80,36 +80,39 @@ class MarketBuckets:
     """Parsed buckets of one response.
 
     Attributes:
-        everything: by start of a bucket: trades of all symbols, and how many of them are taker buys.
-        symbols: by market_type and symbol, then by start of a bucket.
+        everything: by start of a bucket: trades of all instruments, and how many of them are taker buys.
+        instruments: by instrument, then by start of a bucket.
     """
 
     everything: dict[int, tuple[int, int]]
-    symbols: dict[Market, dict[int, Bucket]]
+    instruments: dict[Instrument, dict[int, Bucket]]
 
     def has_others(self) -> bool:
-        """Return whether there are trades of symbols that were not requested."""
-        shown = sum(bucket.trades for buckets in self.symbols.values() for bucket in buckets.values())
+        """Return whether there are trades of instruments that were not requested."""
+        shown = sum(bucket.trades for buckets in self.instruments.values() for bucket in buckets.values())
         return shown < sum(trades for trades, _ in self.everything.values())
 
 
 def ranking_request(span: Span, filters: Filters) -> SearchRequest:
-    """Return the request for the most active symbols."""
-    aggs = by_symbol(SYMBOLS_MAX + 1, {})
+    """Return the request for the most active instruments."""
+    aggs = by_instrument(INSTRUMENTS_MAX + 1, {})
     return SearchRequest(
         _INDEX, {"size": 0, "query": span_query(span, filters), "aggs": aggs, "track_total_hits": False}
     )
 
 
 def parse_ranking(response: Body) -> Ranking:
-    """Return the most active symbols of a response to `ranking_request`."""
-    found = sorted(symbol_buckets(aggregations(response)), key=lambda one: (-one[2]["doc_count"], one[0], one[1]))
-    markets = tuple((market_type, symbol) for market_type, symbol, _ in found)
-    return Ranking(markets[:SYMBOLS_MAX], lacks_symbols(aggregations(response)) or len(markets) > SYMBOLS_MAX)
+    """Return the most active instruments of a response to `ranking_request`."""
+    found = sorted(instrument_buckets(aggregations(response)), key=lambda one: (-one[1]["doc_count"], one[0]))
+    ranked = tuple(instrument for instrument, _ in found)
+    is_truncated = lacks_instruments(aggregations(response)) or len(ranked) > INSTRUMENTS_MAX
+    return Ranking(ranked[:INSTRUMENTS_MAX], is_truncated)
 
 
-def buckets_request(span: Span, filters: Filters, interval_ms: int, markets: tuple[Market, ...]) -> SearchRequest:
-    """Return the request for the buckets of some symbols."""
+def buckets_request(
+    span: Span, filters: Filters, interval_ms: int, instruments: tuple[Instrument, ...]
+) -> SearchRequest:
+    """Return the request for the buckets of some instruments."""
     histogram = {
         "date_histogram": {"field": "@timestamp", "fixed_interval": f"{interval_ms}ms", "min_doc_count": 1},
     }
@@ -121,28 +124,29 @@ def buckets_request(span: Span, filters: Filters, interval_ms: int, markets: tup
         "aggs": {"quantity": _QUANTITY},
     }
     aggs: Body = {"everything": {**histogram, "aggs": {"buy": {"filter": _PARTS["buy"]}}}}
-    if markets:
-        shown = sorted({symbol for _, symbol in markets})
+    if instruments:
+        shown = sorted({instrument.symbol for instrument in instruments})
         buckets = {"buckets": {**histogram, "aggs": {"price": _MEDIAN, **parts}}}
-        aggs |= by_symbol(len(shown), buckets, include=shown)
+        aggs |= by_instrument(len(shown), buckets, include=shown)
     return SearchRequest(
         _INDEX, {"size": 0, "query": span_query(span, filters), "aggs": aggs, "track_total_hits": False}
     )
 
 
-def parse_buckets(response: Body, markets: tuple[Market, ...]) -> MarketBuckets:
+def parse_buckets(response: Body, instruments: tuple[Instrument, ...]) -> MarketBuckets:
     """Return the buckets of a response to `buckets_request`."""
-    found, wanted = aggregations(response), set(markets)
+    found, wanted = aggregations(response), set(instruments)
     everything = {
         bucket["key"]: (bucket["doc_count"], bucket["buy"]["doc_count"])
         for bucket in found.get("everything", {}).get("buckets", [])
     }
-    symbols = {
-        (market_type, symbol): {bucket["key"]: _parse_bucket(bucket) for bucket in one["buckets"]["buckets"]}
-        for market_type, symbol, one in symbol_buckets(found)
-        if (market_type, symbol) in wanted
+    # A symbol that is shown for one venue is in the response for every venue that has it.
+    shown = {
+        instrument: {bucket["key"]: _parse_bucket(bucket) for bucket in one["buckets"]["buckets"]}
+        for instrument, one in instrument_buckets(found)
+        if instrument in wanted
     }
-    return MarketBuckets(everything, symbols)
+    return MarketBuckets(everything, shown)
 
 
 def _median(found: Body) -> Any:

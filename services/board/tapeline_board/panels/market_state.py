@@ -7,9 +7,12 @@ poll then reads some ten thousand documents instead of millions.
 from collections.abc import Iterable
 from typing import Any
 
+from tapeline.instrument import Instrument
+
 from tapeline_board.api.query_params import Span
 from tapeline_board.api.schemas.market import MarketResponse, MarketSeries, MarketTotal
-from tapeline_board.panels.market import Bucket, Market, MarketBuckets, Ranking
+from tapeline_board.clients.search import instrument_fields
+from tapeline_board.panels.market import Bucket, MarketBuckets, Ranking
 
 
 class MarketState:
@@ -19,7 +22,7 @@ class MarketState:
         """Begin with the buckets of the full span."""
         self.ranking, self.interval_ms, self._span = ranking, interval_ms, span
         self._everything = dict(buckets.everything)
-        self._symbols = {market: dict(rows) for market, rows in buckets.symbols.items()}
+        self._instruments = {instrument: dict(rows) for instrument, rows in buckets.instruments.items()}
 
     def merge(self, span: Span, from_ms: int, newer: MarketBuckets) -> MarketResponse | None:
         """Merge the newest buckets; return a delta, None without changes.
@@ -30,30 +33,30 @@ class MarketState:
             newer: buckets of the newest part.
         """
         changed = {
-            market: {at: one for at, one in buckets.items() if self._symbols.get(market, {}).get(at) != one}
-            for market, buckets in newer.symbols.items()
+            instrument: {at: one for at, one in buckets.items() if self._instruments.get(instrument, {}).get(at) != one}
+            for instrument, buckets in newer.instruments.items()
         }
         has_changed = any(changed.values()) or any(
             self._everything.get(at) != counts for at, counts in newer.everything.items()
         )
         self._span = span
         self._everything = _merge_rows(self._everything, newer.everything, span.from_ms, from_ms)
-        self._symbols = {
-            market: _merge_rows(self._symbols.get(market, {}), newer.symbols.get(market, {}), span.from_ms, from_ms)
-            for market in self.ranking.markets
+        known, fresh = self._instruments, newer.instruments
+        self._instruments = {
+            instrument: _merge_rows(known.get(instrument, {}), fresh.get(instrument, {}), span.from_ms, from_ms)
+            for instrument in self.ranking.instruments
         }
         return self._response(changed, is_snapshot=False) if has_changed else None
 
     def snapshot(self) -> MarketResponse:
         """Return all buckets as a response."""
-        return self._response(self._symbols, is_snapshot=True)
+        return self._response(self._instruments, is_snapshot=True)
 
-    def _response(self, shown: dict[Market, dict[int, Bucket]], is_snapshot: bool) -> MarketResponse:
-        totals = [_total(market, buckets.values()) for market, buckets in self._symbols.items() if buckets]
-        totals.sort(key=lambda row: (-row.trades, row.market_type, row.symbol))
+    def _response(self, shown: dict[Instrument, dict[int, Bucket]], is_snapshot: bool) -> MarketResponse:
+        totals = [_total(instrument, rows.values()) for instrument, rows in self._instruments.items() if rows]
+        totals.sort(key=lambda row: (-row.trades, row.instrument))
         trades = sum(count for count, _ in self._everything.values())
         bought = sum(buys for _, buys in self._everything.values())
-        order = [(row.market_type, row.symbol) for row in totals]
         return MarketResponse(
             from_at=self._span.from_ms,
             to_at=self._span.to_ms,
@@ -61,7 +64,7 @@ class MarketState:
             trades=trades,
             buy_trades=bought,
             sell_trades=trades - bought,
-            series=[_series(market, shown[market]) for market in order if shown.get(market)],
+            series=[_series(row.instrument, shown[row.instrument]) for row in totals if shown.get(row.instrument)],
             totals=totals,
             is_truncated=self.ranking.is_truncated,
             is_snapshot=is_snapshot,
@@ -73,7 +76,7 @@ def _merge_rows(older: dict[int, Any], newer: dict[int, Any], from_ms: int, newe
     return kept | newer
 
 
-def _series(market: Market, buckets: dict[int, Bucket]) -> MarketSeries:
+def _series(instrument: Instrument, buckets: dict[int, Bucket]) -> MarketSeries:
     times = sorted(buckets)
     rows = [buckets[at] for at in times]
     columns: dict[str, list[Any]] = {"at": times}
@@ -81,14 +84,14 @@ def _series(market: Market, buckets: dict[int, Bucket]) -> MarketSeries:
     for name in ("buy", "sell", "up", "down"):
         parts = [getattr(row, name) for row in rows]
         columns |= {f"{name}_{what}": [getattr(one, what) for one in parts] for what in ("trades", "price", "quantity")}
-    return MarketSeries.model_validate({"market_type": market[0], "symbol": market[1], **columns})
+    return MarketSeries.model_validate({**instrument_fields(instrument), **columns})
 
 
-def _total(market: Market, buckets: Iterable[Bucket]) -> MarketTotal:
+def _total(instrument: Instrument, buckets: Iterable[Bucket]) -> MarketTotal:
     rows = list(buckets)
     trades = {name: sum(getattr(row, name).trades for row in rows) for name in ("buy", "sell", "up", "down", "other")}
     quantity = {name: sum(getattr(row, name).quantity for row in rows) for name in trades}
-    fields: dict[str, Any] = {"market_type": market[0], "symbol": market[1], "trades": sum(row.trades for row in rows)}
+    fields: dict[str, Any] = {**instrument_fields(instrument), "trades": sum(row.trades for row in rows)}
     fields |= {f"{name}_trades": trades[name] for name in ("buy", "sell", "up", "down")}
     fields |= {f"{name}_quantity": quantity[name] for name in ("buy", "sell")}
     fields |= {

@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 from tapeline import names
+from tapeline.enums import PredictionState
+from tapeline.instrument import Instrument
 from tapeline.records import score
 
 from tapeline_board.api.query_params import ALL, Span
@@ -18,11 +20,12 @@ from tapeline_board.clients.search import (
     Body,
     SearchRequest,
     aggregations,
-    by_symbol,
+    by_instrument,
     documents,
+    instrument_buckets,
+    instrument_fields,
     span_query,
     sum_aggs,
-    symbol_buckets,
 )
 
 MINUTES: Final = 60
@@ -39,10 +42,10 @@ _MOST_FIRST: Final = [{"predictions": "desc"}, {"_key": "asc"}]
 
 def scores_request(span: Span) -> SearchRequest:
     """Return the request for the scores of every model."""
-    by_market = by_symbol(SYMBOLS_MAX, sum_aggs(_SUMS), order=_MOST_FIRST)
+    each = by_instrument(SYMBOLS_MAX, sum_aggs(_SUMS), order=_MOST_FIRST)
     models = {
         "terms": {"field": "model_digest", "size": MODELS_MAX, "order": _MOST_FIRST},
-        "aggs": sum_aggs((*_SUMS, *_BINS)) | by_market,
+        "aggs": sum_aggs((*_SUMS, *_BINS)) | each,
     }
     body = {"size": 0, "query": span_query(span, ALL), "aggs": {"models": models}}
     return SearchRequest(f"{names.INDEX_SCORES_PREFIX}*", body)
@@ -51,7 +54,7 @@ def scores_request(span: Span) -> SearchRequest:
 def states_request(now_ms: int) -> SearchRequest:
     """Return the request for the counts of recent trades by prediction state."""
     query = span_query(Span(now_ms - STATES_MS, now_ms + STATES_MS), ALL)
-    aggs = {"states": {"terms": {"field": "prediction_state", "size": len(names.PREDICTION_STATES)}}}
+    aggs = {"states": {"terms": {"field": "prediction_state", "size": len(PredictionState)}}}
     return SearchRequest(f"{names.INDEX_TRADES_PREFIX}*", {"size": 0, "query": query, "aggs": aggs})
 
 
@@ -90,19 +93,18 @@ def model_response(
 
 def _parse_scores(bucket: Body) -> ModelScores:
     digest = bucket["key"]
-    rows = [_parse_score(digest, one, market_type, symbol) for market_type, symbol, one in symbol_buckets(bucket)]
-    rows.sort(key=lambda row: (-row.predictions, row.market_type or "", row.symbol or ""))
+    rows = [(instrument, _parse_score(digest, one, instrument)) for instrument, one in instrument_buckets(bucket)]
+    rows.sort(key=lambda row: (-row[1].predictions, row[0]))
     bins = [_parse_bin(number, bucket) for number in range(score.BINS)]
-    return ModelScores(total=_parse_score(digest, bucket), symbols=rows[:SYMBOLS_MAX], bins=bins)
+    return ModelScores(total=_parse_score(digest, bucket), symbols=[one for _, one in rows[:SYMBOLS_MAX]], bins=bins)
 
 
-def _parse_score(digest: str, bucket: Body, market_type: Any = None, symbol: str | None = None) -> Score:
+def _parse_score(digest: str, bucket: Body, instrument: Instrument | None = None) -> Score:
     found = {name: bucket[name]["value"] for name in _SUMS}
     predictions, prior = found["predictions"], found["prior_brier_sum"]
     return Score(
         model_digest=digest,
-        market_type=market_type,
-        symbol=symbol,
+        **({} if instrument is None else instrument_fields(instrument)),
         predictions=round(predictions),
         pending=round(found["pending"]),
         hit_rate=_mean(found["hits"], predictions),

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from tapeline.instrument import Instrument
+
 from tapeline_board.api.query_params import Filters, Span, interval_ms, latest_minutes
 from tapeline_board.api.schemas.alerts import AlertsResponse, GapsResponse
 from tapeline_board.api.schemas.market import CandlesResponse, MarkersResponse, SymbolsResponse, TapeResponse
@@ -12,7 +14,7 @@ from tapeline_board.clients.elasticsearch import ElasticsearchClient
 from tapeline_board.clients.inference import InferenceClient
 from tapeline_board.clients.search import Body, documents
 from tapeline_board.panels import alerts, candles, gaps, market, model, reconciliation, symbols, tape
-from tapeline_board.panels.market import Market, MarketBuckets
+from tapeline_board.panels.market import MarketBuckets
 from tapeline_board.panels.market_state import MarketState
 
 
@@ -32,7 +34,7 @@ class Reader:
         self._search, self._inference, self.clock_ms = elasticsearch.search, inference, clock_ms
 
     async def symbols(self) -> SymbolsResponse:
-        """Return the symbols of the last hour."""
+        """Return the instruments of the last hour."""
         now_ms = self.clock_ms()
         span = latest_minutes(now_ms, symbols.MINUTES)
         hour, newest = await asyncio.gather(
@@ -41,39 +43,41 @@ class Reader:
         )
         return symbols.symbols_response(span, hour, newest)
 
-    async def candles(self, filters: Filters, span: Span) -> CandlesResponse:
-        """Return one symbol's candles of a span."""
-        found = await self._search("candles", candles.span_request(span, filters))
-        return candles.candles_response(filters, documents(found))
+    async def candles(self, instrument: Instrument, span: Span) -> CandlesResponse:
+        """Return one instrument's candles of a span."""
+        found = await self._search("candles", candles.span_request(span, instrument))
+        return candles.candles_response(instrument, documents(found))
 
-    async def recent_candles(self, filters: Filters) -> list[Body]:
-        """Return one symbol's newest candles as documents, newest first."""
-        return documents(await self._search("candles", candles.recent_request(filters)))
+    async def recent_candles(self, instrument: Instrument) -> list[Body]:
+        """Return one instrument's newest candles as documents, newest first."""
+        return documents(await self._search("candles", candles.recent_request(instrument)))
 
-    async def changed_candles(self, filters: Filters, since_ms: int) -> list[Body]:
-        """Return one symbol's recently written candles as documents, newest first."""
-        return documents(await self._search("candles", candles.changed_request(filters, since_ms)))
+    async def changed_candles(self, instrument: Instrument, since_ms: int) -> list[Body]:
+        """Return one instrument's recently written candles as documents, newest first."""
+        return documents(await self._search("candles", candles.changed_request(instrument, since_ms)))
 
-    async def markers(self, filters: Filters, span: Span) -> MarkersResponse:
+    async def markers(self, instrument: Instrument, span: Span) -> MarkersResponse:
         """Return predictions and outcomes of each minute of a span."""
         predicted, scored = await asyncio.gather(
-            self._search("predicted", candles.predicted_request(span, filters)),
-            self._search("scored", candles.scored_request(span, filters)),
+            self._search("predicted", candles.predicted_request(span, instrument)),
+            self._search("scored", candles.scored_request(span, instrument)),
         )
-        return candles.markers_response(filters, predicted, scored)
+        return candles.markers_response(instrument, predicted, scored)
 
     async def market(self, filters: Filters, span: Span) -> MarketState:
         """Return the six views of a span."""
         found = await self._search("ranking", market.ranking_request(span, filters))
         ranking, step_ms = market.parse_ranking(found), interval_ms(span)
-        return MarketState(span, step_ms, ranking, await self.market_buckets(filters, span, step_ms, ranking.markets))
+        return MarketState(
+            span, step_ms, ranking, await self.market_buckets(filters, span, step_ms, ranking.instruments)
+        )
 
     async def market_buckets(
-        self, filters: Filters, span: Span, step_ms: int, markets: tuple[Market, ...]
+        self, filters: Filters, span: Span, step_ms: int, instruments: tuple[Instrument, ...]
     ) -> MarketBuckets:
-        """Return the buckets of some symbols in a span."""
-        found = await self._search("market", market.buckets_request(span, filters, step_ms, markets))
-        return market.parse_buckets(found, markets)
+        """Return the buckets of some instruments in a span."""
+        found = await self._search("market", market.buckets_request(span, filters, step_ms, instruments))
+        return market.parse_buckets(found, instruments)
 
     async def tape(self, filters: Filters, span: Span | None = None, limit: int = tape.ROWS) -> TapeResponse:
         """Return the newest trades."""
@@ -100,7 +104,7 @@ class Reader:
         return reconciliation.reconciliation_response(span, self.clock_ms(), found, rejected)
 
     async def gaps(self, filters: Filters, span: Span) -> GapsResponse:
-        """Return the gaps that overlap a span."""
+        """Return the gaps that touch a span."""
         return gaps.gaps_response(await self._search("gaps", gaps.gaps_request(span, filters)))
 
     async def alerts(self, filters: Filters, span: Span) -> AlertsResponse:

@@ -36,8 +36,8 @@ def new_trades(before: TapeResponse, now: TapeResponse) -> TapeResponse | None:
 
     Late trades count as new at any position. Without a common trade there may be more trades between the two.
     """
-    known = {(row.market_type, row.symbol, row.trade_id) for row in before.trades}
-    fresh = [row for row in now.trades if (row.market_type, row.symbol, row.trade_id) not in known]
+    known = {(row.instrument, row.trade_id) for row in before.trades}
+    fresh = [row for row in now.trades if (row.instrument, row.trade_id) not in known]
     if not fresh:
         return None
     is_truncated = len(fresh) == len(now.trades) and now.is_truncated

@@ -2,7 +2,8 @@
 
 import { CandleChart } from "./chart/candles.ts";
 import * as url from "./url-state.ts";
-import { SPANS_MS, type UrlState, type Instrument } from "./url-state.ts";
+import { SPANS_MS, type UrlState } from "./url-state.ts";
+import { instrumentOf, isSameInstrument, keyOf, nameOf, type Instrument } from "./instrument.ts";
 import { flag, h, put } from "./dom.ts";
 import * as format from "./format.ts";
 import { ChartHeader } from "./panel/chart-header.ts";
@@ -21,7 +22,7 @@ const DATA: readonly (keyof UrlState)[] = ["span", "fixed", "only", "side", "pre
 
 export class Board {
   #urlState: UrlState;
-  /** On the chart: as in the URL, else the most active symbol at page load. */
+  /** On the chart: as in the URL, else the most active instrument at page load. */
   #focus: Instrument | null;
   #data: DataSource;
   readonly #dirty = new Set<Part | "url">();
@@ -86,13 +87,13 @@ export class Board {
   change(change: Partial<UrlState>, isNew = true): void {
     const before = this.#urlState;
     this.#urlState = { ...before, ...change };
-    if (change.focus) this.#urlState.focus = url.instrumentOf(change.focus);
+    if (change.focus) this.#urlState.focus = instrumentOf(change.focus);
     const search = url.writeUrlState(this.#urlState);
     if (isNew && search !== location.search) history.pushState(null, "", `${location.pathname}${search}`);
     if (this.#urlState.language !== before.language) return location.reload();
     if (this.#urlState.theme !== before.theme) this.#paint();
     const focus = this.#urlState.focus ?? this.#focus;
-    const isOther = !url.isSameInstrument(focus, this.#focus);
+    const isOther = !isSameInstrument(focus, this.#focus);
     this.#focus = focus;
     const areOther = DATA.some((name) => JSON.stringify(before[name]) !== JSON.stringify(this.#urlState[name]));
     if (isOther || areOther) this.#restart(isOther || areOther, areOther);
@@ -128,7 +129,7 @@ export class Board {
     const known = this.#data.known;
     const first = known.symbols[0];
     if (!this.#focus && first) {
-      this.#focus = { market_type: first.market_type, symbol: first.symbol };
+      this.#focus = instrumentOf(first);
       return this.#restart(true, false);
     }
     const any = (...names: (Part | "url")[]) => names.some((name) => parts.has(name));
@@ -151,7 +152,7 @@ export class Board {
     const focus = this.#focus;
     const { fixed, span } = this.#urlState;
     const shown = fixed ? null : SPANS_MS[span];
-    this.#chart.show(`${focus ? url.keyOf(focus) : ""} ${JSON.stringify(fixed ?? span)}`, candles, shown);
+    this.#chart.show(`${focus ? keyOf(focus) : ""} ${JSON.stringify(fixed ?? span)}`, candles, shown);
     this.#emptyMessage.hidden = candles.length > 0;
     put(this.#emptyMessage, t(focus ? "noCandles" : "waiting"));
   }
@@ -160,8 +161,8 @@ export class Board {
     const now = Date.now();
     const { fixed, span } = this.#urlState;
     this.#controls.show(this.#urlState, fixed?.from ?? now - SPANS_MS[span], fixed?.to ?? now);
-    this.#canvas.setAttribute("aria-label", t("chart", { symbol: this.#focus?.symbol ?? "" }));
-    document.title = this.#focus ? `${this.#focus.symbol} · Tapeline` : "Tapeline";
+    this.#canvas.setAttribute("aria-label", t("chart", { symbol: this.#focus ? nameOf(this.#focus) : "" }));
+    document.title = this.#focus ? `${nameOf(this.#focus)} · Tapeline` : "Tapeline";
   }
 
   #showConnection(): void {

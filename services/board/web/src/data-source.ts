@@ -2,7 +2,8 @@
 // `onChange` for each changed part.
 
 import { apiUrl, request, type Query } from "./request.ts";
-import { SPANS_MS, isSameInstrument, type UrlState, type Instrument } from "./url-state.ts";
+import { isSameInstrument, keyOf, type Instrument } from "./instrument.ts";
+import { SPANS_MS, type UrlState } from "./url-state.ts";
 import { mergeCandles, mergeMarket, mergeTape } from "./store.ts";
 import { Stream, type Handlers } from "./stream.ts";
 import type * as api from "./api.ts";
@@ -21,7 +22,7 @@ export interface PageData {
   alerts: readonly api.AlertRow[];
   markers: readonly api.Marker[];
   gaps: readonly api.GapRow[];
-  /** Series of the symbol on the chart, where `market` lacks that symbol. */
+  /** Series of the instrument on the chart, where `market` lacks that instrument. */
   focusedSeries: api.MarketSeries | null;
   status: api.StatusResponse | null;
   /** null: not connected yet. */
@@ -48,10 +49,10 @@ export function chartSpan(urlState: UrlState, now: number): { from: number; to: 
 
 /** Return the query parameters that filter trades. */
 export function tradeFilters({ only, side, prediction, state }: UrlState): Query {
-  return { market_type: only[0]?.market_type, symbol: only.map((market) => market.symbol), side, prediction, state };
+  return { instrument: only.map(keyOf), side, prediction, state };
 }
 
-/** Return the data that stays valid for another symbol on the chart, or for other filters too. */
+/** Return the data that stays valid for another instrument on the chart, or for other filters too. */
 export function retainedData(known: PageData, isOtherChart: boolean, areOtherFilters: boolean): Partial<PageData> {
   const { symbols, model, status } = known;
   if (areOtherFilters) return { symbols, model, status };
@@ -106,8 +107,7 @@ export class DataSource {
     const query = {
       ...tradeFilters(this.#urlState),
       window_ms: SPANS_MS[this.#urlState.span],
-      chart_market_type: this.#focus?.market_type,
-      chart_symbol: this.#focus?.symbol,
+      chart_instrument: this.#focus && keyOf(this.#focus),
     };
     this.#stream = new Stream(apiUrl("stream", query), this.#handlers(), (isOpen, times) => {
       this.#put("isConnected", isOpen, "connection");
@@ -147,7 +147,8 @@ export class DataSource {
     if (now - this.#focusedSeriesAt < FOCUSED_SERIES_MS) return;
     this.#focusedSeriesAt = now;
     const { side, prediction, state } = this.#urlState;
-    const query = { ...focus, side, prediction, state, from: response.from_at, to: response.to_at };
+    const span = { from: response.from_at, to: response.to_at };
+    const query = { instrument: keyOf(focus), side, prediction, state, ...span };
     const apply = (one: api.MarketResponse) => this.#put("focusedSeries", one.series[0] ?? null, "market");
     this.#request<api.MarketResponse>("market", query, apply);
   }
@@ -169,12 +170,11 @@ export class DataSource {
   #past({ from, to }: { from: number; to: number }): void {
     const span = { from, to };
     const filters = tradeFilters(this.#urlState);
-    const { market_type, symbol } = filters;
     this.#request<api.SymbolsResponse>("symbols", {}, (response) => this.#put("symbols", response.symbols, "symbols"));
     this.#request<api.MarketResponse>("market", { ...span, ...filters }, (response) => this.#market(response));
     this.#request<api.TapeResponse>("tape", { ...span, ...filters }, ({ trades }) => this.#put("tape", trades, "tape"));
     this.#request<api.ModelResponse>("model", {}, (response) => this.#put("model", response, "model"));
-    const places = { ...span, market_type, symbol };
+    const places = { ...span, instrument: filters.instrument };
     this.#request<api.ReconciliationResponse>("reconciliation", places, (response) =>
       this.#put("reconciliation", response, "reconciliation"),
     );
@@ -185,7 +185,7 @@ export class DataSource {
     const focus = this.#focus;
     if (!focus) return;
     const span = chartSpan(this.#urlState, Date.now());
-    this.#request<api.CandlesResponse>("candles", { ...focus, ...span }, (response) => this.#candles(response));
+    this.#request<api.CandlesResponse>("candles", { instrument: keyOf(focus), ...span }, (response) => this.#candles(response));
     this.#overlays();
   }
 
@@ -193,7 +193,7 @@ export class DataSource {
   #overlays(): void {
     const focus = this.#focus;
     if (!focus || document.hidden) return;
-    const query = { ...focus, ...chartSpan(this.#urlState, Date.now()) };
+    const query = { instrument: keyOf(focus), ...chartSpan(this.#urlState, Date.now()) };
     this.#request<api.MarkersResponse>("markers", query, ({ markers }) => this.#put("markers", markers, "markers"));
     this.#request<api.GapsResponse>("gaps", query, (response) => this.#put("gaps", response.gaps, "gaps"));
   }

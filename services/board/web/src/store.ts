@@ -1,6 +1,7 @@
 // Merges deltas of the stream into the data of the page. Pure and bounded.
 
 import type { CandleRow, CandlesResponse, MarketResponse, MarketSeries, TapeResponse, TapeTrade } from "./api.ts";
+import { instrumentOf, keyOf } from "./instrument.ts";
 
 export const MOST_CANDLES = 1_500;
 export const MOST_TRADES = 60;
@@ -24,7 +25,7 @@ function mergeSeries(known: MarketSeries | undefined, update: MarketSeries, from
     if (series) for (const [index, at] of series.at.entries()) if (at >= from) places.set(at, [series, index]);
   }
   const order = [...places.keys()].sort((one, other) => one - other);
-  const merged: Record<string, unknown> = { market_type: update.market_type, symbol: update.symbol };
+  const merged: Record<string, unknown> = { ...instrumentOf(update) };
   for (const column of COLUMNS) {
     merged[column] = order.map((at) => {
       const [series, index] = places.get(at) as [MarketSeries, number];
@@ -38,10 +39,10 @@ function mergeSeries(known: MarketSeries | undefined, update: MarketSeries, from
 export function mergeMarket(known: MarketResponse | null, update: MarketResponse): MarketResponse {
   if (update.is_snapshot || known === null || known.interval_ms !== update.interval_ms) return update;
   const from = update.from_at - (update.from_at % update.interval_ms);
-  const before = new Map(known.series.map((series) => [`${series.market_type}:${series.symbol}`, series]));
-  const now = new Map(update.series.map((series) => [`${series.market_type}:${series.symbol}`, series]));
-  const series = update.totals.flatMap(({ market_type, symbol }) => {
-    const key = `${market_type}:${symbol}`;
+  const before = new Map(known.series.map((series) => [keyOf(series), series]));
+  const now = new Map(update.series.map((series) => [keyOf(series), series]));
+  const series = update.totals.flatMap((total) => {
+    const key = keyOf(total);
     const old = before.get(key);
     const fresh = now.get(key);
     if (fresh) return [mergeSeries(old, fresh, from)];

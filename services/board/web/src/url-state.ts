@@ -1,36 +1,24 @@
 // State of the page in the URL: filters, focus, span, language, theme. Pure. A reload or a link shows the same page.
 
-import type { MarketType, PredictionState, Side } from "./api.ts";
+import { PREDICTION_STATES, SIDES, type PredictionState, type Side } from "./api.ts";
+import { instrumentOf, isSameInstrument, keyOf, parseInstrument, type Instrument } from "./instrument.ts";
 
 export const SPANS_MS = { "15m": 900_000, "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000 } as const;
 export type SpanName = keyof typeof SPANS_MS;
 export const SPAN_NAMES = Object.keys(SPANS_MS) as SpanName[];
-export const STATES: readonly PredictionState[] = [
-  "ok",
-  "warming_up",
-  "late",
-  "model_unavailable",
-  "model_expired",
-  "invalid_features",
-];
 export const LANGUAGES = ["en", "it"] as const;
 export type Language = (typeof LANGUAGES)[number];
 export const THEMES = ["light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-export interface Instrument {
-  market_type: MarketType;
-  symbol: string;
-}
-
 export interface UrlState {
-  /** On the chart; null: the most active symbol. */
+  /** On the chart; null: the most active instrument. */
   focus: Instrument | null;
   /** Length of the live span. */
   span: SpanName;
   /** A span of the past instead of the live one. */
   fixed: { from: number; to: number } | null;
-  /** Filter of views and tape, all of one instrument type; empty: the most active symbols. */
+  /** Filter of views and tape; empty: the most active instruments. */
   only: readonly Instrument[];
   side: Side | null;
   prediction: 0 | 1 | null;
@@ -56,29 +44,6 @@ export const DEFAULT_STATE: UrlState = {
 
 const MOST_ONLY = 12;
 
-/** Return the instrument of an object with more fields. */
-export function instrumentOf({ market_type, symbol }: Instrument): Instrument {
-  return { market_type, symbol };
-}
-
-export function keyOf(instrument: Instrument): string {
-  return `${instrument.market_type}:${instrument.symbol}`;
-}
-
-/** Return the display name; without a suffix it is spot. */
-export function nameOf({ market_type, symbol }: Instrument): string {
-  return market_type === "spot" ? symbol : `${symbol} ${market_type}`;
-}
-
-export function isSameInstrument(one: Instrument | null, other: Instrument | null): boolean {
-  return one?.market_type === other?.market_type && one?.symbol === other?.symbol;
-}
-
-export function parseInstrument(text: string | null): Instrument | null {
-  const match = /^(spot|linear):([A-Za-z0-9._-]{1,40})$/.exec(text ?? "");
-  return match ? { market_type: match[1] as MarketType, symbol: match[2] as string } : null;
-}
-
 function oneOf<T extends string>(value: string | null, values: readonly T[]): T | null {
   return values.find((known) => known === value) ?? null;
 }
@@ -89,18 +54,15 @@ export function readUrlState(search: string): UrlState {
   const from = Number(query.get("from"));
   const to = Number(query.get("to"));
   const prediction = oneOf(query.get("prediction"), ["up", "down"]);
-  const instruments = (query.get("only") ?? "")
-    .split(",")
-    .map(parseInstrument)
-    .filter((instrument) => instrument !== null);
+  const only = query.getAll("only").map(parseInstrument);
   return {
-    focus: parseInstrument(query.get("symbol")),
+    focus: parseInstrument(query.get("instrument")),
     span: oneOf(query.get("span"), SPAN_NAMES) ?? DEFAULT_STATE.span,
     fixed: Number.isSafeInteger(from) && Number.isSafeInteger(to) && from > 0 && to > from ? { from, to } : null,
-    only: instruments.filter((one) => one.market_type === instruments[0]?.market_type).slice(0, MOST_ONLY),
-    side: oneOf(query.get("side"), ["Buy", "Sell"]),
+    only: only.filter((instrument) => instrument !== null).slice(0, MOST_ONLY),
+    side: oneOf(query.get("side"), SIDES),
     prediction: prediction === null ? null : prediction === "up" ? 1 : 0,
-    state: oneOf(query.get("state"), STATES),
+    state: oneOf(query.get("state"), PREDICTION_STATES),
     numbers: query.get("numbers") === "1",
     language: oneOf(query.get("lang"), LANGUAGES),
     theme: oneOf(query.get("theme"), THEMES),
@@ -110,26 +72,26 @@ export function readUrlState(search: string): UrlState {
 /** Return the search part of the URL, empty for the default state. */
 export function writeUrlState(urlState: UrlState): string {
   const query = new URLSearchParams();
-  if (urlState.focus) query.set("symbol", keyOf(urlState.focus));
+  if (urlState.focus) query.set("instrument", keyOf(urlState.focus));
   if (urlState.fixed) {
     query.set("from", String(urlState.fixed.from));
     query.set("to", String(urlState.fixed.to));
   } else if (urlState.span !== DEFAULT_STATE.span) query.set("span", urlState.span);
-  if (urlState.only.length) query.set("only", urlState.only.map(keyOf).join(","));
+  for (const instrument of urlState.only) query.append("only", keyOf(instrument));
   if (urlState.side) query.set("side", urlState.side);
   if (urlState.prediction !== null) query.set("prediction", urlState.prediction === 1 ? "up" : "down");
   if (urlState.state) query.set("state", urlState.state);
   if (urlState.numbers) query.set("numbers", "1");
   if (urlState.language) query.set("lang", urlState.language);
   if (urlState.theme) query.set("theme", urlState.theme);
-  const text = query.toString().replaceAll("%3A", ":").replaceAll("%2C", ",");
+  // A query may hold a colon as it is: https://datatracker.ietf.org/doc/html/rfc3986#section-3.4
+  const text = query.toString().replaceAll("%3A", ":");
   return text ? `?${text}` : "";
 }
 
-/** Return the state with an instrument added to, or removed from, the filter, which has one instrument type. */
+/** Return the state with an instrument added to, or removed from, the filter. */
 export function toggleOnly(urlState: UrlState, instrument: Instrument): UrlState {
   const rest = urlState.only.filter((one) => !isSameInstrument(one, instrument));
   if (rest.length < urlState.only.length) return { ...urlState, only: rest };
-  const alike = rest.filter((one) => one.market_type === instrument.market_type);
-  return { ...urlState, only: [...alike, instrumentOf(instrument)].slice(-MOST_ONLY) };
+  return { ...urlState, only: [...rest, instrumentOf(instrument)].slice(-MOST_ONLY) };
 }

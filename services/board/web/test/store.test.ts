@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { MOST_CANDLES, MOST_TRADES, mergeCandles, mergeMarket, mergeTape } from "../src/store.ts";
 import type { CandleRow, CandlesResponse, MarketResponse, MarketSeries, TapeTrade } from "../src/api.ts";
+import { instrumentOf } from "../src/instrument.ts";
 
 const MINUTE = 60_000;
 
@@ -11,13 +12,15 @@ function candle(at: number, close = 1): CandleRow {
 }
 
 function candles(...rows: CandleRow[]): CandlesResponse {
-  return { market_type: "spot", symbol: "A", candles: rows, windows: [], is_truncated: false, is_snapshot: false };
+  const rest = { windows: [], is_truncated: false, is_snapshot: false };
+  return { venue: "bybit", market_type: "spot", symbol: "A", candles: rows, ...rest };
 }
 
-function series(symbol: string, at: number[], price: number[]): MarketSeries {
+function series(symbol: string, at: number[], price: number[], venue = "bybit"): MarketSeries {
   const nulls = at.map(() => null);
   const zeros = at.map(() => 0);
   return {
+    venue,
     market_type: "spot",
     symbol,
     at,
@@ -39,7 +42,7 @@ function series(symbol: string, at: number[], price: number[]): MarketSeries {
 }
 
 function market(from_at: number, is_snapshot: boolean, ...all: MarketSeries[]): MarketResponse {
-  const totals = all.map(({ market_type, symbol }) => ({ market_type, symbol }) as MarketResponse["totals"][number]);
+  const totals = all.map((one) => instrumentOf(one) as MarketResponse["totals"][number]);
   const sums = { trades: 0, buy_trades: 0, sell_trades: 0, is_truncated: false };
   return { ...sums, from_at, to_at: from_at + 100, interval_ms: 10, series: all, totals, is_snapshot };
 }
@@ -73,6 +76,20 @@ test("changed buckets are replaced, and buckets before the span are dropped", ()
     [
       ["A", [10, 20, 30], [2, 4, 5]],
       ["B", [20], [9]],
+    ],
+  );
+});
+
+test("buckets of the same symbol at two venues are not merged", () => {
+  const known = market(0, true, series("A", [0], [1]), series("A", [0], [9], "other"));
+  const update = market(0, false, series("A", [10], [2], "other"));
+  update.totals = known.totals;
+  const merged = mergeMarket(known, update);
+  assert.deepEqual(
+    merged.series.map(({ venue, at, price }) => [venue, at, price]),
+    [
+      ["bybit", [0], [1]],
+      ["other", [0, 10], [9, 2]],
     ],
   );
 });

@@ -1,9 +1,15 @@
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from tapeline.enums import MarketType, Side
+from tapeline.instrument import Instrument
 from tapeline_board.api.query_params import (
     BUCKETS_MAX,
     DAY_MS,
+    ChartQuery,
     Filters,
     Span,
     SpanQuery,
@@ -14,6 +20,9 @@ from tapeline_board.api.query_params import (
     latest_minutes,
 )
 from tapeline_board.errors import InvalidQuery
+
+from unit.board import factories
+from unit.board.searches import matches
 
 NOW_MS = 1_700_000_040_123
 
@@ -44,23 +53,71 @@ def test_latest_minutes_include_the_current_one():
 
 def test_filters_are_clauses_and_no_filter_is_no_clause():
     assert Filters().clauses() == []
-    assert Filters("spot", ("A", "B"), "Sell", 0, "ok").clauses() == [
+    assert Filters((), "bybit", MarketType.SPOT, Side.SELL, 0, "ok").clauses() == [
+        {"term": {"venue": "bybit"}},
         {"term": {"market_type": "spot"}},
         {"term": {"side": "Sell"}},
         {"term": {"prediction": 0}},
         {"term": {"prediction_state": "ok"}},
-        {"terms": {"symbol": ["A", "B"]}},
     ]
 
 
-def test_the_same_symbols_in_another_order_are_the_same_query():
-    one, other = TradeQuery(symbol=["B", "A", "B"]), TradeQuery(symbol=["A", "B"])
-    assert one.filters() == other.filters()
-    assert StreamQuery(symbol=["B", "A"]).filters() == other.filters()
+_MARKETS = st.sampled_from(
+    [Instrument(*parts) for parts in itertools.product(("bybit", "other"), MarketType, ("A", "B", "C"))]
+)
+
+
+@settings(deadline=None)
+@given(
+    st.sets(_MARKETS, max_size=5),
+    st.sampled_from([None, "bybit", "other"]),
+    st.sampled_from([None, *MarketType]),
+    _MARKETS,
+)
+def test_a_document_matches_by_venue_market_type_and_symbol_together(chosen, venue, market_type, instrument):
+    document = factories.fields_of(instrument)
+    query = {"bool": {"filter": Filters(tuple(sorted(chosen)), venue, market_type).clauses()}}
+    fits = (not chosen or instrument in chosen) and venue in (None, instrument.venue)
+    assert matches(document, query) is (fits and market_type in (None, instrument.market_type))
+
+
+A, B = "bybit:spot:A", "other:spot:A"
+
+
+def test_the_same_instruments_in_another_order_are_the_same_query():
+    one, other = TradeQuery(instrument=[B, A, B]), TradeQuery(instrument=[A, B])
+    assert one.filters() == other.filters() == Filters((Instrument.parse(A), Instrument.parse(B)))
+    assert StreamQuery(instrument=[B, A]).filters() == other.filters()
+    assert TradeQuery(instrument=[A]).filters() != TradeQuery(instrument=[B]).filters()
+
+
+def test_the_chart_has_one_instrument():
+    assert ChartQuery(instrument=A).one() == Instrument("bybit", MarketType.SPOT, "A")
+    assert StreamQuery(chart_instrument=A).chart() == Instrument("bybit", MarketType.SPOT, "A")
+    assert StreamQuery().chart() is None
+
+
+@pytest.mark.parametrize("text", ["canary", "spot:canary", "bybit:canary:A", "Canary:spot:A", "bybit:spot:can|ary", ""])
+@pytest.mark.parametrize("query", [ChartQuery, TradeQuery, StreamQuery])
+def test_what_is_no_instrument_is_refused_in_words_without_repeating_it(query, text):
+    with pytest.raises(ValidationError, match="must be venue:market_type:symbol, such as bybit:spot:BTCUSDT") as caught:
+        query(instrument=text if query is ChartQuery else [text])
+    assert "canary" not in " ".join(error["msg"] for error in caught.value.errors()).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("symbol", "instrument"), ("chart_symbol", "chart_instrument"), ("chart_market_type", "chart_instrument")],
+)
+def test_a_symbol_without_its_venue_is_refused_in_words(name, other):
+    with pytest.raises(ValidationError, match=f"{name} names no instrument; use {other}=venue:market_type:symbol"):
+        StreamQuery.model_validate({name: "BTCUSDT"})
 
 
 def test_instrument_filters_have_neither_side_nor_prediction():
-    assert Filters("spot", ("A",), "Buy", 1, "ok").instrument_filters() == Filters("spot", ("A",))
+    instruments = (Instrument.parse(A),)
+    filters = Filters(instruments, "bybit", MarketType.SPOT, Side.BUY, 1, "ok")
+    assert filters.instrument_filters() == Filters(instruments, "bybit", MarketType.SPOT)
 
 
 def test_the_default_span_is_the_last_15_minutes():

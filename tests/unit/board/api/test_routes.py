@@ -85,6 +85,31 @@ async def test_without_elasticsearch_the_board_is_ready_and_reports_the_outage(p
         assert (await client.get("/health/ready")).status_code == 200
 
 
+ACCEPTED = {
+    "/api/candles?instrument=bybit:spot:BTCUSDT": 503,
+    "/api/candles?instrument=bybit%3Aspot%3ABTC%2FUSDT%3AUSDT": 503,
+    "/api/market?instrument=bybit:spot:A&instrument=other:spot:A&venue=bybit": 503,
+    "/api/candles?instrument=spot:BTCUSDT": 422,
+    "/api/candles?instrument=bybit:moon:canary": 422,
+    "/api/candles": 422,
+    "/api/tape?symbol=canary": 422,
+    "/api/stream?chart_symbol=canary": 422,
+    "/api/gaps?instrument=bybit%253Aspot%253ABTCUSDT": 422,
+}
+
+
+@pytest.mark.parametrize("path", ACCEPTED)
+async def test_an_instrument_is_a_query_parameter_percent_encoded_once(page, path):
+    async with running(page) as client:
+        response = await client.get(path)
+    assert response.status_code == ACCEPTED[path]
+    if response.status_code == 422:
+        assert "canary" not in response.text
+        assert response.json()["error"] == "invalid_query"
+    if "=" in path and response.status_code == 422:
+        assert "venue:market_type:symbol, such as bybit:spot:BTCUSDT" in response.json()["message"]
+
+
 async def test_the_api_is_read_only(page):
     async with running(page) as client:
         for method in ("POST", "PUT", "DELETE", "PATCH"):

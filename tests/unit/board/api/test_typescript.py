@@ -20,6 +20,7 @@ def test_the_generated_types_match_the_schemas():
         ({"type": "array", "items": {"$ref": "#/$defs/Row"}}, "Row[]"),
         ({"enum": ["a", 1]}, '"a" | 1'),
         ({"const": 0}, "0"),
+        ({"anyOf": [{"$ref": "#/$defs/Side"}, {"type": "null"}]}, "Side | null"),
         (
             {"type": "object", "propertyNames": {"enum": ["a"]}, "additionalProperties": {"type": "integer"}},
             'Partial<Record<"a", number>>',
@@ -28,6 +29,21 @@ def test_the_generated_types_match_the_schemas():
 )
 def test_each_form_of_a_schema_has_a_type(schema, expected):
     assert typescript.type_of(schema) == expected
+
+
+@pytest.mark.parametrize("name", typescript.ENUMS)
+def test_a_union_has_the_values_of_the_enum(name):
+    enum = typescript.ENUMS[name]
+    listed = ", ".join(f'"{member.value}"' for member in enum)
+    assert f"export const {name} = [{listed}] as const;" in typescript.generate()
+    assert f"export type {enum.__name__} = (typeof {name})[number];" in typescript.generate()
+
+
+def test_every_enum_of_a_response_has_a_union():
+    defined = {enum.__name__ for enum in typescript.ENUMS.values()}
+    for model in typescript._models():
+        definitions = model.model_json_schema(mode="serialization").get("$defs", {})
+        assert {name for name, schema in definitions.items() if "enum" in schema} <= defined
 
 
 def test_an_unknown_form_of_a_schema_raises():

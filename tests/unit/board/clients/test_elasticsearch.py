@@ -31,6 +31,7 @@ CASES = {
     "late": (ConnectionTimeout("Connection timed out"), (errors.ElasticsearchTimeout, "3 s")),
     "starting": (error_response(503), (errors.ElasticsearchUnavailable, "503 (search_phase")),
     "behind a gateway": (error_response(502, "bad"), (errors.ElasticsearchUnavailable, "502")),
+    "broken for now": (error_response(500, "internal"), (errors.ElasticsearchUnavailable, "500 (internal)")),
     "busy": (error_response(429, "es_rejected_execution_exception"), (errors.ElasticsearchTimeout, "3 s")),
     "out of time": (error_response(503, "search_timeout_exception"), (errors.ElasticsearchTimeout, "3 s")),
     "no password": (

@@ -3,6 +3,7 @@ import itertools
 
 import pytest
 from support import aeventually
+from tapeline.enums import Side
 from tapeline_board.api.query_params import Filters, StreamQuery
 from tapeline_board.errors import TooManyClients, TooManyQueries
 from tapeline_board.live.availability import Availability
@@ -32,14 +33,23 @@ class HubOverFakes:
 
 
 def test_a_stream_has_all_events_by_default():
-    everything = topics(StreamQuery(chart_market_type="spot", chart_symbol="A"))
+    everything = topics(StreamQuery(chart_instrument="bybit:spot:A"))
     assert [topic.event for topic in everything] == [
         *("candle", "symbols", "tape", "market", "model", "reconciliation", "alerts"),
     ]
     assert [topic.event for topic in topics(StreamQuery())] == [
         *("symbols", "tape", "market", "model", "reconciliation", "alerts"),
     ]
-    assert topics(StreamQuery(events=["tape", "status"], side="Buy")) == (Topic("tape", Filters(side="Buy")),)
+    assert topics(StreamQuery(events=["tape", "status"], side="Buy")) == (Topic("tape", Filters(side=Side.BUY)),)
+
+
+def test_the_same_symbol_at_two_venues_is_two_topics():
+    queries = [
+        StreamQuery(chart_instrument=f"{venue}:spot:A", instrument=[f"{venue}:spot:A"]) for venue in ("bybit", "other")
+    ]
+    ours, others = (set(topics(query)) for query in queries)
+    assert {topic.event for topic in ours & others} == {"symbols", "model", "alerts"}
+    assert {topic.event for topic in ours - others} == {"candle", "tape", "market", "reconciliation"}
 
 
 def test_topics_without_a_side_are_shared_by_all_sides():
@@ -57,10 +67,10 @@ async def test_equal_topics_share_one_poller():
 
 async def test_a_subscription_over_a_limit_is_rejected_without_a_trace():
     made = HubOverFakes(clients_max=2, pollers_max=8)
-    first = made.hub.subscribe(tuple(Topic("tape", Filters(symbols=(str(n),))) for n in range(8)))
+    first = made.hub.subscribe(tuple(Topic("tape", Filters(venue=str(n))) for n in range(8)))
     with pytest.raises(TooManyQueries):
         made.hub.subscribe((MODEL,))
-    made.hub.subscribe((Topic("tape", Filters(symbols=("3",))),))
+    made.hub.subscribe((Topic("tape", Filters(venue="3")),))
     with pytest.raises(TooManyClients):
         made.hub.subscribe(())
     made.hub.unsubscribe(first)

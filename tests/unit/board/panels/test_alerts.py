@@ -2,6 +2,7 @@ from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.panels import alerts
 
 from unit.board import factories
+from unit.board.searches import search
 
 SPAN = Span(factories.START_MS, factories.START_MS + 60_000)
 
@@ -17,10 +18,18 @@ def test_an_alert_about_a_model_has_no_symbol():
     alert = factories.alert_of(factories.START_MS)
     document = {key: value for key, value in alert.items() if key not in ("symbol", "market_type")}
     (row,) = alerts.alerts_response(factories.hits(document | {"kind": "model_expired"})).alerts
-    assert (row.symbol, row.market_type, row.kind) == (None, None, "model_expired")
+    assert (row.venue, row.symbol, row.market_type, row.kind) == ("bybit", None, None, "model_expired")
 
 
-def test_alerts_are_requested_by_instrument():
-    filters = Filters("spot", ("A",))
-    clauses = alerts.alerts_request(SPAN, filters).body["query"]["bool"]["filter"]
-    assert all(clause in clauses for clause in filters.clauses())
+def test_alerts_of_the_same_symbol_at_another_venue_are_not_shown():
+    ours = factories.alert_of(factories.START_MS)
+    documents = (
+        ours,
+        factories.alert_of(factories.START_MS, venue="other"),
+        factories.alert_of(factories.START_MS, market_type="linear"),
+    )
+    request = alerts.alerts_request(SPAN, Filters((factories.INSTRUMENT,)))
+    assert alerts.alerts_response(search(request, *documents)) == alerts.alerts_response(factories.hits(ours))
+    everything = alerts.alerts_response(search(alerts.alerts_request(SPAN, Filters()), *documents))
+    shown = {(row.venue, row.market_type, row.symbol) for row in everything.alerts}
+    assert shown == {("bybit", "spot", "BTCUSDT"), ("other", "spot", "BTCUSDT"), ("bybit", "linear", "BTCUSDT")}

@@ -1,10 +1,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument
 from tapeline_board.api.query_params import Span
 from tapeline_board.panels.market import Bucket, MarketBuckets, Part, Ranking
 from tapeline_board.panels.market_state import MarketState
 
-A, B = ("spot", "A"), ("linear", "A")
+A, B = Instrument("bybit", MarketType.SPOT, "A"), Instrument("bybit", MarketType.LINEAR, "A")
+ELSEWHERE = Instrument("other", MarketType.SPOT, "A")
 STEP = 1_000
 
 
@@ -27,10 +30,7 @@ def state_of(symbols):
 
 
 def rows_of(response):
-    return {
-        (s.market_type, s.symbol): dict(zip(s.at, zip(s.trades, s.price, strict=True), strict=True))
-        for s in response.series
-    }
+    return {s.instrument: dict(zip(s.at, zip(s.trades, s.price, strict=True), strict=True)) for s in response.series}
 
 
 def test_a_snapshot_is_ordered_by_trades_and_its_totals_are_sums():
@@ -54,6 +54,17 @@ def test_a_delta_has_only_changed_buckets_and_all_totals():
     assert rows_of(update) == {A: {2_000: (5, 10.0)}}
     assert [(row.market_type, row.trades) for row in update.totals] == [("spot", 7), ("linear", 1)]
     assert update.trades == 8
+
+
+def test_the_same_symbol_at_two_venues_has_buckets_and_totals_of_its_own():
+    ranking = Ranking((A, ELSEWHERE), False)
+    known = MarketState(Span(0, 10_000), STEP, ranking, market_buckets({A: {0: bucket()}, ELSEWHERE: {0: bucket(5)}}))
+    assert [(row.instrument, row.trades) for row in known.snapshot().totals] == [(ELSEWHERE, 5), (A, 1)]
+    newer = market_buckets({A: {0: bucket()}, ELSEWHERE: {0: bucket(6, price=11.0)}})
+    update = known.merge(Span(0, 10_000), 0, newer)
+    assert update is not None
+    assert rows_of(update) == {ELSEWHERE: {0: (6, 11.0)}}
+    assert rows_of(known.snapshot()) == {A: {0: (1, 10.0)}, ELSEWHERE: {0: (6, 11.0)}}
 
 
 def test_without_changes_there_is_no_delta():

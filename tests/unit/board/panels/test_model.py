@@ -4,6 +4,7 @@ from tapeline_board.api.query_params import Span
 from tapeline_board.panels import model
 
 from unit.board import factories
+from unit.board.searches import search
 
 SPAN = Span(factories.START_MS, factories.START_MS + 3_600_000)
 NOTHING = {"hits": {"hits": []}}
@@ -31,6 +32,23 @@ def test_shares_are_ratios_of_sums():
 def test_without_predictions_shares_are_null():
     total = respond(bucket("m", 0.0, hits=0.0, ups=0.0, brier_sum=0.0, prior_brier_sum=0.0)).scores[0].total
     assert (total.hit_rate, total.base_rate, total.brier, total.skill) == (None, None, None, None)
+
+
+def test_the_same_symbol_at_two_venues_has_scores_of_its_own():
+    counts = {factories.ELSEWHERE: 30, factories.INSTRUMENT: 20, factories.LINEAR: 10}
+    documents = [
+        factories.score_of(
+            factories.START_MS + 60_000 * minute, count, count // 2, 3, **factories.fields_of(instrument)
+        )
+        for instrument, count in counts.items()
+        for minute in range(2)
+    ]
+    found = search(model.scores_request(SPAN), *documents)
+    (scores,) = model.model_response(SPAN, "no model", found, NOTHING, NOTHING).scores
+    assert [(row.venue, row.market_type, row.symbol, row.predictions) for row in scores.symbols] == [
+        (*factories.fields_of(instrument).values(), 2 * count) for instrument, count in counts.items()
+    ]
+    assert (scores.total.venue, scores.total.symbol, scores.total.predictions) == (None, None, 120)
 
 
 def test_a_bin_covers_its_probabilities():

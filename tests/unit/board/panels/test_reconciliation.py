@@ -1,9 +1,10 @@
 import pytest
 from tapeline.records import candle
-from tapeline_board.api.query_params import Span
+from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.panels import reconciliation
 
 from unit.board import factories
+from unit.board.searches import by_instrument, search
 
 MINUTE_MS = candle.MINUTE_MS
 NOW_MS = factories.START_MS + 30 * MINUTE_MS + 5_000
@@ -22,8 +23,8 @@ def bucket(key, *states, count=10):
 
 def respond(minutes, rejects=0, symbols=(), span=SPAN, now_ms=NOW_MS):
     buckets = [bucket(factories.START_MS + number * MINUTE_MS, *states) for number, states in minutes.items()]
-    market_types = [{"key": "spot", "symbols": {"buckets": list(symbols), "sum_other_doc_count": 0}}]
-    found = {"aggregations": {"minutes": {"buckets": buckets}, "market_types": {"buckets": market_types}}}
+    instruments = by_instrument("symbols", 0, bybit={"spot": list(symbols)})
+    found = {"aggregations": {"minutes": {"buckets": buckets}, **instruments}}
     rejected = {"hits": {"total": {"value": rejects}, "hits": []}}
     return reconciliation.reconciliation_response(span, now_ms, found, rejected)
 
@@ -71,3 +72,27 @@ def test_the_worst_symbols_come_first():
         ("B", "open", 1, 0),
         ("A", "complete", 1, 0),
     ]
+
+
+def test_the_same_symbol_at_two_venues_has_counts_and_a_state_of_its_own():
+    states = {
+        factories.ELSEWHERE: ("incomplete", 5),
+        factories.LINEAR: ("gap", 6),
+        factories.INSTRUMENT: ("complete", 7),
+    }
+    documents = [
+        factories.reconciliation_of(factories.START_MS, state, count, **factories.fields_of(instrument))
+        for instrument, (state, count) in states.items()
+    ]
+    rejected = {"hits": {"total": {"value": 0}, "hits": []}}
+
+    def found(filters):
+        counts = search(reconciliation.counts_request(SPAN, filters), *documents)
+        return reconciliation.reconciliation_response(SPAN, NOW_MS, counts, rejected)
+
+    rows = found(Filters()).symbols
+    assert {row.instrument: (row.state, row.received) for row in rows} == states
+    assert [row.instrument for row in rows] == list(states), "the worst first"
+    ours = found(Filters((factories.INSTRUMENT,)))
+    assert [(row.state, row.symbols, row.received) for row in ours.minutes] == [("complete", 1, 7)]
+    assert [row.instrument for row in ours.symbols] == [factories.INSTRUMENT]

@@ -3,6 +3,7 @@ from tapeline_board.api.query_params import Span
 from tapeline_board.panels import symbols
 
 from unit.board import factories
+from unit.board.searches import by_instrument, search
 
 SPAN = Span(factories.START_MS, factories.START_MS + 3_600_000)
 
@@ -23,11 +24,7 @@ def bucket(symbol, trades, volume=4.0, bought=1.0, first=100.0, last=101.0):
 
 
 def found(left_out=0, **market_types):
-    buckets = [
-        {"key": name, "symbols": {"buckets": rows, "sum_other_doc_count": left_out}}
-        for name, rows in market_types.items()
-    ]
-    return {"aggregations": {"market_types": {"buckets": buckets}}}
+    return {"aggregations": by_instrument("symbols", left_out, bybit=market_types)}
 
 
 def newest(symbol, **trade):
@@ -71,3 +68,28 @@ def test_a_list_that_lacks_symbols_is_truncated():
     many = [bucket(f"S{number}", number) for number in range(501)]
     response = symbols.symbols_response(SPAN, found(spot=many), {"hits": {}})
     assert (len(response.symbols), response.is_truncated) == (500, True)
+
+
+def test_more_venues_than_are_counted_is_truncated():
+    hour = found(spot=[bucket("A", 5)])
+    hour["aggregations"]["venues"]["sum_other_doc_count"] = 1
+    assert symbols.symbols_response(SPAN, hour, {"hits": {}}).is_truncated
+
+
+def test_the_same_symbol_at_two_venues_is_two_rows_each_with_its_own_candles_and_trade():
+    closes = {factories.ELSEWHERE: 300.0, factories.LINEAR: 200.0, factories.INSTRUMENT: 100.0}
+    candles = [
+        factories.candle_of(factories.START_MS, close, round(close), **factories.fields_of(instrument))
+        for instrument, close in closes.items()
+    ]
+    prices = {factories.ELSEWHERE: 301.0, factories.INSTRUMENT: 101.0}
+    trades = [
+        factories.trade(1, factories.START_MS + 1, price, **factories.fields_of(place))
+        for place, price in prices.items()
+    ]
+    hour = search(symbols.hour_request(SPAN), *candles)
+    newest_ = search(symbols.newest_request(factories.START_MS + 2), *trades)
+    rows = symbols.symbols_response(SPAN, hour, newest_).symbols
+    assert {row.instrument: row.last_price for row in rows} == closes | prices
+    assert [row.instrument for row in rows] == list(closes), "most trades first"
+    assert [row.trades for row in rows] == [300, 200, 100]

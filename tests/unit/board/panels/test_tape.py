@@ -1,7 +1,9 @@
+from tapeline.enums import MarketType
 from tapeline_board.api.query_params import Filters, Span
 from tapeline_board.panels import tape
 
 from unit.board import factories
+from unit.board.searches import search
 
 
 def tape_of(*numbers, limit=3):
@@ -47,8 +49,25 @@ def test_the_same_id_in_another_market_type_is_another_trade():
     assert [row.market_type for row in delta.trades] == ["linear"]
 
 
+def test_the_same_id_at_another_venue_is_another_trade():
+    elsewhere = factories.hits(factories.trade(6, factories.START_MS, venue="other"))
+    delta = tape.new_trades(tape_of(6), tape.tape_response(elsewhere))
+    assert delta is not None
+    assert [row.instrument for row in delta.trades] == [factories.ELSEWHERE]
+
+
+def test_the_tape_of_an_instrument_has_no_trades_of_the_same_symbol_elsewhere():
+    every = [factories.INSTRUMENT, factories.ELSEWHERE, factories.LINEAR]
+    trades = factories.tape(every, 60, factories.START_MS, factories.START_MS + 60_000)
+    for instrument in every:
+        response = tape.tape_response(search(tape.tape_request(Filters((instrument,)), None, 60), *trades), 60)
+        assert {row.instrument for row in response.trades} == {instrument}
+    everything = tape.tape_response(search(tape.tape_request(Filters(), None, 60), *trades), 60)
+    assert {row.instrument for row in everything.trades} == set(every)
+
+
 def test_a_time_range_is_requested_only_where_one_is_given():
-    assert tape.tape_request(Filters("spot"), None).body["query"] == {
+    assert tape.tape_request(Filters(market_type=MarketType.SPOT), None).body["query"] == {
         "bool": {"filter": [{"term": {"market_type": "spot"}}]}
     }
     span = Span(factories.START_MS, factories.START_MS + 1)

@@ -1,16 +1,14 @@
 """Schemas of gaps in the feed and of alerts."""
 
-from typing import Literal
+from tapeline.enums import AlertKind, GapReason, MarketType, Severity
 
-from tapeline_board.api.schemas.common import ApiModel, MarketType
+from tapeline_board.api.schemas.common import ApiModel, InstrumentRow
 
 
-class GapRow(ApiModel):
+class GapRow(InstrumentRow):
     """One gap: trades between two known trades may be missing, both ends exclusive."""
 
-    market_type: MarketType
-    symbol: str
-    reason: Literal["reconnect", "restart", "overflow", "stall"]
+    reason: GapReason
     detected_at: int
     from_traded_at: int
     to_traded_at: int
@@ -18,7 +16,7 @@ class GapRow(ApiModel):
 
 
 class GapsResponse(ApiModel):
-    """GET /api/gaps: gaps that overlap the span, newest first."""
+    """GET /api/gaps: gaps that touch the span, newest first."""
 
     gaps: list[GapRow]
     is_truncated: bool
@@ -29,8 +27,9 @@ class AlertRow(ApiModel):
 
     alert_id: str
     rule: str
-    kind: Literal["price_move", "volume_burst", "silent_symbol", "feed_gap", "model_below_prior", "model_expired"]
-    severity: Literal["info", "warning", "critical"]
+    kind: AlertKind
+    severity: Severity
+    venue: str
     market_type: MarketType | None
     symbol: str | None
     model_digest: str | None

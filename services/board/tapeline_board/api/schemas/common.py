@@ -8,10 +8,9 @@ panel parses the response of Elasticsearch, and generate the front end's types a
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from tapeline.enums import MarketType
+from tapeline.instrument import Instrument, instrument_of
 
-MarketType = Literal["spot", "linear"]
-Side = Literal["Buy", "Sell"]
-PredictionState = Literal["ok", "warming_up", "late", "model_unavailable", "model_expired", "invalid_features"]
 EventName = Literal["status", "symbols", "tape", "candle", "market", "model", "reconciliation", "alerts", "failed"]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -21,6 +20,19 @@ class ApiModel(BaseModel):
     """Base of all responses and events."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InstrumentRow(ApiModel):
+    """Base of rows about one instrument."""
+
+    venue: str
+    market_type: MarketType
+    symbol: str
+
+    @property
+    def instrument(self) -> Instrument:
+        """Whose row it is."""
+        return instrument_of(self.venue, self.market_type, self.symbol)
 
 
 class ErrorResponse(ApiModel):

@@ -3,16 +3,15 @@
 from typing import Any, Final, Literal
 
 from pydantic import create_model
+from tapeline.enums import PredictionState, Side, TradeSource
 from tapeline.records import candle
 
-from tapeline_board.api.schemas.common import ApiModel, Count, MarketType, PredictionState, Share, Side
+from tapeline_board.api.schemas.common import ApiModel, Count, InstrumentRow, Share
 
 
-class SymbolRow(ApiModel):
-    """One symbol in the last hour."""
+class SymbolRow(InstrumentRow):
+    """One instrument in the last hour."""
 
-    market_type: MarketType
-    symbol: str
     last_price: float | None
     change_bp: float | None
     """Last price relative to the first one of the span, basis points."""
@@ -50,7 +49,7 @@ def _candle_row() -> type[ApiModel]:
     fields |= dict.fromkeys(("is_quiet", "is_closed"), (bool, ...))
     fields |= dict.fromkeys(candle.INDICATORS, number)
     fields |= {"updated_at": (int, ...)}
-    doc = "One minute of one symbol."
+    doc = "One minute of one instrument."
     return create_model("CandleRow", __base__=ApiModel, __doc__=doc, __module__=__name__, **fields)
 
 
@@ -70,15 +69,13 @@ class RollingWindow(ApiModel):
     imbalance: float | None
 
 
-class CandlesResponse(ApiModel):
+class CandlesResponse(InstrumentRow):
     """GET /api/candles and event `candle`, oldest first.
 
     An event contains the candles that were written since the previous event; replace candles by `at`. An event with
     `is_snapshot` is the initial state of a stream: the last few candles.
     """
 
-    market_type: MarketType
-    symbol: str
     candles: list[CandleRow]  # type: ignore[valid-type]  # made from the table of the library
     windows: list[RollingWindow]
     """Of the newest candle; empty without candles."""
@@ -88,7 +85,7 @@ class CandlesResponse(ApiModel):
 
 
 class Marker(ApiModel):
-    """Predictions of one symbol in one minute, and their outcomes as far as they are known."""
+    """Predictions of one instrument in one minute, and their outcomes as far as they are known."""
 
     at: int
     predictions: Count
@@ -102,24 +99,20 @@ class Marker(ApiModel):
     """Scored predictions that were right."""
 
 
-class MarkersResponse(ApiModel):
+class MarkersResponse(InstrumentRow):
     """GET /api/markers: minutes with at least one prediction, oldest first."""
 
-    market_type: MarketType
-    symbol: str
     markers: list[Marker]
     is_truncated: bool
 
 
-class MarketSeries(ApiModel):
-    """One symbol over time: columns of equal length, one entry for each bucket with a trade, oldest first.
+class MarketSeries(InstrumentRow):
+    """One instrument over time: columns of equal length, one entry for each bucket with a trade, oldest first.
 
-    Medians are of this symbol alone. Quantities are sums in base; the mean quantity of a prediction is
+    Medians are of this instrument alone. Quantities are sums in base; the mean quantity of a prediction is
     quantity / trades. `up` is prediction 1, `down` prediction 0; trades without a prediction are in neither.
     """
 
-    market_type: MarketType
-    symbol: str
     at: list[int]
     """Starts of the buckets."""
     trades: list[int]
@@ -140,11 +133,9 @@ class MarketSeries(ApiModel):
     down_quantity: list[float]
 
 
-class MarketTotal(ApiModel):
-    """One symbol over the entire span; sums of its buckets."""
+class MarketTotal(InstrumentRow):
+    """One instrument over the entire span; sums of its buckets."""
 
-    market_type: MarketType
-    symbol: str
     trades: Count
     buy_trades: Count
     sell_trades: Count
@@ -162,9 +153,9 @@ class MarketTotal(ApiModel):
 class MarketResponse(ApiModel):
     """GET /api/market and event `market`: the six views.
 
-    1 price by symbol: series.price; 2 buying and selling: series.buy_price, sell_price; 3 share of buyers: buy_trades
-    and sell_trades; 4 most active: totals; 5 volume by prediction: totals.*_quantity_mean; 6 price and prediction:
-    series.up_price, down_price.
+    1 price by instrument: series.price; 2 buying and selling: series.buy_price, sell_price; 3 share of buyers:
+    buy_trades and sell_trades; 4 most active: totals; 5 volume by prediction: totals.*_quantity_mean; 6 price and
+    prediction: series.up_price, down_price.
 
     An event with `is_snapshot` false is a delta: `series` has only the buckets that changed since the previous event.
     Replace buckets by `at`, and drop buckets before `from_at`. `totals` is always complete.
@@ -175,22 +166,20 @@ class MarketResponse(ApiModel):
     interval_ms: int
     """Length of a bucket; its start is a multiple of it."""
     trades: Count
-    """All that match the filters, trades of symbols that are not shown included."""
+    """All that match the filters, trades of instruments that are not shown included."""
     buy_trades: Count
     sell_trades: Count
     series: list[MarketSeries]
     totals: list[MarketTotal]
-    """Most trades first; the symbols of `series`."""
+    """Most trades first; the instruments of `series`."""
     is_truncated: bool
-    """There are more symbols than are shown."""
+    """There are more instruments than are shown."""
     is_snapshot: bool = True
 
 
-class TapeTrade(ApiModel):
+class TapeTrade(InstrumentRow):
     """One trade."""
 
-    market_type: MarketType
-    symbol: str
     trade_id: str
     traded_at: int
     indexed_at: int
@@ -198,7 +187,7 @@ class TapeTrade(ApiModel):
     """In the exchange's own digits, and so is `quantity`."""
     quantity: str
     side: Side
-    source: Literal["stream", "backfill"]
+    source: TradeSource
     probability: Share | None
     prediction: Literal[0, 1] | None
     state: PredictionState

@@ -1,6 +1,8 @@
 """Schemas of the served model, of its scores and of training runs."""
 
-from tapeline_board.api.schemas.common import ApiModel, Count, MarketType, PredictionState, Share
+from tapeline.enums import MarketType, PredictionState
+
+from tapeline_board.api.schemas.common import ApiModel, Count, Share
 
 
 class ServedModel(ApiModel):
@@ -27,12 +29,13 @@ class CalibrationBin(ApiModel):
 
 
 class Score(ApiModel):
-    """Outcomes of the predictions of one model, of all symbols or of one."""
+    """Outcomes of the predictions of one model, of all instruments or of one."""
 
     model_digest: str
+    venue: str | None = None
+    """Null, as are market type and symbol: all instruments together."""
     market_type: MarketType | None = None
     symbol: str | None = None
-    """Null: all symbols together."""
     predictions: Count
     """Scored."""
     pending: Count

@@ -1,10 +1,10 @@
-"""Schemas of reconciliation: counts of the same trades by stage, by minute and by symbol."""
+"""Schemas of reconciliation: counts of the same trades by stage, by minute and by instrument."""
 
 from typing import Literal
 
-from tapeline_board.api.schemas.common import ApiModel, Count, MarketType
+from tapeline.enums import ReconciliationState
 
-ReconciliationState = Literal["open", "complete", "gap", "incomplete"]
+from tapeline_board.api.schemas.common import ApiModel, Count, InstrumentRow
 
 
 class StageCounts(ApiModel):
@@ -22,17 +22,15 @@ class StageCounts(ApiModel):
 
 
 class ReconciliationMinute(StageCounts):
-    """One minute, all symbols."""
+    """One minute, all instruments."""
 
     at: int
     symbols: Count
 
 
-class ReconciliationSymbol(StageCounts):
-    """One symbol, all minutes."""
+class ReconciliationSymbol(StageCounts, InstrumentRow):
+    """One instrument, all minutes."""
 
-    market_type: MarketType
-    symbol: str
     minutes: Count
     not_complete: Count
     """Minutes that are neither complete nor open."""

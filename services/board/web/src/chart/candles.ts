@@ -1,4 +1,4 @@
-// The candles of one symbol with their indicators in panes, predictions as arrows and gaps as bands.
+// The candles of one instrument with their indicators in panes, predictions as arrows and gaps as bands.
 
 import {
   CandlestickSeries,

@@ -1,6 +1,6 @@
-// Header of the chart: the symbol, its last price, and its returns in the rolling windows.
+// Header of the chart: the instrument, its last price, and its returns in the rolling windows.
 
-import type { Instrument } from "../url-state.ts";
+import { isSameInstrument, marketOf, type Instrument } from "../instrument.ts";
 import { flag, h, put } from "../dom.ts";
 import * as format from "../format.ts";
 import type { PageData } from "../data-source.ts";
@@ -11,21 +11,21 @@ import { probabilityText, tone } from "./watchlist.ts";
 export class ChartHeader {
   readonly element: HTMLElement;
   readonly #name = h("h1");
-  readonly #market_type = h("small");
+  readonly #market = h("small");
   readonly #price = h("strong", { class: "last" });
   readonly #probability = h("span", { class: "probability" });
   readonly #windows = h("dl", { class: "windows" });
 
   constructor() {
-    const title = h("div", { class: "chart-title" }, this.#name, this.#market_type, this.#price, this.#probability);
+    const title = h("div", { class: "chart-title" }, this.#name, this.#market, this.#price, this.#probability);
     this.element = h("header", { class: "chart-header" }, title, this.#windows);
   }
 
   show(focus: Instrument | null, known: PageData): void {
-    const row = known.symbols.find((one) => one.symbol === focus?.symbol && one.market_type === focus.market_type);
+    const row = known.symbols.find((one) => isSameInstrument(one, focus));
     const candle = known.candles.at(-1);
     put(this.#name, focus?.symbol ?? "");
-    put(this.#market_type, focus?.market_type ?? "");
+    put(this.#market, focus ? marketOf(focus) : "");
     put(this.#price, format.price(row?.last_price ?? candle?.close));
     put(this.#probability, row ? probabilityText(row) : "");
     flag(this.#probability, "data-tone", row?.prediction === 1 ? "up" : "down");

@@ -1,8 +1,8 @@
 // The top bar: filters, connection status, language and theme.
 
-import { SPAN_NAMES, STATES, type UrlState, type SpanName } from "../url-state.ts";
+import { SPAN_NAMES, type UrlState, type SpanName } from "../url-state.ts";
 import { flag, h, put } from "../dom.ts";
-import type { PredictionState, Side } from "../api.ts";
+import { PREDICTION_STATES, type PredictionState, type Side } from "../api.ts";
 import { t, type MessageKey } from "../i18n.ts";
 
 type Change = (change: Partial<UrlState>) => void;
@@ -151,7 +151,7 @@ function dateField(message: MessageKey): HTMLInputElement {
 }
 
 function stateSelect(change: Change): HTMLSelectElement {
-  const options = STATES.map((state) => h("option", { text: t(state), attr: { value: state } }));
+  const options = PREDICTION_STATES.map((state) => h("option", { text: t(state), attr: { value: state } }));
   const all = h("option", { text: t("allStates"), attr: { value: "" } });
   const select = h("select", { attr: { "aria-label": t("state"), "data-filter": "state" } }, all, ...options);
   select.addEventListener("change", () => change({ state: (select.value || null) as PredictionState | null }));

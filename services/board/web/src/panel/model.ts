@@ -1,8 +1,8 @@
 // The model card: the served model, its scores in the last hour, and the last training runs.
 
-import { STATES } from "../url-state.ts";
 import { flag, h, put } from "../dom.ts";
 import * as format from "../format.ts";
+import { PREDICTION_STATES } from "../api.ts";
 import type { ModelResponse, ModelScores, Score, ServedModel, TrainingRun } from "../api.ts";
 import { t } from "../i18n.ts";
 import { Calibration } from "./calibration.ts";
@@ -69,7 +69,7 @@ export class ModelCard {
   }
 
   #showStates(counts: ModelResponse["states"]): void {
-    const known = STATES.flatMap((state) => (counts[state] ? [[state, counts[state]] as const] : []));
+    const known = PREDICTION_STATES.flatMap((state) => (counts[state] ? [[state, counts[state]] as const] : []));
     const all = known.reduce((sum, [, count]) => sum + count, 0) || 1;
     this.#states.replaceChildren(
       ...known.map(([state, count]) => {

@@ -1,6 +1,6 @@
-// Reconciliation: one cell a minute, the counts by stage, and the symbols that are not reconciled.
+// Reconciliation: one cell a minute, the counts by stage, and the instruments that are not reconciled.
 
-import { nameOf } from "../url-state.ts";
+import { nameOf } from "../instrument.ts";
 import { flag, h, put, Rows, watchSize } from "../dom.ts";
 import * as format from "../format.ts";
 import type {

@@ -1,6 +1,6 @@
 // The tape: trades, newest first. Rows are created once; only their texts change.
 
-import { nameOf } from "../url-state.ts";
+import { nameOf } from "../instrument.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 import * as format from "../format.ts";
 import type { TapeTrade } from "../api.ts";

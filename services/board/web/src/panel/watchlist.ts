@@ -1,6 +1,7 @@
-// Watchlist: symbols of the last hour, most active first. One symbol has the focus; some may be the filter.
+// Watchlist: instruments of the last hour, most active first. One has the focus; some may be the filter.
 
-import { keyOf, isSameInstrument, type UrlState, type Instrument } from "../url-state.ts";
+import { instrumentOf, isSameInstrument, keyOf, marketOf, nameOf, type Instrument } from "../instrument.ts";
+import type { UrlState } from "../url-state.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 import * as format from "../format.ts";
 import type { SymbolRow } from "../api.ts";
@@ -13,7 +14,7 @@ interface Row {
   box: HTMLInputElement;
   button: HTMLElement;
   name: HTMLElement;
-  market_type: HTMLElement;
+  market: HTMLElement;
   price: HTMLElement;
   change: HTMLElement;
   probability: HTMLElement;
@@ -78,7 +79,7 @@ export class Watchlist {
     this.#draw();
   }
 
-  /** Return the symbol so many rows below the one in focus, or above it. */
+  /** Return the instrument so many rows below the one in focus, or above it. */
   neighbour(focus: Instrument | null, step: number): Instrument | null {
     const found = this.#found();
     const place = found.findIndex((row) => isSameInstrument(row, focus));
@@ -91,19 +92,19 @@ export class Watchlist {
   }
 
   #make(): Row {
-    const [name, market_type, price] = [h("b"), h("small"), h("span", { class: "price" })];
+    const [name, market, price] = [h("b"), h("small"), h("span", { class: "price" })];
     const [change, probability] = [h("span", { class: "change" }), h("span", { class: "probability" })];
     const button = h(
       "button",
       { class: "watch-pick", attr: { type: "button" } },
-      h("span", {}, name, market_type),
+      h("span", {}, name, market),
       price,
       probability,
       change,
     );
     const box = h("input", { attr: { type: "checkbox" } });
     const element = h("div", { class: "watch-row" }, box, button);
-    const row: Row = { element, box, button, name, market_type, price, change, probability, instrument: null };
+    const row: Row = { element, box, button, name, market, price, change, probability, instrument: null };
     button.addEventListener("click", () => row.instrument && this.#actions.focus(row.instrument));
     box.addEventListener("change", () => row.instrument && this.#actions.only(row.instrument));
     return row;
@@ -111,9 +112,9 @@ export class Watchlist {
 
   #write(row: Row, symbol: SymbolRow): void {
     const urlState = this.#urlState;
-    row.instrument = { market_type: symbol.market_type, symbol: symbol.symbol };
+    row.instrument = instrumentOf(symbol);
     put(row.name, symbol.symbol);
-    put(row.market_type, symbol.market_type);
+    put(row.market, marketOf(symbol));
     put(row.price, format.price(symbol.last_price));
     put(row.change, format.basisPoints(symbol.change_bp, 0));
     put(row.probability, probabilityText(symbol));
@@ -121,8 +122,8 @@ export class Watchlist {
     flag(row.probability, "data-tone", symbol.prediction === null ? "even" : symbol.prediction === 1 ? "up" : "down");
     flag(row.button, "aria-current", isSameInstrument(symbol, urlState?.focus ?? null) ? "true" : null);
     flag(row.element, "data-instrument", keyOf(symbol));
-    flag(row.box, "aria-label", t("only", { symbol: symbol.symbol }));
-    row.box.title = t("only", { symbol: symbol.symbol });
+    flag(row.box, "aria-label", t("only", { symbol: nameOf(symbol) }));
+    row.box.title = t("only", { symbol: nameOf(symbol) });
     row.box.checked = urlState?.only.some((one) => isSameInstrument(one, symbol)) ?? false;
   }
 

@@ -1,6 +1,6 @@
-// Bars: one row a symbol. A click on a row puts the symbol on the chart.
+// Bars: one row an instrument. A click on a row puts the instrument on the chart.
 
-import { keyOf, nameOf, type Instrument } from "../url-state.ts";
+import { keyOf, nameOf, type Instrument } from "../instrument.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 
 export interface Part {

@@ -1,6 +1,6 @@
 // Tables of the six views. Pure.
 
-import { keyOf, nameOf, type Instrument } from "../url-state.ts";
+import { keyOf, nameOf, type Instrument } from "../instrument.ts";
 import * as format from "../format.ts";
 import type { MarketResponse, MarketSeries, MarketTotal } from "../api.ts";
 import { t } from "../i18n.ts";
@@ -10,8 +10,8 @@ import type { Cell, Figures } from "./table.ts";
 /** Newest buckets in the tables over time. */
 const MOST_BUCKETS = 12;
 
-function name(market: Instrument): Cell {
-  return { text: nameOf(market), value: keyOf(market) };
+function name(instrument: Instrument): Cell {
+  return { text: nameOf(instrument), value: keyOf(instrument) };
 }
 
 function cell(value: number | null | undefined, write: (value: number | null | undefined) => string): Cell {

@@ -1,6 +1,6 @@
-// Small multiples: the price of each symbol on its own scale.
+// Small multiples: the price of each instrument on its own scale.
 
-import { keyOf, nameOf, type Instrument } from "../url-state.ts";
+import { keyOf, nameOf, type Instrument } from "../instrument.ts";
 import { Spark } from "../chart/plot.ts";
 import { flag, h, put, Rows } from "../dom.ts";
 import * as format from "../format.ts";
@@ -53,6 +53,6 @@ function write(row: Row, { series, response }: { series: MarketSeries; response:
   const tone = !found || found.change_bp === 0 ? "even" : found.change_bp > 0 ? "up" : "down";
   flag(row.change, "data-tone", tone);
   flag(row.element, "data-instrument", keyOf(series));
-  const line = { name: series.symbol, tone, at: series.at, values: series.price };
+  const line = { name: nameOf(series), tone, at: series.at, values: series.price };
   row.spark.show(line, response.from_at, response.to_at, 20 * response.interval_ms);
 }

@@ -1,6 +1,6 @@
-// The six views. No median, mean or axis spans several symbols.
+// The six views. No median, mean or axis spans several instruments.
 
-import { isSameInstrument, type Instrument } from "../url-state.ts";
+import { isSameInstrument, nameOf, type Instrument } from "../instrument.ts";
 import { Plot, type Line, type Strip } from "../chart/plot.ts";
 import { flag, h, put } from "../dom.ts";
 import * as format from "../format.ts";
@@ -57,7 +57,7 @@ export class Views {
   readonly #prediction = new Plot(t("viewPrediction"));
   readonly #cards: Record<Name, Card>;
 
-  constructor(onSelect: (market: Instrument) => void) {
+  constructor(onSelect: (instrument: Instrument) => void) {
     this.#multiples = new Multiples(onSelect);
     this.#share = new Bars("stacked", onSelect);
     this.#active = new Bars("single", onSelect);
@@ -102,7 +102,7 @@ export class Views {
 
   #overTime(response: MarketResponse, series: MarketSeries | null, focus: Instrument | null, numbers: boolean): void {
     for (const name of ["median", "prediction"] as const) {
-      this.#cards[name].note(focus?.symbol ?? "");
+      this.#cards[name].note(focus ? nameOf(focus) : "");
       const made = name === "median" ? figures.medianFigures : figures.predictionFigures;
       this.#cards[name].mode(series === null, numbers && series ? () => made(series) : null);
     }
