@@ -72,7 +72,7 @@ class MemorySink:
 
 
 class ChecksumModel:
-    """Stands for InferenceClient: the probability is a checksum of the row, so that it tells any two rows apart."""
+    """Stands for InferenceClient: the probability is a checksum of the row and differs where a feature differs."""
 
     def predict(self, matrix: Any) -> Predictions:
         return Predictions("ok", np.array([zlib.crc32(row.tobytes()) / 2**32 for row in matrix]), 0.5, "digest")

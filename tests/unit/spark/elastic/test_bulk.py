@@ -15,14 +15,14 @@ def operations(count):
     return [Operation("tapeline-trades-2026.11.20", f"id{i}", b"{}", "t", 0, i) for i in range(count)]
 
 
-def answer(statuses):
+def bulk_response(statuses):
     items = [{"create": {"status": status}} for status in statuses]
     return {"errors": any(status >= 300 for status in statuses), "items": items}
 
 
 @given(st.lists(st.sampled_from([201, 409, 400, *PASSING]), min_size=1))
 def test_each_item_is_counted_exactly_once(statuses):
-    outcome = classify(operations(len(statuses)), answer(statuses))
+    outcome = classify(operations(len(statuses)), bulk_response(statuses))
     seen = Counter(statuses)
     assert outcome.created == seen[201]
     assert outcome.conflict == seen[409]
@@ -43,7 +43,7 @@ def test_a_refusal_for_good_is_raised_with_its_reason(status):
 
 def test_an_answer_for_another_number_of_documents_is_refused():
     with pytest.raises(WriteRefused, match="3 documents were sent, 2 answered"):
-        classify(operations(3), answer([409, 409]))
+        classify(operations(3), bulk_response([409, 409]))
 
 
 def of_kind(kind, status, error=None):
