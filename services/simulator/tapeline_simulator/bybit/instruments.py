@@ -86,8 +86,7 @@ class InstrumentInfo:
             "baseCoin": self.base_coin,
             "quoteCoin": self.quote_coin,
             "launchTime": _LAUNCH_MS,
-            "deliveryTime": "0",
-            "deliveryFeeRate": "",
+            **{"deliveryTime": "0", "deliveryFeeRate": ""},
             "priceScale": str(decimals(self.tick_size)),
             "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
             "priceFilter": {

@@ -106,7 +106,7 @@ def test_gap_of_another_symbol_or_before_the_first_trade_breaks_nothing() -> Non
     assert segments_of(documents, factories.gap(*other), factories.gap(*before)) == [0] * 5
 
 
-def test_gap_that_ends_at_the_first_trade_parts_it_from_the_second_as_far_as_time_tells() -> None:
+def test_gap_that_ends_at_the_first_trade_parts_it_from_the_second_as_far_as_time_shows() -> None:
     documents = [factories.document(traded_at=factories.START_MS + 10 * i) for i in range(5)]
     before = factories.document(traded_at=factories.START_MS - 99)
     assert segments_of(documents, factories.gap(before, documents[0])) == [0, 1, 1, 1, 1]
