@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 from tapeline.instrument import Instrument
+from tapeline.service.files import write_atomically
 
 from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
 from tapeline_spark.candles.state import CandleState, SymbolCandles, TopicPartition
 from tapeline_spark.trades.lookback import Order
-from tapeline_spark.trades.snapshot import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,11 @@ class _SymbolSnapshot(msgspec.Struct):
     missed: dict[int, int]
 
 
-class _State(msgspec.Struct):
+class _Header(msgspec.Struct):
     format: int
+
+
+class _State(_Header):
     late_ms: int
     next_offset: list[tuple[str, int, int]]
     complete_from: list[tuple[str, int, int]]
@@ -62,13 +65,20 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
         [_symbol_snapshot(instrument, symbol_candles) for instrument, symbol_candles in state.symbols.items()],
         listeners,
     )
-    write_whole(path, msgspec.msgpack.encode(stored))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, msgspec.msgpack.encode(stored))
 
 
 def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState, dict[str, bytes]] | None:
     """Return the saved state and the listeners' states, or None if there is no usable file."""
     try:
-        stored = msgspec.msgpack.decode(path.read_bytes(), type=_State)
+        content = path.read_bytes()
+        found = msgspec.msgpack.decode(content, type=_Header).format
+        if found != _FORMAT:
+            text = f"snapshot {path} has format {found}; this release reads format {_FORMAT}: replaying the log"
+            log.warning(text)
+            return None
+        stored = msgspec.msgpack.decode(content, type=_State)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -76,7 +86,7 @@ def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState
         return None
     state = CandleState(late_minutes, quiet_minutes)
     # With a longer horizon than at the time of the snapshot, minutes lack data that was dropped.
-    if stored.format != _FORMAT or stored.late_ms < state.late_ms:
+    if stored.late_ms < state.late_ms:
         return None
     state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
     state.complete_from = {(topic, partition): minute_ms for topic, partition, minute_ms in stored.complete_from}
