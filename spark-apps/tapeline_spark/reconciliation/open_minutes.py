@@ -77,10 +77,9 @@ class OpenMinutes:
 
     def _get_or_create(self, instrument: Instrument, minute_ms: int) -> MinuteState:
         minutes = self._state.minutes.setdefault(instrument, {})
-        minute = minutes.get(minute_ms)
-        if minute is None:
-            minute = minutes[minute_ms] = MinuteState()
-        return minute
+        if minute_ms not in minutes:
+            minutes[minute_ms] = MinuteState()
+        return minutes[minute_ms]
 
     def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
         is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.clock_of(instrument.venue).newest_ms
