@@ -44,7 +44,6 @@ class ModelQueries:
         Raises:
             StreamError: Elasticsearch does not respond, or refuses.
         """
-
         times = {"gte": start_ms, "lt": stop_ms}
 
         def search(client: Elasticsearch) -> Any:
