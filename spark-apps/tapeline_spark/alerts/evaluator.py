@@ -1,8 +1,8 @@
 """Evaluates alert rules on each candle update, as a candle listener.
 
 Findings that follow from the log (moves, bursts, gaps) are made in `after_batch`, and again with the same ids when a
-batch is replayed. Findings about elapsed time or models are made at ticks. The rules are in rules.py, episodes in
-episodes.py, model queries in model_queries.py, publishing in publisher.py.
+batch is replayed. Findings about elapsed time or models are made at ticks. The rules are in rules.py,
+their kinds in kinds.py, episodes in episodes.py, model queries in model_queries.py, publishing in publisher.py.
 """
 
 import logging
@@ -15,19 +15,12 @@ from tapeline.records import candle
 from tapeline.records.gap import Gap
 
 from tapeline_spark import metrics
-from tapeline_spark.alerts import rule_config, rules
+from tapeline_spark.alerts import rule_config
 from tapeline_spark.alerts.episodes import Episodes
+from tapeline_spark.alerts.kinds import Subject, find, rules_on
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink
-from tapeline_spark.alerts.rule_config import (
-    FeedGap,
-    ModelBelowPrior,
-    ModelExpired,
-    PriceMove,
-    Rules,
-    SilentSymbol,
-    VolumeBurst,
-)
+from tapeline_spark.alerts.rule_config import ModelBelowPrior, Rules
 from tapeline_spark.alerts.rules import Finding
 from tapeline_spark.candles.listener import Candle, Changes, LogClock
 from tapeline_spark.elastic.sink import ElasticSink
@@ -107,16 +100,9 @@ class AlertEvaluator:
         traded_per_s = one.windows.get("trades_per_s_1h")
         if not one.is_quiet and traded_per_s is not None:
             self._episodes.record_rate(str(instrument), traded_per_s * 3600)
-        for rule in self._rules:
-            found: list[Finding | None] = []
-            if isinstance(rule, PriceMove) and rule.applies_to(instrument):
-                found += rules.price_moves(rule, instrument, one)
-            elif isinstance(rule, VolumeBurst) and rule.applies_to(instrument):
-                found.append(rules.volume_burst(rule, instrument, one))
-            else:
-                continue
-            for finding in found:
-                if finding and self._episodes.is_new(_episode_key(finding), one.minute_ms, rule.rest_ms):
+        for rule in rules_on(Subject.CANDLE, self._rules):
+            for finding in find(rule, instrument, one) if rule.applies_to(instrument) else ():
+                if self._episodes.is_new(_episode_key(finding), one.minute_ms, rule.rest_ms):
                     yield finding
 
     def _gap_findings(self, value: bytes | None) -> Iterator[tuple[Finding, int]]:
@@ -125,34 +111,19 @@ class AlertEvaluator:
         except ValueError:
             # The trade query turns it into a reject.
             return
-        for rule in self._rules:
-            if isinstance(rule, FeedGap) and rule.applies_to(gap.instrument):
-                finding = rules.feed_gap(rule, gap)
-                if finding:
-                    yield finding, gap.detected_at
+        for rule in rules_on(Subject.GAP, self._rules):
+            if rule.applies_to(gap.instrument):
+                yield from ((finding, gap.detected_at) for finding in find(rule, gap))
 
     def _silence_findings(self, now_ms: int) -> Iterator[Finding]:
-        for rule in self._rules:
-            if not isinstance(rule, SilentSymbol):
-                continue
-            for venue, clock in self._clocks.items():
-                silent_ms = now_ms - self._advanced_ms.get(venue, now_ms)
-                finding = rules.feed_silence(rule, venue, clock.newest_ms, silent_ms) if clock.is_caught_up else None
-                if finding:
-                    yield finding
-            for instrument, last_ms in self._last_traded_ms.items():
-                clock = self._clocks.get(instrument.venue, LogClock())
-                if clock.is_caught_up and rule.applies_to(instrument):
-                    rate = self._episodes.rate(str(instrument))
-                    finding = rules.symbol_silence(rule, instrument, last_ms, clock.newest_ms, rate)
-                    if finding:
-                        yield finding
+        for rule in rules_on(Subject.SILENCE, self._rules):
+            known = self._clocks, self._advanced_ms, self._last_traded_ms
+            yield from find(rule, *known, lambda instrument: self._episodes.rate(str(instrument)), now_ms)
 
     def _score_findings(self) -> Iterator[Finding]:
-        for rule in self._rules:
-            if isinstance(rule, ModelBelowPrior):
-                for venue, clock in self._clocks.items():
-                    yield from self._venue_score_findings(rule, venue, clock.newest_ms)
+        for rule in rules_on(Subject.SCORES, self._rules):
+            for venue, clock in self._clocks.items():
+                yield from self._venue_score_findings(rule, venue, clock.newest_ms)
 
     def _venue_score_findings(self, rule: ModelBelowPrior, venue: str, newest_ms: int) -> Iterator[Finding]:
         length_ms = rule.window_minutes * candle.MINUTE_MS
@@ -161,17 +132,14 @@ class AlertEvaluator:
         now = self._models.score_sums(venue, start_ms, start_ms + length_ms)
         before = self._models.score_sums(venue, start_ms - length_ms, start_ms)
         for digest, sums in sorted(now.items()):
-            finding = rules.below_prior(rule, venue, digest, start_ms, sums, before.get(digest))
-            if finding:
-                yield finding
+            yield from find(rule, venue, digest, start_ms, sums, before.get(digest))
 
     def _expiry_findings(self, now_ms: int) -> Iterator[Finding]:
-        expiring = [rule for rule in self._rules if isinstance(rule, ModelExpired)]
+        expiring = rules_on(Subject.SERVED_MODEL, self._rules)
         served = self._models.served_model() if expiring else None
-        for rule in expiring if served else ():
-            finding = rules.expired(rule, served.digest, served.expires_ms, now_ms) if served else None
-            if finding:
-                yield finding
+        if served:
+            for rule in expiring:
+                yield from find(rule, served.digest, served.expires_ms, now_ms)
 
     def _publish(self, found: list[tuple[Finding, int]]) -> None:
         """Publish findings, each with the earliest time at which it could be made, ms UTC."""

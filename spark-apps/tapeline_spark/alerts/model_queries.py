@@ -44,6 +44,7 @@ class ModelQueries:
         Raises:
             StreamError: Elasticsearch does not respond, or refuses.
         """
+        times = {"gte": start_ms, "lt": stop_ms}
 
         def search(client: Elasticsearch) -> Any:
             return client.search(
@@ -52,14 +53,7 @@ class ModelQueries:
                 allow_no_indices=True,
                 allow_partial_search_results=False,
                 size=0,
-                query={
-                    "bool": {
-                        "filter": [
-                            {"term": {"venue": venue}},
-                            {"range": {"@timestamp": {"gte": start_ms, "lt": stop_ms}}},
-                        ]
-                    }
-                },
+                query={"bool": {"filter": [{"term": {"venue": venue}}, {"range": {"@timestamp": times}}]}},
                 aggs={
                     "models": {
                         "terms": {"field": "model_digest", "size": _MODELS},

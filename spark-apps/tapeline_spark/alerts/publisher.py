@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapeline import names
 from tapeline.records.alert import Alert
 from tapeline.service.connection import KafkaConnection
+from tapeline_clients import kafka
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from tapeline_spark.elastic.documents import Operation
@@ -128,18 +129,13 @@ class KafkaAlertSink:
         if self._producer is None:
             options: dict[str, Any] = {
                 "client.id": "tapeline-alerts",
-                "acks": "all",
-                "enable.idempotence": True,
-                "partitioner": names.PARTITIONER,
                 "linger.ms": 0,
                 "message.timeout.ms": int(_ATTEMPT_S * 1000),
                 "allow.auto.create.topics": False,
                 "error_cb": self._on_error,
                 "log_level": _CRITICAL,
             }
-            self._producer = Producer(
-                {**self._connection.librdkafka(), **options}, logger=logging.getLogger("librdkafka")
-            )
+            self._producer = kafka.producer(self._connection, options)
         return self._producer
 
     def _on_error(self, error: KafkaError) -> None:

@@ -1,6 +1,6 @@
 """Loads and validates alert rules from a YAML file. They are evaluated in rules.py.
 
-To add a kind of rule: a class here, in Rule, its finding in rules.py, and its name in tapeline.records.alert.KINDS.
+To add a kind of rule: a member of tapeline.enums.AlertKind, a class here and in Rule, and an entry in kinds.KINDS.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tapeline.enums import MarketType, Severity
+from tapeline.enums import AlertKind, MarketType, Severity
 from tapeline.instrument import SYMBOL_PATTERN, Instrument
 from tapeline.records import candle
 
@@ -46,7 +46,7 @@ class _SymbolRule(_Rule):
 class PriceMove(_SymbolRule):
     """A price of the minute is that far from the close at the window's start; one alert per episode and direction."""
 
-    kind: Literal["price_move"]
+    kind: Literal[AlertKind.PRICE_MOVE]
     window: _Window = "5m"
     threshold_bp: Annotated[float, Field(gt=0, le=1_000_000)]
     rest_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
@@ -61,7 +61,7 @@ class PriceMove(_SymbolRule):
 class VolumeBurst(_SymbolRule):
     """The volume per minute in the window is that many times its mean over the rest of the hour."""
 
-    kind: Literal["volume_burst"]
+    kind: Literal[AlertKind.VOLUME_BURST]
     window: Literal["1m", "5m", "15m"] = "1m"
     ratio: Annotated[float, Field(gt=1)]
     min_trades: Annotated[int, Field(ge=1)] = 50
@@ -77,7 +77,7 @@ class VolumeBurst(_SymbolRule):
 class SilentSymbol(_SymbolRule):
     """No trade for that long: of a symbol while others trade, or of the whole feed."""
 
-    kind: Literal["silent_symbol"]
+    kind: Literal[AlertKind.SILENT_SYMBOL]
     of: Literal["symbol", "feed"] = "symbol"
     after_s: Annotated[float, Field(ge=5)]
     min_trades_per_hour: Annotated[float, Field(ge=0)] = 0.0
@@ -87,7 +87,7 @@ class SilentSymbol(_SymbolRule):
 class FeedGap(_SymbolRule):
     """A producer reports that trades may be missing."""
 
-    kind: Literal["feed_gap"]
+    kind: Literal[AlertKind.FEED_GAP]
     min_s: Annotated[float, Field(ge=0)] = 0.0
     """Shorter gaps are ignored."""
 
@@ -95,7 +95,7 @@ class FeedGap(_SymbolRule):
 class ModelBelowPrior(_Rule):
     """A model's Brier score over a clock-aligned window is worse than its prior's; one alert per run of windows."""
 
-    kind: Literal["model_below_prior"]
+    kind: Literal[AlertKind.MODEL_BELOW_PRIOR]
     window_minutes: Literal[15, 30, 60, 120, 240, 480, 720, 1440] = 60
     margin: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much worse the Brier score must be."""
@@ -107,7 +107,7 @@ class ModelBelowPrior(_Rule):
 class ModelExpired(_Rule):
     """The served model has expired, or expires soon."""
 
-    kind: Literal["model_expired"]
+    kind: Literal[AlertKind.MODEL_EXPIRED]
     ahead_hours: Annotated[float, Field(ge=0, le=8760)] = 0.0
 
 

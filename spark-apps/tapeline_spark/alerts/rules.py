@@ -4,7 +4,7 @@ Within a minute a finding stays true: highs, lows and volumes only grow. So batc
 need not wait until the minute is over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ from tapeline_spark.alerts.rule_config import (
     SilentSymbol,
     VolumeBurst,
 )
-from tapeline_spark.candles.listener import Candle
+from tapeline_spark.candles.listener import Candle, LogClock
 
 _BP: Final = 10_000.0
 _HOUR_MINUTES: Final = 60
@@ -166,6 +166,33 @@ def feed_silence(rule: SilentSymbol, venue: str, newest_ms: int, silent_ms: int)
         return None
     message = f"no trade of {venue} has come for {silent_s:.0f} s; the last one is of {_clock(newest_ms)}"
     return Finding(rule, f"{venue}|feed", newest_ms, silent_s, rule.after_s, "s", message, venue=venue)
+
+
+def silences(
+    rule: SilentSymbol,
+    clocks: Mapping[str, LogClock],
+    advanced_ms: Mapping[str, int],
+    last_traded_ms: Mapping[Instrument, int],
+    trades_per_hour: Callable[[Instrument], float],
+    now_ms: int,
+) -> Iterator[Finding]:
+    """Yield the silences of feeds and of instruments; of a venue that is behind nothing is known.
+
+    Args:
+        rule: of the findings.
+        clocks: how far the log of each venue was read.
+        advanced_ms: when each of them last advanced, by the local clock, ms UTC.
+        last_traded_ms: newest trade of each instrument, ms UTC.
+        trades_per_hour: rate of an instrument before its last trade.
+        now_ms: local clock, ms UTC.
+    """
+    live = {venue: clock.newest_ms for venue, clock in clocks.items() if clock.is_caught_up}
+    found = [feed_silence(rule, venue, at_ms, now_ms - advanced_ms.get(venue, now_ms)) for venue, at_ms in live.items()]
+    for instrument, last_ms in last_traded_ms.items():
+        if instrument.venue in live and rule.applies_to(instrument):
+            rate = trades_per_hour(instrument)
+            found.append(symbol_silence(rule, instrument, last_ms, live[instrument.venue], rate))
+    yield from filter(None, found)
 
 
 def feed_gap(rule: FeedGap, gap: Gap) -> Finding | None:

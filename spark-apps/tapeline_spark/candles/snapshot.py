@@ -41,8 +41,11 @@ class _SymbolSnapshot(msgspec.Struct):
     missed: dict[int, int]
 
 
-class _State(msgspec.Struct):
+class _Header(msgspec.Struct):
     format: int
+
+
+class _State(_Header):
     late_ms: int
     next_offset: list[tuple[str, int, int]]
     complete_from: list[tuple[str, int, int]]
@@ -69,7 +72,13 @@ def save(state: CandleState, listeners: dict[str, bytes], path: Path) -> None:
 def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState, dict[str, bytes]] | None:
     """Return the saved state and the listeners' states, or None if there is no usable file."""
     try:
-        stored = msgspec.msgpack.decode(path.read_bytes(), type=_State)
+        content = path.read_bytes()
+        found = msgspec.msgpack.decode(content, type=_Header).format
+        if found != _FORMAT:
+            text = f"snapshot {path} has format {found}; this release reads format {_FORMAT}: replaying the log"
+            log.warning(text)
+            return None
+        stored = msgspec.msgpack.decode(content, type=_State)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -77,7 +86,7 @@ def load(path: Path, late_minutes: int, quiet_minutes: int) -> tuple[CandleState
         return None
     state = CandleState(late_minutes, quiet_minutes)
     # With a longer horizon than at the time of the snapshot, minutes lack data that was dropped.
-    if stored.format != _FORMAT or stored.late_ms < state.late_ms:
+    if stored.late_ms < state.late_ms:
         return None
     state.next_offset = {(topic, partition): offset for topic, partition, offset in stored.next_offset}
     state.complete_from = {(topic, partition): minute_ms for topic, partition, minute_ms in stored.complete_from}

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from tapeline import names
+from tapeline.enums import ReconciliationState
 from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
 from tapeline.records.gap import Gap, touches
@@ -76,10 +77,9 @@ class OpenMinutes:
 
     def _get_or_create(self, instrument: Instrument, minute_ms: int) -> MinuteState:
         minutes = self._state.minutes.setdefault(instrument, {})
-        minute = minutes.get(minute_ms)
-        if minute is None:
-            minute = minutes[minute_ms] = MinuteState()
-        return minute
+        if minute_ms not in minutes:
+            minutes[minute_ms] = MinuteState()
+        return minutes[minute_ms]
 
     def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
         is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.clock_of(instrument.venue).newest_ms
@@ -183,9 +183,13 @@ class OpenMinutes:
         if not is_over(minute_ms, self.clock_of(instrument.venue).newest_ms):
             return recount_ms
         last = minute.last_counts
-        if last is None or last != self.stage_counts(instrument, minute_ms, last.indexed) or minute.state == "open":
+        if (
+            last is None
+            or last != self.stage_counts(instrument, minute_ms, last.indexed)
+            or minute.state == ReconciliationState.OPEN
+        ):
             return 0
-        return min(_RECHECK_MS, recount_ms) if minute.state == "incomplete" else recount_ms
+        return min(_RECHECK_MS, recount_ms) if minute.state == ReconciliationState.INCOMPLETE else recount_ms
 
     def record_check(self, minute: MinuteState, counts: StageCounts, now_ms: int) -> int:
         """Record a check; return for how long the counts have not changed, ms."""
@@ -259,4 +263,8 @@ def _invalidate_earlier_scores(minutes: dict[int, MinuteState], minute_ms: int) 
 
 
 def _is_stable(minute: MinuteState, now_ms: int) -> bool:
-    return minute.last_counts is not None and minute.state != "open" and now_ms - minute.changed_ms > 2 * STABLE_MS
+    return (
+        minute.last_counts is not None
+        and minute.state != ReconciliationState.OPEN
+        and now_ms - minute.changed_ms > 2 * STABLE_MS
+    )

@@ -8,6 +8,7 @@ To change the rule: `reconcile_minute`.
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from tapeline.enums import ReconciliationState
 from tapeline.instrument import Instrument
 from tapeline.records import candle
 
@@ -72,8 +73,8 @@ def is_over(minute_ms: int, log_ms: int) -> bool:
     return log_ms >= minute_ms + candle.MINUTE_MS + GRACE_MS
 
 
-def reconcile_minute(minute_ms: int, counts: StageCounts, watermarks: Watermarks) -> str:
-    """Return one of tapeline.records.reconciliation.STATES.
+def reconcile_minute(minute_ms: int, counts: StageCounts, watermarks: Watermarks) -> ReconciliationState:
+    """Return whether the counts of a minute agree.
 
     Args:
         minute_ms: start of the minute, ms UTC.
@@ -81,15 +82,16 @@ def reconcile_minute(minute_ms: int, counts: StageCounts, watermarks: Watermarks
         watermarks: progress of the stages.
     """
     if not is_over(minute_ms, watermarks.log_ms):
-        return "open"
+        return ReconciliationState.OPEN
     if counts.rejected:
-        return "incomplete"
+        return ReconciliationState.INCOMPLETE
     # A producer also reports a gap for trades that it dropped.
     has_unacknowledged = watermarks.has_unacknowledged and not counts.gaps
     if counts.produced <= counts.logged and counts.is_indexed and not has_unacknowledged:
-        return "gap" if counts.gaps else "complete"
+        return ReconciliationState.GAP if counts.gaps else ReconciliationState.COMPLETE
     is_behind = not watermarks.is_caught_up or watermarks.indexed_ms < minute_ms + candle.MINUTE_MS
-    return "open" if is_behind or watermarks.unchanged_ms < STABLE_MS else "incomplete"
+    is_final = not is_behind and watermarks.unchanged_ms >= STABLE_MS
+    return ReconciliationState.INCOMPLETE if is_final else ReconciliationState.OPEN
 
 
 def document(instrument: Instrument, minute_ms: int, counts: StageCounts, state: str) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def reopened_document(
         gaps: known gaps that touch the minute.
     """
     if stored is None:
-        return document(instrument, minute_ms, StageCounts(gaps=gaps), "gap")
-    state = stored["state"] if stored["state"] == "incomplete" else "gap"
+        return document(instrument, minute_ms, StageCounts(gaps=gaps), ReconciliationState.GAP)
+    is_incomplete = stored["state"] == ReconciliationState.INCOMPLETE
+    state = ReconciliationState.INCOMPLETE if is_incomplete else ReconciliationState.GAP
     return {**stored, "gaps": max(int(stored["gaps"]), gaps), "state": state}

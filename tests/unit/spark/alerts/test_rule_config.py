@@ -1,7 +1,10 @@
+from typing import Literal
+
 import pytest
 import yaml
 from tapeline.enums import AlertKind
 from tapeline.instrument import instrument_of
+from tapeline_spark.alerts.kinds import KINDS
 from tapeline_spark.alerts.rule_config import DEFAULT, load
 from tapeline_spark.errors import RulesUnusable
 
@@ -72,3 +75,9 @@ def test_a_rule_is_about_its_symbols_in_its_markets(tmp_path):
     assert not one.applies_to(instrument_of("bybit", "linear", "BTCUSDT"))
     assert not one.applies_to(instrument_of("bybit", "spot", "ETHUSDT"))
     assert every.applies_to(instrument_of("bybit", "linear", "ETHUSDT"))
+
+
+def test_every_kind_of_alert_has_one_rule_class_and_one_finding_function():
+    assert set(KINDS) == set(AlertKind)
+    for kind, entry in KINDS.items():
+        assert entry.rule.model_fields["kind"].annotation == Literal[kind]
