@@ -47,7 +47,7 @@ class Symbol:
 
     @property
     def instrument(self) -> Instrument:
-        return instrument_of(names.VENUE, self.market_type, self.name)
+        return instrument_of("bybit", self.market_type, self.name)
 
 
 def symbols() -> list[Symbol]:
@@ -84,9 +84,7 @@ class MadeMarket:
         quantity = f"{draw.expovariate(1 / symbol.mean_quantity) + symbol.mean_quantity / 100:.6g}"
         return {
             "@timestamp": at_ms,
-            "venue": names.VENUE,
-            "market_type": symbol.market_type,
-            "symbol": symbol.name,
+            **_fields(symbol.instrument),
             "trade_id": f"{at_ms}{symbol.number:07d}",
             "traded_at": at_ms,
             "price": f"{symbol.price:.{symbol.digits}f}",
@@ -271,7 +269,7 @@ def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | 
 def gap_document(from_ms: int, to_ms: int, symbol: str = "BTCUSDT") -> Document:
     ends = {"from_trade_id": "1", "to_trade_id": "2", "from_traded_at": from_ms, "to_traded_at": to_ms}
     gap = Gap(
-        venue=names.VENUE,
+        venue="bybit",
         market_type="spot",
         symbol=symbol,
         reason="reconnect",
@@ -286,7 +284,7 @@ def alert_document(at_ms: int, symbol: str = "SOLUSDT") -> Document:
     found = alert.Alert(
         **{"alert_id": f"fast|{symbol}|{at_ms}", "rule": "fast", "kind": "price_move", "severity": "warning"},
         **{
-            "venue": names.VENUE,
+            "venue": "bybit",
             "market_type": "spot",
             "symbol": symbol,
             "value": 214.0,

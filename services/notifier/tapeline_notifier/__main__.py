@@ -12,6 +12,7 @@ import sys
 from tapeline.service import health as healths
 from tapeline.service import logging as json_log
 from tapeline.service.connection import InvalidConnection
+from tapeline.service.files import OutdatedState
 from tapeline.service.renamed_settings import RenamedSetting
 
 from tapeline_notifier import service, targets
@@ -70,7 +71,7 @@ def main() -> int:
             log.info("targets file is valid", extra={"targets": [target.name for target in loaded]})
             return 0
         return asyncio.run(run(settings, loaded))
-    except (NotifierError, InvalidConnection) as error:
+    except (NotifierError, InvalidConnection, OutdatedState) as error:
         log.error("%s", error)
         return 1
 

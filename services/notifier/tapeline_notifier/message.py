@@ -1,4 +1,4 @@
-"""Builds messages from alerts: text for chats, JSON for webhooks, and the message id. Pure."""
+"""Parses alerts and builds messages from them: text for chats, JSON for webhooks, and the message id. Pure."""
 
 import hashlib
 import json
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from tapeline.enums import Severity
+from tapeline.instrument import Instrument, instrument_of
 from tapeline.records.alert import Alert
 
 # Telegram limits the text in UTF-16 code units.
 TELEGRAM_UNITS: Final = 4096
-_MARKS: Final = {"info": "i", "warning": "!", "critical": "!!"}
+_MARKS: Final = {Severity.INFO: "i", Severity.WARNING: "!", Severity.CRITICAL: "!!"}
 _REPEAT: Final = "(Perhaps sent before: the first attempt ended without a response.)"
 
 
@@ -32,6 +34,17 @@ class Message:
         """Create the message that holds these alerts, for one target."""
         identity = "\n".join((target, *(alert.alert_id for alert in alerts)))
         return cls(hashlib.sha256(identity.encode()).hexdigest()[:32], tuple(alerts))
+
+
+def parse_alert(value: bytes) -> Alert:
+    """Return the alert of a record.
+
+    Raises:
+        ValueError: not an alert, or an alert about what is no instrument.
+    """
+    alert = Alert.model_validate_json(value)
+    _instrument_of(alert)
+    return alert
 
 
 def text(message: Message, limit_units: int = TELEGRAM_UNITS, is_repeat: bool = False) -> str:
@@ -64,13 +77,19 @@ def body(message: Message) -> bytes:
 
 
 def subject(alert: Alert) -> str:
-    """Return the key of a cool-down: rule, market type, and symbol or model."""
-    return "|".join((alert.rule, alert.market_type or "", alert.symbol or alert.model_digest or ""))
+    """Return the key of a cool-down: rule, and instrument or model."""
+    return f"{alert.rule}|{_instrument_of(alert) or alert.model_digest or ''}"
+
+
+def _instrument_of(alert: Alert) -> Instrument | None:
+    if alert.market_type is None or alert.symbol is None:
+        return None
+    return instrument_of(alert.venue, alert.market_type, alert.symbol)
 
 
 def _line(alert: Alert) -> str:
     when = datetime.fromtimestamp(alert.began_at / 1000, tz=UTC)
-    about = " ".join(part for part in (alert.market_type, alert.symbol) if part) or "model"
+    about = _instrument_of(alert) or "model"
     detail = " ".join(alert.message.split())
     return f"[{_MARKS[alert.severity]}] {when:%Y-%m-%d %H:%M} UTC  {about}  {alert.rule}: {detail}"
 

@@ -16,14 +16,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tapeline.records.alert import Alert
+from tapeline.service.files import OutdatedState
 
 from tapeline_notifier.errors import SentLogUnusable, StateInUse
 from tapeline_notifier.message import Message, subject
 
 _FILE: Final = "sent.sqlite"
 _LOCK: Final = "lock"
+FORMAT: Final = 1
+"""In the header of the file, as `user_version`; 0 in a new file and in those from before formats had numbers."""
+_WAY_OUT: Final = "stop the notifier and move the file away; alerts above the committed offsets may be sent again"
 # Table and column names are on disk: `settled` holds finalised alerts.
-_SCHEMA: Final = """
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS message (
     message_id TEXT NOT NULL, target TEXT NOT NULL, alerts TEXT NOT NULL,
     is_doubtful INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (target, message_id)
@@ -33,6 +38,8 @@ CREATE TABLE IF NOT EXISTS settled (
     PRIMARY KEY (target, alert_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS settled_at ON settled (at_ms);
+PRAGMA user_version = {FORMAT};
+COMMIT;
 """
 
 
@@ -55,6 +62,7 @@ class SentLog:
         Raises:
             StateInUse: another process uses the folder.
             SentLogUnusable: the file cannot be created or read.
+            OutdatedState: the file has another format.
         """
         self._path = Path(":memory:") if folder is None else folder / _FILE
         self._lock: int | None = None
@@ -63,6 +71,7 @@ class SentLog:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._lock = _lock_folder(folder)
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._require_format()
             self._database.execute("PRAGMA journal_mode=DELETE")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
@@ -126,6 +135,13 @@ class SentLog:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _require_format(self) -> None:
+        (found,) = self._database.execute("PRAGMA user_version").fetchone()
+        is_new = found == 0 and self._database.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+        if found != FORMAT and not is_new:
+            self.close()
+            raise OutdatedState(self._path, str(found), FORMAT, _WAY_OUT)
 
     def _insert_finalised(self, target: str, alerts: Iterable[Alert], outcome: str, now_ms: int) -> None:
         rows = [(target, alert.alert_id, subject(alert), outcome, now_ms) for alert in alerts]

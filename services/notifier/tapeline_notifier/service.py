@@ -5,13 +5,12 @@ import logging
 import time
 from typing import Final
 
-from pydantic import ValidationError
-from tapeline.records.alert import Alert
 from tapeline.service.clock import now_ms
 from tapeline.service.health import Health
 
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
+from tapeline_notifier.message import parse_alert
 from tapeline_notifier.metrics import Metrics
 from tapeline_notifier.offset_tracker import OffsetTracker
 from tapeline_notifier.sender import Sender
@@ -37,7 +36,7 @@ class Service:
         """Open the sent-log and prepare a sender for each target.
 
         Raises:
-            StateInUse, SentLogUnusable: see sent_log.py.
+            StateInUse, SentLogUnusable, OutdatedState: see sent_log.py.
             InvalidConnection: the password or CA file of Kafka cannot be read.
         """
         self._settings, self._metrics, self._health = settings, metrics, health
@@ -111,8 +110,8 @@ class Service:
 
     def _dispatch(self, record: ConsumedRecord) -> None:
         try:
-            alert = Alert.model_validate_json(record.value or b"")
-        except ValidationError as error:
+            alert = parse_alert(record.value or b"")
+        except ValueError as error:
             self._metrics.read.labels("unreadable").inc()
             fields = {
                 "partition": record.partition,

@@ -42,7 +42,7 @@ class _Target(BaseModel):
     group_wait_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
     """How long the first alert waits for others, to share one message."""
     cool_down_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """After a message about a rule and symbol, later alerts of both wait this long, then share one message."""
+    """After a message about a rule and instrument, later alerts of both wait this long, then share one message."""
     most_alerts: Annotated[int, Field(ge=1, le=100)] = 20
     """Maximum alerts per message; the rest goes in the next message."""
     pause_s: Annotated[float, Field(ge=0, le=60)] = 1.0

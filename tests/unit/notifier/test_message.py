@@ -1,8 +1,9 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeline_notifier.message import TELEGRAM_UNITS, Message, body, subject, text
+from tapeline_notifier.message import TELEGRAM_UNITS, Message, body, parse_alert, subject, text
 
 from unit.notifier.factories import alert
 
@@ -11,9 +12,9 @@ def units(content: str) -> int:
     return len(content.encode("utf-16-le")) // 2
 
 
-def test_a_text_shows_time_market_rule_and_reason():
+def test_a_text_shows_time_instrument_rule_and_reason():
     assert text(Message.of("phone", [alert(1)])) == (
-        "[!] 2026-09-21 14:13 UTC  spot SYM1USDT  move: SYM1USDT rose by 2.1 % within 5 minutes"
+        "[!] 2026-09-21 14:13 UTC  bybit:spot:SYM1USDT  move: SYM1USDT rose by 2.1 % within 5 minutes"
     )
 
 
@@ -29,7 +30,29 @@ def test_a_line_break_in_an_alert_starts_no_line():
 def test_an_alert_about_a_model_has_no_symbol():
     about = alert(1, market_type=None, symbol=None, model_digest="ab" * 32, kind="model_expired", rule="expiry")
     assert "model  expiry:" in text(Message.of("phone", [about]))
-    assert subject(about) == f"expiry||{'ab' * 32}"
+    assert subject(about) == f"expiry|{'ab' * 32}"
+
+
+def test_the_same_symbol_at_two_venues_or_market_types_has_a_line_and_a_cool_down_of_its_own():
+    alerts = [alert(1), alert(1, venue="other"), alert(1, market_type="linear")]
+    assert [subject(each) for each in alerts] == [
+        *("move|bybit:spot:SYM1USDT", "move|other:spot:SYM1USDT", "move|bybit:linear:SYM1USDT"),
+    ]
+    lines = text(Message.of("phone", alerts)).splitlines()
+    named = ("bybit:spot:SYM1USDT", "other:spot:SYM1USDT", "bybit:linear:SYM1USDT")
+    assert [f"  {name}  move:" in line for name, line in zip(named, lines, strict=True)] == [True] * 3
+
+
+def test_an_alert_is_parsed_without_the_fields_that_this_release_does_not_know():
+    content = alert(1).model_dump(mode="json")
+    assert parse_alert(json.dumps(content | {"region": "eu"}).encode()) == alert(1, raised_at=content["raised_at"])
+
+
+@pytest.mark.parametrize("changed", [{"venue": "No Venue"}, {"symbol": "?"}, {"market_type": "moon"}, {"alert_id": ""}])
+def test_a_record_that_names_no_instrument_is_no_alert(changed):
+    content = alert(1).model_dump(mode="json") | changed
+    with pytest.raises(ValueError, match=next(iter(changed))):
+        parse_alert(json.dumps(content).encode())
 
 
 @given(st.lists(st.text(min_size=1, max_size=1000), min_size=1, max_size=40), st.booleans())

@@ -1,13 +1,16 @@
+import contextlib
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from tapeline.service.files import OutdatedState
 from tapeline_notifier.errors import SentLogUnusable, StateInUse
 from tapeline_notifier.message import Message, subject
-from tapeline_notifier.sent_log import SentLog
+from tapeline_notifier.sent_log import FORMAT, SentLog
 
 from unit.notifier.factories import NOW_MS, alert
 
@@ -73,6 +76,36 @@ def test_an_invalid_file_prevents_the_start(tmp_path):
     (tmp_path / "sent.sqlite").write_bytes(b"no database at all, but long enough to be read as one" * 20)
     with pytest.raises(SentLogUnusable, match=r"sent\.sqlite"):
         SentLog(tmp_path)
+
+
+def versioned(folder, version: int | None = None) -> int:
+    """Set the format number of the file, if one is given, and return the number."""
+    with contextlib.closing(sqlite3.connect(folder / "sent.sqlite")) as database:
+        if version is not None:
+            database.execute(f"PRAGMA user_version = {version}")
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_new_file_has_the_format_number_and_is_opened_again(tmp_path):
+    for _ in range(2):
+        SentLog(tmp_path).close()
+        assert versioned(tmp_path) == FORMAT
+
+
+@pytest.mark.parametrize("version", [0, FORMAT + 1])
+def test_a_file_of_another_format_is_refused_in_one_line_and_left_as_it_was(tmp_path, version):
+    log = SentLog(tmp_path)
+    log.finalise("phone", [alert(1)], "sent", NOW_MS)
+    log.close()
+    versioned(tmp_path, version)
+    before = (tmp_path / "sent.sqlite").read_bytes()
+    for _ in range(2):
+        with pytest.raises(OutdatedState) as refused:
+            SentLog(tmp_path)
+        assert "\n" not in str(refused.value)
+        for part in (str(tmp_path / "sent.sqlite"), f"has format {version}", f"reads format {FORMAT}", "move the file"):
+            assert part in str(refused.value)
+    assert (tmp_path / "sent.sqlite").read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_created_prevents_the_start(tmp_path):
