@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, TopicPart
 from tapeline_clients import kafka
 
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
+from tapeline_notifier.offset_tracker import Partition
 from tapeline_notifier.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _CRITICAL: Final = 2
 class ConsumedRecord(NamedTuple):
     """One record with its partition and offset."""
 
-    partition: int
+    partition: Partition
     offset: int
     value: bytes | None
 
@@ -54,8 +55,8 @@ class AlertConsumer:
             "log_level": _CRITICAL,
         }
         self._consumer = kafka.consumer(settings, settings.group, own)
-        self._partitions: set[int] = set()
-        self._uncommitted: dict[int, int] = {}
+        self._partitions: set[Partition] = set()
+        self._uncommitted: dict[Partition, int] = {}
         self._committed_at = float("-inf")
 
     def check(self) -> None:
@@ -77,9 +78,9 @@ class AlertConsumer:
         described = found.get(topic)
         if described is None or described.error is not None:
             raise TopicMissing(topic, self._settings.kafka_bootstrap)
-        new = sorted(set(described.partitions) - self._partitions)
+        new = sorted({Partition(topic, number) for number in described.partitions} - self._partitions)
         if new:
-            self._consumer.incremental_assign([TopicPartition(topic, number, OFFSET_STORED) for number in new])
+            self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_STORED) for partition in new])
             self._partitions.update(new)
 
     def read(self) -> list[ConsumedRecord]:
@@ -88,14 +89,14 @@ class AlertConsumer:
             return []
         records = []
         for message in self._consumer.consume(_MAX_RECORDS, timeout=_POLL_S):
-            error, partition, offset = message.error(), message.partition(), message.offset()
+            error, topic, number, offset = message.error(), message.topic(), message.partition(), message.offset()
             if error is not None:
                 self._on_error(error)
-            elif partition is not None and offset is not None:
-                records.append(ConsumedRecord(partition, offset, message.value()))
+            elif topic is not None and number is not None and offset is not None:
+                records.append(ConsumedRecord(Partition(topic, number), offset, message.value()))
         return records
 
-    def commit(self, offsets: Mapping[int, int]) -> None:
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit, by partition, the next offset to read; repeated until Kafka acknowledges.
 
         Never blocks: alerts are sent even while Kafka is unreachable.
@@ -105,8 +106,7 @@ class AlertConsumer:
         if not self._uncommitted or (not offsets and now - self._committed_at < _TIMEOUT_S):
             return
         self._committed_at = now
-        topic = self._settings.topic_alerts
-        positions = [TopicPartition(topic, partition, offset) for partition, offset in self._uncommitted.items()]
+        positions = [TopicPartition(*partition, offset) for partition, offset in self._uncommitted.items()]
         try:
             self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
@@ -125,8 +125,10 @@ class AlertConsumer:
             failed = error or position.error
             if failed is not None:
                 log.warning("offset commit failed", extra={"reason": failed.str()})
-            elif self._uncommitted.get(position.partition) == position.offset:
-                del self._uncommitted[position.partition]
+                continue
+            partition = Partition(position.topic, position.partition)
+            if self._uncommitted.get(partition) == position.offset:
+                del self._uncommitted[partition]
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:

@@ -5,6 +5,14 @@ finalised out of order.
 """
 
 from collections import deque
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
 
 
 class OffsetTracker:
@@ -12,15 +20,15 @@ class OffsetTracker:
 
     def __init__(self) -> None:
         """Start with no partitions."""
-        self._order: dict[int, deque[int]] = {}
-        self._open: dict[tuple[int, int], int] = {}
-        self._positions: dict[str, list[tuple[int, int]]] = {}
-        self._next: dict[int, int] = {}
+        self._order: dict[Partition, deque[int]] = {}
+        self._open: dict[tuple[Partition, int], int] = {}
+        self._positions: dict[str, list[tuple[Partition, int]]] = {}
+        self._next: dict[Partition, int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, partition: int, offset: int, alert_id: str, targets: int) -> None:
+    def add(self, partition: Partition, offset: int, alert_id: str, targets: int) -> None:
         """Add a record.
 
         Args:
@@ -46,7 +54,7 @@ class OffsetTracker:
         if left:
             self._positions[alert_id] = left
 
-    def committable(self) -> dict[int, int]:
+    def committable(self) -> dict[Partition, int]:
         """Return, by partition, the next offset to commit; only partitions that moved since the last call."""
         advanced = {}
         for partition, order in self._order.items():

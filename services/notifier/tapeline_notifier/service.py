@@ -114,7 +114,8 @@ class Service:
         except ValueError as error:
             self._metrics.read.labels("unreadable").inc()
             fields = {
-                "partition": record.partition,
+                "topic": record.partition.topic,
+                "partition": record.partition.number,
                 "offset": record.offset,
                 "value": repr(record.value)[:_MAX_LOGGED_CHARS],
             }
