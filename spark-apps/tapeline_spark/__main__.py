@@ -61,9 +61,9 @@ class Stream:
         self._health.beat()
         if dependency == "elasticsearch":
             if reason is None:
-                self._health.hold(dependency)
+                self._health.set_ready(dependency)
             else:
-                self._health.fail(dependency, reason)
+                self._health.set_unready(dependency, reason)
 
     def beat(self) -> None:
         """Record a sign of life of this process."""
@@ -71,7 +71,7 @@ class Stream:
 
     def report_waiting(self, reason: str) -> None:
         """Report why the queries cannot start yet."""
-        self._health.fail("query", reason)
+        self._health.set_unready("query", reason)
         self.beat()
 
     def prepare(self, settings: Settings) -> None:
@@ -86,7 +86,7 @@ class Stream:
     def check_queries(self, queries: Sequence[StreamingQuery]) -> None:
         """Record that the queries are alive, and whether they have left initialization."""
         if not any(query.status["message"].startswith("Initializing") for query in queries):
-            self._health.hold("query")
+            self._health.set_ready("query")
         self.beat()
 
     def on_batch(self, batch: DataFrame, number: int) -> None:

@@ -181,13 +181,15 @@ class Stream:
                 elif line.startswith("data: "):
                     self.events.append((name, json.loads(line.removeprefix("data: "))))
 
-    def of(self, name: str) -> list[Any]:
+    def events_of(self, name: str) -> list[Any]:
         return [content for event, content in self.events if event == name]
 
     def wait(self, name: str, check: Callable[[Any], bool] = lambda _: True, timeout_s: float = 20.0) -> Any:
         """Return the first event of a name that fits."""
         return eventually(
-            lambda: next(([content] for content in self.of(name) if check(content)), None), f"event {name}", timeout_s
+            lambda: next(([content] for content in self.events_of(name) if check(content)), None),
+            f"event {name}",
+            timeout_s,
         )[0]
 
     def has_ended(self) -> bool:

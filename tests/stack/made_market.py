@@ -249,7 +249,9 @@ def _score(totals: dict[str, float], one: dict[str, Any], following: float | Non
         totals[name] += value
 
 
-def book_documents(trades: list[dict[str, Any]], now_ms: int, incomplete: int | None = None) -> Iterator[Document]:
+def reconciliation_documents(
+    trades: list[dict[str, Any]], now_ms: int, incomplete: int | None = None
+) -> Iterator[Document]:
     """Yield the reconciliation of each instrument and minute: complete, but in the minute `incomplete`, if any."""
     counts: dict[tuple[Instrument, int], int] = defaultdict(int)
     for one in trades:

@@ -81,11 +81,11 @@ def new_stream() -> Iterator[Callable[..., Stream]]:
 def by_instrument(trades: list[Document]) -> dict[Instrument, list[Document]]:
     found: dict[Instrument, list[Document]] = defaultdict(list)
     for one in trades:
-        found[of(one)].append(one)
+        found[instrument_of_row(one)].append(one)
     return found
 
 
-def of(row: Document) -> Instrument:
+def instrument_of_row(row: Document) -> Instrument:
     """Return the instrument of a document, or of a row of a response."""
     return instrument_of(row["venue"], row["market_type"], row["symbol"])
 
@@ -132,10 +132,10 @@ def check_market(response: Document, trades: list[Document]) -> None:
     assert response["buy_trades"] == sum(PARTS["buy"](one) for one in trades)
     assert response["sell_trades"] == response["trades"] - response["buy_trades"]
     assert response["is_truncated"] is (len(markets) > 12)
-    assert [of(row) for row in response["totals"]] == busiest
-    assert [of(row) for row in response["series"]] == busiest
+    assert [instrument_of_row(row) for row in response["totals"]] == busiest
+    assert [instrument_of_row(row) for row in response["series"]] == busiest
     for row, series in zip(response["totals"], response["series"], strict=True):
-        own = markets[of(row)]
+        own = markets[instrument_of_row(row)]
         check_series(series, own, response["interval_ms"])
         check_total(row, own)
 
@@ -161,7 +161,7 @@ def test_the_six_views_are_right_for_every_symbol_and_bucket(filled: Filled, boa
 
 
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
-    "one instrument": ({"instrument": str(SPOT)}, lambda one: of(one) == SPOT),
+    "one instrument": ({"instrument": str(SPOT)}, lambda one: instrument_of_row(one) == SPOT),
     "one symbol everywhere": (
         {"instrument": [str(SPOT), str(LINEAR), str(ELSEWHERE)]},
         lambda one: one["symbol"] == "BTCUSDT",
@@ -177,7 +177,7 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
     "a state": ({"state": "warming_up"}, lambda one: one["prediction_state"] == "warming_up"),
     "all of it": (
         {"instrument": str(LINEAR), "venue": "bybit", "side": "Buy", "prediction": 1, "state": "ok"},
-        lambda one: of(one) == LINEAR and one["side"] == "Buy" and one["prediction"] == 1,
+        lambda one: instrument_of_row(one) == LINEAR and one["side"] == "Buy" and one["prediction"] == 1,
     ),
     "what nobody trades": ({"instrument": "bybit:spot:NONEUSDT"}, lambda _: False),
 }
@@ -205,7 +205,7 @@ def newest(trades: list[Document]) -> list[Document]:
 
 def test_the_tape_is_the_newest_trades_with_the_exchanges_own_digits(filled: Filled, board: Board) -> None:
     response = board.get("tape", instrument=[str(LINEAR), str(SPOT)], side="Buy", limit=50)
-    fits = [one for one in filled.trades if of(one) in (LINEAR, SPOT) and one["side"] == "Buy"]
+    fits = [one for one in filled.trades if instrument_of_row(one) in (LINEAR, SPOT) and one["side"] == "Buy"]
     wanted = newest(fits)[:50]
     names_ = (
         "venue",
@@ -230,10 +230,10 @@ def test_symbols_are_counted_from_an_hour_of_candles_and_shown_with_their_newest
 ) -> None:
     response = board.get("symbols")
     assert (response["symbols"][0]["market_type"], response["symbols"][0]["trades"]) == ("linear", 9_999)
-    row = next(each for each in response["symbols"] if of(each) == SPOT)
+    row = next(each for each in response["symbols"] if instrument_of_row(each) == SPOT)
     hour = [one for one in filled.candles if response["from_at"] <= one["@timestamp"] < response["to_at"]]
     assert len(hour) == min(60, (filled.to_ms - response["from_at"]) // MINUTE_MS) > 30
-    last = newest([one for one in filled.trades if of(one) == SPOT])[0]
+    last = newest([one for one in filled.trades if instrument_of_row(one) == SPOT])[0]
     assert row["trades"] == sum(one["trades"] for one in hour)
     assert row["notional"] == pytest.approx(400.0 * len(hour))
     assert row["buy_share"] == pytest.approx(0.75)
@@ -263,9 +263,9 @@ def test_markers_have_predictions_and_outcomes_of_each_minute(filled: Filled, bo
     response = board.get("markers", instrument=str(SPOT), **filled.span)
     minutes: dict[int, list[Document]] = defaultdict(list)
     for one in filled.trades:
-        if of(one) == SPOT and one["prediction_state"] == "ok":
+        if instrument_of_row(one) == SPOT and one["prediction_state"] == "ok":
             minutes[one["traded_at"] // MINUTE_MS * MINUTE_MS].append(one)
-    outcomes = {one["@timestamp"]: one for one in filled.scores if of(one) == SPOT}
+    outcomes = {one["@timestamp"]: one for one in filled.scores if instrument_of_row(one) == SPOT}
     assert [row["at"] for row in response["markers"]] == sorted(minutes)
     for row in response["markers"]:
         own, outcome = minutes[row["at"]], outcomes.get(row["at"], {"predictions": 0, "hits": 0})
@@ -287,7 +287,7 @@ def test_scores_and_calibration_are_the_sums_of_the_last_hour(filled: Filled, bo
     assert total["base_rate"] == pytest.approx(sums["ups"] / sums["predictions"])
     assert (total["brier"], total["prior_brier"], total["rule_hit_rate"]) == pytest.approx((0.2, 0.25, 0.5))
     assert total["skill"] == pytest.approx(0.2)
-    assert [(str(of(row)), row["predictions"]) for row in scores["symbols"]] == [
+    assert [(str(instrument_of_row(row)), row["predictions"]) for row in scores["symbols"]] == [
         ("bybit:spot:BTCUSDT", sums["predictions"] - 7),
         ("bybit:linear:C00USDT", 7),
     ]
@@ -392,7 +392,7 @@ def merged(events: list[Any]) -> dict[Instrument, dict[int, tuple[Any, ...]]]:
         known = {} if event["is_snapshot"] else known
         for series in event["series"]:
             columns = {name: values for name, values in series.items() if isinstance(values, list)}
-            rows = known.setdefault(of(series), {})
+            rows = known.setdefault(instrument_of_row(series), {})
             rows |= {row[0]: row for row in zip(*columns.values(), strict=True)}
         known = {
             market: {at: row for at, row in rows.items() if at >= event["from_at"]} for market, rows in known.items()
@@ -406,7 +406,7 @@ def test_a_stream_begins_with_the_state_of_everything(board: Board, new_stream: 
         stream.wait(name)
     assert stream.events[0][0] == "status"
     assert stream.wait("status")["elasticsearch"] == "available"
-    assert all(stream.of(name)[0]["is_snapshot"] for name in ("tape", "candle", "market"))
+    assert all(stream.events_of(name)[0]["is_snapshot"] for name in ("tape", "candle", "market"))
     assert stream.wait("tape")["trades"] == board.get("tape")["trades"]
     assert len(stream.wait("candle")["candles"]) == 60
 
@@ -421,13 +421,13 @@ def test_deltas_have_only_changes_and_merge_to_the_same_state_as_a_new_query(
         response = stream.wait("tape", lambda event, put=put: has(event, put[-1]))
         assert not response["is_snapshot"]
         assert len(response["trades"]) <= 4
-    count = sum(of(one) == SPOT for one in filled.trades)
+    count = sum(instrument_of_row(one) == SPOT for one in filled.trades)
     last = stream.wait("market", lambda event: event["trades"] == count)
     assert not last["is_snapshot"]
     assert sum(len(series["at"]) for series in last["series"]) < 10
     snapshot = board.get("market", instrument=str(SPOT), **{"from": last["from_at"], "to": last["to_at"]})
     assert snapshot["interval_ms"] == last["interval_ms"]
-    assert merged(stream.of("market")) == merged([snapshot])
+    assert merged(stream.events_of("market")) == merged([snapshot])
     assert last["totals"] == snapshot["totals"]
 
 
@@ -511,7 +511,7 @@ def test_a_client_that_reads_nothing_costs_no_memory_and_is_disconnected(
             if board.metric("tapeline_board_clients") == 1:
                 break
         # 20 clients times what the watcher was sent, if it were kept for them.
-        sent = sum(len(json.dumps(event)) for event in watcher.of("tape"))
+        sent = sum(len(json.dumps(event)) for event in watcher.events_of("tape"))
         grown = psutil.Process(board.process.pid).memory_info().rss - before
         # Buffers of the system and of the server count too.
         assert grown < max(20 * sent / 4, 6 * 2**20), f"{grown} bytes after {sent} bytes of events"
@@ -571,10 +571,10 @@ def test_a_killed_elasticsearch_is_reported_within_seconds_and_its_return_too(
     )
     (put,) = fresh_trades(filled, 1)
     stream.wait("tape", lambda event: has(event, put))
-    count = sum(of(one) == SPOT for one in filled.trades)
+    count = sum(instrument_of_row(one) == SPOT for one in filled.trades)
     stream.wait("market", lambda event: event["trades"] == count, 30.0)
     # Shards that are still starting are an outage too, never an response that is only a part.
-    assert not [event for event in stream.of("market") if event["trades"] < count - 50]
+    assert not [event for event in stream.events_of("market") if event["trades"] < count - 50]
 
 
 def test_a_stopped_elasticsearch_is_reported_and_its_return_too(
@@ -592,7 +592,9 @@ def test_a_stopped_elasticsearch_is_reported_and_its_return_too(
     finally:
         filled.stack.kill("elasticsearch", signal.SIGCONT)
     stream.wait(
-        "status", lambda event: event["elasticsearch"] == "available" and event is not stream.of("status")[0], 30.0
+        "status",
+        lambda event: event["elasticsearch"] == "available" and event is not stream.events_of("status")[0],
+        30.0,
     )
 
 

@@ -72,7 +72,7 @@ def market(stack: Stack) -> MadeMarket:
         made_market.trade_documents(trades),
         candles,
         made_market.score_documents(trades, now_ms),
-        made_market.book_documents(trades, now_ms),
+        made_market.reconciliation_documents(trades, now_ms),
         [made_market.gap_document(gap_ms, gap_ms + 3 * MINUTE_MS - 1), made_market.alert_document(now_ms - 400_000)],
         [made_market.verdict_document(now_ms - hours * 3_600_000, hours == 1) for hours in (1, 2)],
     ):

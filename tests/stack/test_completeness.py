@@ -1,4 +1,4 @@
-"""Completeness and scores over the whole stack: nothing happened, a hole, a document deleted, the stream killed."""
+"""Reconciliation and scores over the whole stack: nothing happened, a gap, a document deleted, the stream killed."""
 
 import signal
 import time
@@ -170,17 +170,17 @@ def test_every_closed_minute_is_complete_when_nothing_happened(stack: Stack, cli
         found = closed(client)
         table = trades(client).groupby(["market_type", "symbol", "minute"]).size()
         counted = [int(table.get((one["market_type"], one["symbol"], one["@timestamp"]), 0)) for one in found]
-        told = [[one[hand] for hand in HANDS] for one in found]
-        return [one for one, hands, count in zip(found, told, counted, strict=True) if hands != [count] * 5]
+        counts = [[one[hand] for hand in HANDS] for one in found]
+        return [one for one, hands, count in zip(found, counts, counted, strict=True) if hands != [count] * 5]
 
-    # The producer tells every five seconds what it received; a minute may close between two of them.
+    # The producer reports its counts every five seconds; a minute may close between two of them.
     eventually(lambda: not uneven(), "all hands counted the same, and as many as are stored", 30)
     found = closed(client)
     assert {(one["state"], one["rejected"], one["gaps"]) for one in found} == {("complete", 0, 0)}
     assert markets(found) == EVERY_MARKET
 
 
-def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, client: Elasticsearch) -> None:
+def test_killed_producer_and_an_outage_that_nothing_fills_make_a_gap(stack: Stack, client: Elasticsearch) -> None:
     stack.kill("producer", signal.SIGKILL)
     stack.wait_ready("producer")
     wait_for_new_trades(stack)
@@ -191,7 +191,7 @@ def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, 
     stack.wait_ready("producer")
     wait_for_new_trades(stack)
 
-    def are_told() -> bool:
+    def are_reported() -> bool:
         gaps = list(documents(client, names.INDEX_GAPS).values())
         touched = touched_by(gaps)
         found = documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*")
@@ -200,11 +200,11 @@ def test_killed_producer_and_a_hole_that_nothing_fills_make_a_gap(stack: Stack, 
         is_of_the_outage = any(gap["to_traded_at"] >= stopped_ms for gap in gaps)
         return is_of_the_outage and counted == touched and others <= {"complete", "open"}
 
-    eventually(are_told, "the minutes of the holes, and no others, are gaps", 240)
+    eventually(are_reported, "the minutes of the gaps, and no others, are gaps", 240)
 
 
 def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many gaps touch a minute of a symbol, by the id of its books."""
+    """Return how many gaps touch a minute of a symbol, by the id of its reconciliation."""
     touched: dict[str, int] = defaultdict(int)
     for gap in gaps:
         first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS

@@ -87,11 +87,11 @@ def search(fill: Callable[..., Search], content: dict[str, list[Document]]) -> S
 def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
     """Compare rows in any order; numbers to 1e-9, keys exactly."""
 
-    def place(row: dict[str, Any]) -> str:
+    def place_of(row: dict[str, Any]) -> str:
         return repr(sorted((name, value) for name, value in row.items() if isinstance(value, str) or name == "Time"))
 
-    found, wanted = sorted(found, key=place), sorted(wanted, key=place)
-    assert [place(row) for row in found] == [place(row) for row in wanted]
+    found, wanted = sorted(found, key=place_of), sorted(wanted, key=place_of)
+    assert [place_of(row) for row in found] == [place_of(row) for row in wanted]
     for one, other in zip(found, wanted, strict=True):
         assert one.keys() == other.keys()
         for name, value in other.items():
@@ -257,15 +257,15 @@ def test_a_candle_has_several_minutes_in_a_long_time_range(draw, content):
 
 def test_predictions_are_drawn_on_the_median_price(draw, content):
     found = draw("predictions", "points", "predicted").data
-    spot = expected.of(content["trades"], venue="bybit", symbol="BTCUSDT", market_type="spot")
+    spot = expected.rows_where(content["trades"], venue="bybit", symbol="BTCUSDT", market_type="spot")
     same(
         [{"Time": row["time"], "price": row["price"], "up": row["up"], "down": row["down"]} for row in found["points"]],
         expected.over_time(
             spot,
             lambda t: {
                 "price": expected.middle(t, "price"),
-                "up": len(expected.of(t, prediction=1)),
-                "down": len(expected.of(t, prediction=0)),
+                "up": len(expected.rows_where(t, prediction=1)),
+                "down": len(expected.rows_where(t, prediction=0)),
             },
         ),
     )

@@ -46,7 +46,7 @@ def test_there_is_a_file_for_every_topic_and_index() -> None:
 
 
 def test_a_trade_of_the_log_is_read_field_by_field() -> None:
-    item = decode_trade(frozen("topic-trades"), 0, 0)
+    item = decode_trade(frozen("topic-trades"), names.TOPIC_TRADES, 0, 0)
     assert isinstance(item, DecodedTrade)
     assert {name: getattr(item.trade, name) for name in fields("topic-trades")} == fields("topic-trades")
     assert trade.WireTrade.model_validate_json(frozen("topic-trades")).model_dump() == fields("topic-trades")

@@ -75,3 +75,61 @@ def test_the_library_knows_no_framework():
     """A helper that imports Spark drags a JVM into the inference image."""
     heavy = re.compile(r"^\s*(from|import) (pyspark|fastapi|confluent_kafka|elasticsearch|sklearn|pyarrow)\b", re.M)
     assert not [short(p) for p in (ROOT / "lib" / "tapeline").rglob("*.py") if heavy.search(p.read_text())]
+
+
+def last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def is_tuple_of_texts(node: ast.expr) -> bool:
+    """Return whether an annotation is `tuple[str, str]`, or one with more of them."""
+    if not isinstance(node, ast.Subscript) or last_name(node.value) != "tuple" or not isinstance(node.slice, ast.Tuple):
+        return False
+    return len(node.slice.elts) > 1 and all(last_name(each) == "str" for each in node.slice.elts)
+
+
+def bare_keys(source: str) -> list[str]:
+    """Return the places where parts of an instrument stand for it: keys of a mapping or a set, names for them, pairs."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Subscript) and last_name(node.value) in KEYED:
+            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+            if is_tuple_of_texts(first):
+                found.append(f"line {node.lineno}: {ast.unparse(node)}")
+        if isinstance(node, ast.Assign) and is_tuple_of_texts(node.value):
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) <= PARTS_OF_AN_INSTRUMENT:
+            if {"market_type", "symbol"} <= {last_name(each) for each in node.elts}:
+                found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+KEYED = {"dict", "set", "frozenset", "Mapping", "MutableMapping", "defaultdict", "OrderedDict", "Counter", "Collection"}
+PARTS_OF_AN_INSTRUMENT = 3
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_an_instrument_is_one_key(path):
+    """State keyed by market type and symbol mixes a second exchange into the first without a word."""
+    assert not bare_keys(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "Key = tuple[str, str]",
+        "seen: dict[tuple[str, str], int] = {}",
+        "def f(keys: set[tuple[str, str, str]]) -> None: ...",
+        "last[trade.market_type, trade.symbol] = trade",
+        "key = (venue, market_type, symbol)",
+    ],
+)
+def test_a_planted_bare_key_is_found(planted):
+    assert bare_keys(planted)
+
+
+@pytest.mark.parametrize(
+    "fine", ["def user() -> tuple[str, str]: ...", "last[instrument] = trade", "FIELDS = ('market_type', 'symbol')"]
+)
+def test_other_tuples_are_no_keys(fine):
+    assert not bare_keys(fine)

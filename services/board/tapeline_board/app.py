@@ -73,7 +73,7 @@ class Board:
     async def running(self) -> AsyncIterator[None]:
         """Check Elasticsearch once, then periodically until the end of the block."""
         await self._elasticsearch.check_health()
-        self.health.hold(ELASTICSEARCH_CHECKED)
+        self.health.set_ready(ELASTICSEARCH_CHECKED)
         tasks = [_start_task(self._check_periodically()), _start_task(self.hub.run())]
         try:
             yield

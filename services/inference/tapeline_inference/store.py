@@ -92,9 +92,9 @@ class ModelStore:
         try:
             self.get()
         except (ModelUnavailable, ModelExpired) as error:
-            self._health.fail(CONDITION, str(error))
+            self._health.set_unready(CONDITION, str(error))
         else:
-            self._health.hold(CONDITION)
+            self._health.set_ready(CONDITION)
         served = self._served
         age_ms = self._clock_ms() - served.manifest.created_at_ms if served else math.nan
         left_ms = served.manifest.expires_at_ms - self._clock_ms() if served else math.nan

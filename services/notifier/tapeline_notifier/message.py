@@ -30,7 +30,7 @@ class Message:
     alerts: tuple[Alert, ...]
 
     @classmethod
-    def of(cls, target: str, alerts: Sequence[Alert]) -> "Message":
+    def from_alerts(cls, target: str, alerts: Sequence[Alert]) -> "Message":
         """Create the message that holds these alerts, for one target."""
         identity = "\n".join((target, *(alert.alert_id for alert in alerts)))
         return cls(hashlib.sha256(identity.encode()).hexdigest()[:32], tuple(alerts))

@@ -74,7 +74,7 @@ class Sender:
         self._backoff = wait_exponential_jitter(
             multiplier=settings.retry_least_s, max=settings.retry_most_s, jitter=settings.retry_least_s / 4
         )
-        health.hold(health_condition(target))
+        health.set_ready(health_condition(target))
 
     def __len__(self) -> int:
         return len(self._outbox) + len(self._in_flight)
@@ -108,7 +108,7 @@ class Sender:
             if alerts:
                 self._in_flight = {alert.alert_id for alert in alerts}
                 self._outbox.remove(alerts)
-                await self._deliver(Message.of(self.target.name, alerts), False)
+                await self._deliver(Message.from_alerts(self.target.name, alerts), False)
             else:
                 await self._wait_until_due()
 
@@ -160,12 +160,12 @@ class Sender:
         if result.outcome == "sent":
             self._sent.finalise_message(name, message, "sent", self._clock_ms())
             self._metrics.redeliveries.labels(name).inc(is_doubtful)
-            self._health.hold(health_condition(self.target))
+            self._health.set_ready(health_condition(self.target))
             self._finish(message, "sent")
             return result
         if result.outcome != "failed" and not is_doubtful:
             self._sent.record_not_delivered(name, message)
-        self._health.fail(health_condition(self.target), result.reason)
+        self._health.set_unready(health_condition(self.target), result.reason)
         fields = {"target": name, "outcome": result.outcome, "reason": result.reason, "wait_s": result.wait_s}
         log.warning("delivery attempt failed", extra=fields)
         return result
@@ -190,7 +190,7 @@ class Sender:
             return
         self._sent.finalise(self.target.name, alerts, "expired", self._clock_ms())
         self._outbox.remove(alerts)
-        self._finish(Message.of(self.target.name, alerts), "expired")
+        self._finish(Message.from_alerts(self.target.name, alerts), "expired")
 
     def _finish(self, message: Message, outcome: str) -> None:
         now_ms = self._clock_ms()

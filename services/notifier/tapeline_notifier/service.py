@@ -97,10 +97,10 @@ class Service:
             await asyncio.to_thread(self._consumer.check)
         except (KafkaUnreachable, TopicMissing) as error:
             self._checked_at = float("-inf")
-            self._health.fail(KAFKA, str(error))
+            self._health.set_unready(KAFKA, str(error))
             return
         self._checked_at = now
-        self._health.hold(KAFKA)
+        self._health.set_ready(KAFKA)
 
     def _purge_sent_log(self) -> None:
         now = time.monotonic()

@@ -101,7 +101,7 @@ class SubscriptionCoordinator:
         self._shards.mark_assigned(shards, time.monotonic())
         self._unclaimed.update(shards)
         self._record_rebalance("assigned", shards)
-        self._readiness.hold(GROUP)
+        self._readiness.set_ready(GROUP)
 
     def on_revoked(self, shards: Collection[int]) -> None:
         """Drain shards until another replica claims them."""
@@ -111,7 +111,7 @@ class SubscriptionCoordinator:
     def on_lost(self, shards: Collection[int]) -> None:
         """Keep shards until the group is reachable again: to unsubscribe now would turn an outage into gaps."""
         self._shards.mark_lost(shards)
-        self._readiness.fail(GROUP, "session with the group expired; rejoining")
+        self._readiness.set_unready(GROUP, "session with the group expired; rejoining")
         self._record_rebalance("lost", shards)
 
     def on_claimed(self, shards: Collection[int]) -> None:

@@ -77,9 +77,9 @@ class Readiness(Health):
         """Hold the exchange's condition if no connection waits for anything, or if there is no connection."""
         reasons = [f"{name}: {reason}" for name, reason in self._waiting.items() if reason is not None]
         if reasons:
-            self.fail(EXCHANGE, "; ".join(reasons))
+            self.set_unready(EXCHANGE, "; ".join(reasons))
         else:
-            self.hold(EXCHANGE)
+            self.set_ready(EXCHANGE)
 
     def _count_refused(self, market_type: MarketType) -> None:
         refused = {instrument for instruments in self._refused.values() for instrument in instruments}

@@ -146,7 +146,7 @@ class _Service:
         """Join the group, which assigns the shards."""
 
         def on_error(reason: str) -> None:
-            self._readiness.fail(GROUP, reason)
+            self._readiness.set_unready(GROUP, reason)
 
         member = GroupMember(self._settings, self._coordinator, self._live_shards, self._writer.flush, on_error)
         member.start()
@@ -164,7 +164,7 @@ class _Service:
         tail = await self._retry(
             lambda: asyncio.to_thread(log_tail.read_tail, self._settings, instruments, self._is_stopping), KAFKA
         )
-        self._readiness.hold(KAFKA)
+        self._readiness.set_ready(KAFKA)
         if self._is_stopping():
             # The reading ended early, and another replica will own these instruments.
             await asyncio.Event().wait()
@@ -217,7 +217,7 @@ class _Service:
         def report(state: RetryCallState) -> None:
             nonlocal last_error
             error = str(state.outcome.exception())  # type: ignore[union-attr]
-            self._readiness.fail(condition, error)
+            self._readiness.set_unready(condition, error)
             if error != last_error:
                 last_error = error
                 log.error("%s; retrying", error)
@@ -236,12 +236,12 @@ class _Service:
             try:
                 self._coordinator.set_shard_count(await asyncio.to_thread(self._writer.check_topics))
             except (KafkaUnreachableError, TopicMissingError) as error:
-                self._readiness.fail(KAFKA, str(error))
+                self._readiness.set_unready(KAFKA, str(error))
                 if is_healthy:
                     log.error("%s", error)
                 is_healthy = False
             else:
-                self._readiness.hold(KAFKA)
+                self._readiness.set_ready(KAFKA)
                 if not is_healthy:
                     log.info("Kafka recovered")
                 is_healthy = True

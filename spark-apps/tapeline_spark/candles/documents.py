@@ -1,7 +1,7 @@
 """Builds the Elasticsearch documents of candles. Pure.
 
-A candle is written again whenever it changes, with a version that measures its completeness. Elasticsearch keeps the
-higher version: neither a replay inside a minute nor a truncated log can overwrite a more complete candle.
+A candle is written again whenever it changes, with a version that measures how much of the log it covers.
+Elasticsearch keeps the higher version: neither a replay inside a minute nor a truncated log can overwrite a more complete candle.
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ _HISTORY_LIMIT: Final = 4_096
 
 
 def candle_version(item: Candle) -> int:
-    """Return the completeness of a candle; for one minute it never decreases while the log is read."""
+    """Return how much of the log a candle covers; for one minute it never decreases while the log is read."""
     return (item.trades + item.missed_trades) * _HISTORY_LIMIT + item.history
 
 

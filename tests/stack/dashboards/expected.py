@@ -13,7 +13,7 @@ Row = dict[str, Any]
 Documents = dict[str, list[Document]]
 
 
-def of(documents: list[Document], **where: Any) -> list[Document]:
+def rows_where(documents: list[Document], **where: Any) -> list[Document]:
     return [each for each in documents if all(each.get(name) == value for name, value in where.items())]
 
 
@@ -139,29 +139,29 @@ MARKET: dict[str, Callable[[Documents], list[Row]]] = {
     "sides": lambda d: over_time_by_market(
         d["trades"],
         lambda t: {
-            "Median buy price": middle(of(t, side="Buy"), "price"),
-            "Median sell price": middle(of(t, side="Sell"), "price"),
+            "Median buy price": middle(rows_where(t, side="Buy"), "price"),
+            "Median sell price": middle(rows_where(t, side="Sell"), "price"),
         },
     ),
     "price-and-prediction": lambda d: over_time_by_market(
-        of_busiest(of(d["trades"], prediction_state="ok"), 3),
+        of_busiest(rows_where(d["trades"], prediction_state="ok"), 3),
         lambda t: {"Median price": middle(t, "price"), "Mean rise probability": mean(t, "probability")},
     ),
     "trades-by-side": lambda d: by(d["trades"], "Side", "side", lambda t: {"Trades": len(t)}),
     "volume-by-side": lambda d: by_market(
         d["trades"],
         lambda t: {
-            "Buy volume": total(of(t, side="Buy"), "base_quantity"),
-            "Sell volume": total(of(t, side="Sell"), "base_quantity"),
+            "Buy volume": total(rows_where(t, side="Buy"), "base_quantity"),
+            "Sell volume": total(rows_where(t, side="Sell"), "base_quantity"),
         },
     ),
     "most-active": lambda d: by_market(d["trades"], lambda t: {"Trades": len(t)}),
     "size-by-prediction": lambda d: by_market(
-        of(d["trades"], prediction_state="ok"),
+        rows_where(d["trades"], prediction_state="ok"),
         lambda t: {
             "Trades": len(t),
-            "Mean size predicted up": (up := mean(of(t, prediction=1), "base_quantity")),
-            "Mean size predicted down": (down := mean(of(t, prediction=0), "base_quantity")),
+            "Mean size predicted up": (up := mean(rows_where(t, prediction=1), "base_quantity")),
+            "Mean size predicted down": (down := mean(rows_where(t, prediction=0), "base_quantity")),
             "Up/down size ratio": share(up or 0, down or 0),
         },
     ),
@@ -202,7 +202,7 @@ MODEL: dict[str, Callable[[Documents], list[Row]]] = {
         d["trades"], lambda t: {"Trades": len(t)}, State=lambda t: t["prediction_state"], Time=minute_of
     ),
     "versions": lambda d: each_of(
-        of(d["trades"], prediction_state="ok"),
+        rows_where(d["trades"], prediction_state="ok"),
         lambda t: {"Trades": len(t)},
         Model=lambda t: t["model_digest"],
         Time=minute_of,
@@ -213,7 +213,7 @@ MODEL: dict[str, Callable[[Documents], list[Row]]] = {
         "digest",
         lambda v: {
             "Evaluated at": newest(v),
-            "Promoted": len(of(v, promoted=True)),
+            "Promoted": len(rows_where(v, promoted=True)),
             "Brier score": mean(v, "brier"),
             "Brier score minus prior": mean(v, "brier_minus_prior"),
             "AUC": mean(v, "auc"),
@@ -233,7 +233,7 @@ MODEL: dict[str, Callable[[Documents], list[Row]]] = {
 }
 RECONCILIATION: dict[str, Callable[[Documents], list[Row]]] = {
     "reconciled": lambda d: [
-        {"Reconciled minutes": len(of(d["reconciliation"], state="complete")) / len(d["reconciliation"])}
+        {"Reconciled minutes": len(rows_where(d["reconciliation"], state="complete")) / len(d["reconciliation"])}
     ],
     "received": lambda d: [{"Received": total(d["reconciliation"], "received")}],
     "indexed": lambda d: [{"Indexed": total(d["reconciliation"], "indexed")}],
@@ -241,10 +241,10 @@ RECONCILIATION: dict[str, Callable[[Documents], list[Row]]] = {
     "states": lambda d: over_time(
         d["reconciliation"],
         lambda c: {
-            "Reconciled": len(of(c, state="complete")),
-            "Gap": len(of(c, state="gap")),
-            "Not reconciled": len(of(c, state="incomplete")),
-            "Open": len(of(c, state="open")),
+            "Reconciled": len(rows_where(c, state="complete")),
+            "Gap": len(rows_where(c, state="gap")),
+            "Not reconciled": len(rows_where(c, state="incomplete")),
+            "Open": len(rows_where(c, state="open")),
         },
     ),
     "stage-counts": lambda d: over_time(
@@ -266,7 +266,7 @@ RECONCILIATION: dict[str, Callable[[Documents], list[Row]]] = {
     "markets": lambda d: by_market(
         d["reconciliation"],
         lambda c: {
-            "Minutes not reconciled": len(of(c, state="incomplete")),
+            "Minutes not reconciled": len(rows_where(c, state="incomplete")),
             "Received": total(c, "received"),
             "Produced": total(c, "produced"),
             "Logged": total(c, "logged"),
@@ -292,7 +292,8 @@ RECONCILIATION: dict[str, Callable[[Documents], list[Row]]] = {
         },
     ),
     "sources": lambda d: over_time(
-        d["trades"], lambda t: {"Stream": len(of(t, source="stream")), "Backfill": len(of(t, source="backfill"))}
+        d["trades"],
+        lambda t: {"Stream": len(rows_where(t, source="stream")), "Backfill": len(rows_where(t, source="backfill"))},
     ),
     "rejects": lambda d: each_of(
         d["rejects"],

@@ -25,7 +25,7 @@ class Kibana:
         self.imports, self.status = list(imports), list(status)
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         self.seen.append((f"{method} {target}", headers, body))
         if target.endswith("/api/status"):
             return (self.status.pop(0) if self.status else 200), {}, b"{}"

@@ -98,7 +98,7 @@ class FakeCluster:
         image = next((v["image"] for v in template["spec"]["volumes"] if "image" in v), None)
         return image["reference"] if image else template["metadata"]["annotations"]["tapeline/model-reference"]
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         path = target.partition("?")[0]
         base = "/apis/apps/v1/namespaces/tapeline-inference"
         if path == f"{base}/replicasets" and method == "GET":

@@ -33,7 +33,7 @@ class FakeRegistry:
         self.failures: list[int] = []
         self.elsewhere: str | None = None
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         if self.failures:
             return self.failures.pop(0), {}, b""
         parts = urlsplit(target)

@@ -20,7 +20,7 @@ class FakeService:
         self.counts: dict[str, int] = {"ok": 100}
         self.status = 200
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         digest = self.digest()
         if target == "/model":
             return self.status, {}, json.dumps({"model_digest": digest}).encode()

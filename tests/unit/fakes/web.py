@@ -11,7 +11,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Site(Protocol):
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer: ...
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer: ...
 
 
 class Requests:
@@ -39,7 +39,7 @@ def serving(site: Site, requests: Requests | None = None) -> Iterator[str]:
                 log.seen.append(f"{self.command} {urlsplit(self.path).path}")
                 number = len(log.seen)
                 log.before(number)
-                status, headers, content = site.answer(self.command, self.path, dict(self.headers), body)
+                status, headers, content = site.respond(self.command, self.path, dict(self.headers), body)
                 log.after(number)
             try:
                 self.send_response(status)

@@ -59,7 +59,7 @@ def instructions(image: Image) -> list[tuple[str, str]]:
     return before + build + final_stage(image)
 
 
-def of(image: Image, word: str) -> list[str]:
+def arguments_of(image: Image, word: str) -> list[str]:
     return [rest for instruction, rest in instructions(image) if instruction == word]
 
 
@@ -92,26 +92,26 @@ def test_the_targets_of_the_shared_dockerfile_differ_only_in_port_threads_and_en
 
 @EACH
 def test_both_stages_begin_with_the_pinned_base_and_no_name_stands_in_the_file(image):
-    assert [rest.partition(" AS ")[0] for rest in of(image, "FROM")] == ["${BASE_IMAGE}"] * 2
+    assert [rest.partition(" AS ")[0] for rest in arguments_of(image, "FROM")] == ["${BASE_IMAGE}"] * 2
     assert {rest.partition(" AS ")[0] for word, rest in joined(image.dockerfile) if word == "FROM"} <= {
         *("${BASE_IMAGE}", "runtime")
     }
-    assert "BASE_IMAGE" in of(image, "ARG")
+    assert "BASE_IMAGE" in arguments_of(image, "ARG")
     assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", PINS["BASE_IMAGE"])
 
 
 @EACH
 def test_no_argument_is_left_that_nothing_gives(image):
     """A misspelt argument expands to nothing, without a word."""
-    declared = {rest.partition("=")[0] for rest in of(image, "ARG")}
-    own = {name for rest in of(image, "ENV") for name in re.findall(r"(\w+)=", rest)}
+    declared = {rest.partition("=")[0] for rest in arguments_of(image, "ARG")}
+    own = {name for rest in arguments_of(image, "ENV") for name in re.findall(r"(\w+)=", rest)}
     lines = [rest for word, rest in instructions(image) if word != "RUN"]
     assert set(re.findall(r"\$\{(\w+)", " ".join(lines))) <= declared | own
 
 
 @EACH
 def test_its_label_is_its_name_and_version(image):
-    (label,) = of(image, "LABEL")
+    (label,) = arguments_of(image, "LABEL")
     assert label.split()[:2] == [
         f'org.opencontainers.image.title="tapeline/{image.name}"',
         'org.opencontainers.image.version="${TAPELINE_VERSION}"',
@@ -124,8 +124,8 @@ def test_what_is_equal_has_equal_digests(image):
     """Both layers end with the same fixed time on every file."""
     for layer in ("/rootfs", "/own"):
         touched = f'{layer} -exec touch --no-dereference --date "@${{SOURCE_DATE_EPOCH}}" {{}} +'
-        assert any(rest.endswith(touched) for rest in of(image, "RUN"))
-    assert "SOURCE_DATE_EPOCH=315532800" in of(image, "ARG")
+        assert any(rest.endswith(touched) for rest in arguments_of(image, "RUN"))
+    assert "SOURCE_DATE_EPOCH=315532800" in arguments_of(image, "ARG")
 
 
 @EACH
@@ -144,17 +144,17 @@ def test_only_libraries_that_compute_in_a_service_of_many_calls_are_held_to_one_
 @EACH
 def test_it_shows_the_port_that_it_listens_on(image):
     ports = {"inference": ["8000"], "simulator": ["8082"], "board": ["8090"], "trainer": [], "dashboards": []}
-    assert of(image, "EXPOSE") == ports.get(image.name, ["8080"])
+    assert arguments_of(image, "EXPOSE") == ports.get(image.name, ["8080"])
 
 
 @EACH
 def test_it_runs_as_a_numbered_user_that_is_not_root(image):
-    assert of(image, "USER") == ["185:185" if image.name == "spark" else "10001:10001"]
+    assert arguments_of(image, "USER") == ["185:185" if image.name == "spark" else "10001:10001"]
 
 
 @EACH
 def test_signals_reach_the_program_because_no_shell_stands_before_it(image):
-    (entry,) = of(image, "ENTRYPOINT")
+    (entry,) = arguments_of(image, "ENTRYPOINT")
     words = json.loads(entry)
     module = f"tapeline_{image.name}"
     assert words == (
@@ -162,8 +162,8 @@ def test_signals_reach_the_program_because_no_shell_stands_before_it(image):
         if image.name == "spark"
         else ["python", "-m", module]
     )
-    assert of(image, "STOPSIGNAL") == ["SIGTERM"]
-    assert not of(image, "CMD")
+    assert arguments_of(image, "STOPSIGNAL") == ["SIGTERM"]
+    assert not arguments_of(image, "CMD")
 
 
 @EACH
@@ -208,7 +208,7 @@ def test_it_builds_with_the_older_builder_too(image):
 
 @EACH
 def test_it_takes_the_pins_that_make_images_gives_and_no_others(image):
-    arguments = {rest.partition("=")[0] for rest in of(image, "ARG")}
+    arguments = {rest.partition("=")[0] for rest in arguments_of(image, "ARG")}
     own = {"BASE_IMAGE", "INDEX_URL", "EXTRA_CA", "SOURCE_DATE_EPOCH", *image.pins, *image.arguments}
     more = {"spark": {"MAVEN_URL"}, "board": {"NPM_URL"}}
     assert arguments == own | more.get(image.name, set())
@@ -229,7 +229,7 @@ def test_the_context_holds_what_the_builds_copy_and_nothing_else():
     copied = {
         source
         for image in IMAGES
-        for rest in of(image, "COPY")
+        for rest in arguments_of(image, "COPY")
         if not rest.startswith("--from")
         for source in rest.split()[:-1]
     }

@@ -112,7 +112,7 @@ def test_variables_of_the_templates_are_found_with_the_prefix_and_behind_one_tha
     assert chart_schema.set_by_chart("A_", tmp_path) == {"host", "port", "kafka_user", "kafka_ca"}
 
 
-def of(service: str) -> dict[str, Any]:
+def schema_of(service: str) -> dict[str, Any]:
     schema = json.loads(FILE.read_text())
     found: dict[str, Any] = schema["properties"][service]["properties"]["settings"]
     return found
@@ -120,7 +120,7 @@ def of(service: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_defaults_of_a_service_are_values_that_its_schema_takes(service):
-    model, schema = chart_schema.settings_class(service), of(service)
+    model, schema = chart_schema.settings_class(service), schema_of(service)
     defaults = {name: model.model_fields[name].get_default() for name in schema["properties"]}
     given = {
         name: ",".join(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
@@ -133,6 +133,6 @@ def test_the_defaults_of_a_service_are_values_that_its_schema_takes(service):
 
 @pytest.mark.parametrize("value", ["futures", "spot,futures", "", "spot linear", "Spot"])
 def test_unknown_markets_are_refused(value):
-    validator = Draft7Validator(of("producer"))
+    validator = Draft7Validator(schema_of("producer"))
     assert validator.is_valid({"market_types": ", ".join(enums.MarketType)})
     assert not validator.is_valid({"market_types": value})

@@ -13,7 +13,7 @@ from unit.notifier.botapi import CHAT, PAGE, TOKEN
 from unit.notifier.factories import alert, telegram, webhook, write_targets
 
 API = "http://127.0.0.1:1"
-MESSAGE = Message.of("phone", [alert(1)])
+MESSAGE = Message.from_alerts("phone", [alert(1)])
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def reopened(log: SentLog, folder) -> SentLog:
 
 
 def test_a_message_is_kept_with_its_alerts_until_finalised(sent, tmp_path):
-    message = Message.of("phone", [alert(1), alert(2)])
+    message = Message.from_alerts("phone", [alert(1), alert(2)])
     sent.record_attempt("phone", message, NOW_MS)
     sent = reopened(sent, tmp_path)
     (unfinished,) = sent.unfinished("phone")
@@ -45,7 +45,7 @@ def test_a_message_is_kept_with_its_alerts_until_finalised(sent, tmp_path):
 
 
 def test_a_refused_message_is_not_doubtful_until_the_next_attempt(sent):
-    message = Message.of("phone", [alert(1)])
+    message = Message.from_alerts("phone", [alert(1)])
     sent.record_attempt("phone", message, NOW_MS)
     sent.record_not_delivered("phone", message)
     assert [each.is_doubtful for each in sent.unfinished("phone")] == [False]
@@ -126,10 +126,10 @@ def test_a_full_disk_fails_the_attempt_and_keeps_the_log_valid(tmp_path):
         from unit.notifier.factories import alert
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         log = SentLog(Path(sys.argv[1]))
-        log.record_attempt("phone", Message.of("phone", [alert(0)]), 1)
+        log.record_attempt("phone", Message.from_alerts("phone", [alert(0)]), 1)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
-            log.record_attempt("phone", Message.of("phone", [alert(1, message="x" * 900)] * 50), 2)
+            log.record_attempt("phone", Message.from_alerts("phone", [alert(1, message="x" * 900)] * 50), 2)
         except SentLogUnusable as error:
             sys.exit(7)
         """

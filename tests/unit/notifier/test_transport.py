@@ -7,7 +7,7 @@ from tapeline_notifier.transport import DryRunTransport, HttpTransport
 from unit.notifier.botapi import TOKEN, BotApi
 from unit.notifier.factories import alert, telegram, webhook, write_targets
 
-MESSAGE = Message.of("phone", [alert(1)])
+MESSAGE = Message.from_alerts("phone", [alert(1)])
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ class Health:
         """Record that the main loop has run once more."""
         self._last_beat = time.monotonic()
 
-    def hold(self, condition: str) -> None:
+    def set_ready(self, condition: str) -> None:
         """Set a condition to true."""
         self._set(condition, None)
 
-    def fail(self, condition: str, reason: str) -> None:
+    def set_unready(self, condition: str, reason: str) -> None:
         """Set a condition to false, with the reason."""
         self._set(condition, reason)
 

@@ -9,7 +9,7 @@ from unit.fakes.web import serving
 class Inference:
     status, response_body = 200, b""
 
-    def answer(self, method, target, headers, body):
+    def respond(self, method, target, headers, body):
         assert (method, target) == ("GET", "/model")
         return self.status, {}, self.response_body
 

@@ -26,23 +26,23 @@ def ask(url):
 
 def test_a_service_is_ready_when_every_condition_holds(served):
     health, url = served
-    health.hold("kafka")
+    health.set_ready("kafka")
     assert ask(f"{url}/health/ready")[0] == 503
-    health.hold("feed")
+    health.set_ready("feed")
     assert ask(f"{url}/health/ready")[0] == 200
 
 
 def test_an_unready_service_says_what_it_waits_for(served):
     health, url = served
-    health.hold("kafka")
-    health.fail("feed", "refused: publicTrade.NOPEUSDT")
+    health.set_ready("kafka")
+    health.set_unready("feed", "refused: publicTrade.NOPEUSDT")
     waiting = json.loads(ask(f"{url}/health/ready")[1])["waiting_for"]
     assert waiting == {"feed": "refused: publicTrade.NOPEUSDT"}
 
 
 def test_a_dependency_that_is_down_does_not_make_a_service_dead(served):
     health, url = served
-    health.fail("kafka", "away")
+    health.set_unready("kafka", "away")
     assert ask(f"{url}/health/live")[0] == 200
 
 

@@ -117,15 +117,15 @@ def test_readers_may_be_redirected_and_send_no_credentials(tmp_path, packed, kep
     taken: list[dict[str, str]] = []
 
     class Store:
-        def answer(self, method, target, headers, body):
+        def respond(self, method, target, headers, body):
             taken.append(headers)
             return 200, {}, packed.blobs[0].content
 
     class Redirecting(FakeRegistry):
-        def answer(self, method, target, headers, body):
+        def respond(self, method, target, headers, body):
             if method == "GET" and packed.blobs[0].digest in target:
                 return 307, {"Location": f"http://{elsewhere}/there"}, b""
-            return super().answer(method, target, headers, body)
+            return super().respond(method, target, headers, body)
 
     with serving(Store()) as elsewhere, serving(Redirecting()) as address, Registry(settings(address)) as registry:
         registry.push(packed, "tag")
