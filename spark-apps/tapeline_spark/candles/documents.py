@@ -1,7 +1,8 @@
 """Builds the Elasticsearch documents of candles. Pure.
 
 A candle is written again whenever it changes, with a version that measures how much of the log it covers.
-Elasticsearch keeps the higher version: neither a replay inside a minute nor a truncated log can overwrite a more complete candle.
+Elasticsearch keeps the higher version: neither a replay inside a minute nor a
+truncated log can overwrite a more complete candle.
 """
 
 from typing import Any, Final
