@@ -17,6 +17,7 @@ import yaml
 from elasticsearch import ApiError, Elasticsearch
 from support import eventually
 from tapeline import names
+from tapeline.enums import PredictionState
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
@@ -175,7 +176,7 @@ def served(elastic: Elasticsearch) -> set[str]:
     newest = elastic.search(
         index=f"{names.INDEX_TRADES_PREFIX}*",
         size=50,
-        query={"term": {"prediction_state": names.STATE_OK}},
+        query={"term": {"prediction_state": PredictionState.OK}},
         sort=[{"indexed_at": "desc"}],
     )
     return {hit["_source"]["model_digest"] for hit in newest["hits"]["hits"]}

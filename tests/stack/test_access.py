@@ -18,7 +18,7 @@ from elasticsearch import AuthorizationException, Elasticsearch
 from pydantic import BaseModel
 from support import aeventually, eventually
 from tapeline import names
-from tapeline.enums import MarketType
+from tapeline.enums import MarketType, PredictionState
 from tapeline.instrument import Instrument
 from tapeline.records.alert import Alert
 from tapeline.service.clock import now_ms as clock_ms
@@ -99,7 +99,7 @@ def client(secured: Secured, user: str) -> Elasticsearch:
 
 
 def operation() -> Operation:
-    return trade_operation(record(), PredictionResult(names.STATE_WARMING_UP), factories.START_MS)
+    return trade_operation(record(), PredictionResult(PredictionState.WARMING_UP), factories.START_MS)
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_writer_creates_once_and_can_neither_change_nor_remove(secured: Secured,
 def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured, archive: Elasticsearch) -> None:
     writer = sink(secured.elastic("tapeline-es-writer"))
     made_trade = record()
-    said = PredictionResult(names.STATE_OK, 0.5, 1, "sha256:a")
+    said = PredictionResult(PredictionState.OK, 0.5, 1, "sha256:a")
     writer.write([trade_operation(made_trade, said, factories.START_MS)], clock_ms)
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline import names
+from tapeline.enums import PredictionState
 from tapeline.model import features
 from tapeline_local import paths
 from tapeline_local.demo import readers
@@ -71,7 +71,7 @@ def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_
     client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
     documents = list(readers.read_trades(client))
     client.close()
-    scored = [document for document in documents if document.state == names.STATE_OK]
+    scored = [document for document in documents if document.state == PredictionState.OK]
     expected = recomputed(documents, model)
     assert len(scored) > 1_500
     assert len({document.probability for document in scored}) > 100

@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import aeventually
-from tapeline import names
+from tapeline.enums import TradeSource
 from tapeline.records.gap import Gap
 from tapeline.records.reject import Reject
 from tapeline.trade import WireTrade
@@ -362,7 +362,7 @@ async def test_trades_missed_while_disconnected_come_back_over_rest_without_a_ga
     await wait_subscribed(exchange)
     sent += await exchange.trade("BTCUSDT", 5)
     assert await wait_stored(kafka_topics, 40) == sent
-    assert [t.source for t in kafka_topics.read_trades()].count(names.SOURCE_BACKFILL) >= 30
+    assert [t.source for t in kafka_topics.read_trades()].count(TradeSource.BACKFILL) >= 30
     assert kafka_topics.read_gaps() == []
 
 

@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
+from tapeline.enums import MarketType
 from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation, score
 from tapeline_local import paths
@@ -28,7 +29,7 @@ RATE_PER_S = 60.0
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 # A spot symbol's trades in this time are more than the 60 that REST gives back.
 OUTAGE_S = 15.0
-EVERY_MARKET = {(market_type, symbol) for market_type in names.MARKET_TYPES for symbol in SYMBOLS}
+EVERY_MARKET = {(market_type, symbol) for market_type in (MarketType.SPOT, MarketType.LINEAR) for symbol in SYMBOLS}
 HANDS = ("received", "produced", "logged", "distinct", "indexed")
 
 

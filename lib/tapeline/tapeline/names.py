@@ -9,10 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from tapeline.enums import PredictionState, TradeSource
-
 VENUE: Final = "bybit"
-MARKET_TYPES: Final = ("spot", "linear")
 
 TOPIC_TRADES: Final = "bybit-trades"
 TOPIC_GAPS: Final = "trade-gaps"
@@ -44,17 +41,6 @@ INDEX_SCORES_PREFIX: Final = "tapeline-scores-"
 INDEX_RECONCILIATION_PREFIX: Final = "tapeline-reconciliation-"
 INDEX_ALERTS: Final = "tapeline-alerts"
 LIFECYCLE_TRADES: Final = "tapeline-trades"
-
-STATE_OK: Final = PredictionState.OK
-STATE_WARMING_UP: Final = PredictionState.WARMING_UP
-STATE_LATE: Final = PredictionState.LATE
-STATE_MODEL_UNAVAILABLE: Final = PredictionState.MODEL_UNAVAILABLE
-STATE_MODEL_EXPIRED: Final = PredictionState.MODEL_EXPIRED
-STATE_INVALID_FEATURES: Final = PredictionState.INVALID_FEATURES
-PREDICTION_STATES: Final = tuple(PredictionState)
-
-SOURCE_STREAM: Final = TradeSource.STREAM
-SOURCE_BACKFILL: Final = TradeSource.BACKFILL
 
 MEDIA_TYPE_ARROW: Final = "application/vnd.apache.arrow.stream"
 
