@@ -1,10 +1,15 @@
-"""What every run of the tests prints last: where its time went."""
+"""For every run of the tests: no test is timed, and the run prints last where its time went."""
 
 from collections import defaultdict
 
 import pytest
+from hypothesis import settings
 
 SLOWEST = 25
+
+# A deadline an example would be a measurement, and tests run side by side.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
