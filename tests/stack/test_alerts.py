@@ -144,7 +144,8 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
             *((59, "A", "one", 30, 8.0), (59, "A", "two", 5, 1.5), (60, "A", "one", 1000, 900.0)),
         ):
             sums = {"predictions": predictions, "brier_sum": brier, "prior_brier_sum": predictions / 4}
-            fields = {"@timestamp": start_ms + minute * MINUTE_MS, "symbol": symbol, "model_digest": digest, **sums}
+            place = {"venue": "bybit", "symbol": symbol, "model_digest": digest}
+            fields = {"@timestamp": start_ms + minute * MINUTE_MS, **place, **sums}
             client.index(index=index, document=fields)
         client.indices.refresh(index=index)
         found = models.score_sums("bybit", start_ms, start_ms + 60 * MINUTE_MS)
