@@ -227,7 +227,12 @@ class _Service:
             wait=backoff(self._settings.reconnect_min_s, self._settings.reconnect_max_s),
             before_sleep=report,
         )
-        result: T = await attempts(attempt)
+
+        async def awaited() -> T:
+            # tenacity awaits only what is a coroutine function by itself, and a lambda is none.
+            return await attempt()
+
+        result: T = await attempts(awaited)
         return result
 
     async def _monitor_kafka(self) -> None:
