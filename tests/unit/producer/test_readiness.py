@@ -11,7 +11,7 @@ def readiness(metrics: Metrics | None = None) -> Readiness:
     one = Readiness(metrics or Metrics())
     one.add_connection("spot-1", MarketType.SPOT)
     one.add_connection("linear-1", MarketType.LINEAR)
-    one.hold(KAFKA)
+    one.set_ready(KAFKA)
     return one
 
 
@@ -38,10 +38,10 @@ def test_refused_topics_are_named_in_the_response_and_in_the_metrics() -> None:
 
 def test_replica_that_owns_nothing_is_ready_and_reports_it() -> None:
     one = Readiness(Metrics(), in_group=True)
-    one.hold(KAFKA)
+    one.set_ready(KAFKA)
     one.set_unsubscribed_symbols(0)
     assert one.ready()[1]["waiting_for"] == {GROUP: "not yet"}
-    one.hold(GROUP)
+    one.set_ready(GROUP)
     assert one.ready() == (True, {"ready": True, "waiting_for": {}, "refused": {}, "owns": NOTHING})
 
 

@@ -57,4 +57,4 @@ def test_metrics_are_served_as_they_are_given(served):
 
 def test_an_unknown_condition_is_an_error():
     with pytest.raises(KeyError, match="feed"):
-        Health(("feed",), 1).hold("food")
+        Health(("feed",), 1).set_ready("food")
