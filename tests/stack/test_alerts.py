@@ -117,9 +117,10 @@ class Feed:
 
 
 def delivered(api: BotApi) -> Counter[str]:
-    """Return how often people read a line of each rule and symbol."""
+    """Return how often people read a line of each instrument and rule."""
     lines = [line for text in api.texts for line in text.splitlines()]
-    return Counter(" ".join(line.split("  ")[1:3]).partition(":")[0] for line in lines if line.startswith("["))
+    parts = [line.split("  ")[1:3] for line in lines if line.startswith("[")]
+    return Counter(f"{instrument} {reason.partition(':')[0]}" for instrument, reason in parts)
 
 
 def written(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -155,7 +156,7 @@ def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_ur
         client.close()
 
 
-EXPECTED = Counter(f"spot {what}" for what in (f"{MOVER} move", f"{SILENT} silent", f"{LOSSY} gap"))
+EXPECTED = Counter(f"bybit:spot:{what}" for what in (f"{MOVER} move", f"{SILENT} silent", f"{LOSSY} gap"))
 
 
 def test_a_move_a_silence_and_a_gap_arrive_once_over_a_killed_notifier(stack, feed, api):
@@ -203,7 +204,7 @@ def test_a_killed_stream_raises_nothing_twice_and_goes_on(stack, feed, api):
     for symbol, price in ((MOVER, 102.0), (LOSSY, 97.9), (CALM, 100.0)):
         feed.trade(symbol, price, now_ms())
     feed.flush()
-    more = EXPECTED + Counter([f"spot {LOSSY} move"])
+    more = EXPECTED + Counter([f"bybit:spot:{LOSSY} move"])
     eventually(lambda: delivered(api) == more, "only the new one has arrived", 90)
     assert len(written(stack)) == 4
     until = time.monotonic() + 8

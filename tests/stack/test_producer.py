@@ -519,7 +519,7 @@ async def test_refused_topic_is_named_and_its_neighbours_are_served(
     process = start(top=50, refused_retry_s=0.5)
     await process.ready()
     detail = json.loads(process.get("/health/ready")[1])
-    assert detail["refused"] == {"spot S7USDT": "Invalid symbol :[publicTrade.S7USDT]"}
+    assert detail["refused"] == {"bybit:spot:S7USDT": "Invalid symbol :[publicTrade.S7USDT]"}
     assert process.metric('tapeline_refused_topics{market_type="spot"}') == 1
     assert max(map(len, exchange.requests)) == 10
     assert sum(exchange.listeners(f"publicTrade.S{n}USDT") for n in range(25)) == 24
