@@ -24,7 +24,7 @@ spark.sql.shuffle.partitions=5
 APPLICATION = """
 import json, signal, sys, threading
 from pathlib import Path
-from tapeline.signals import set_by_signals
+from tapeline.service.signals import set_by_signals
 from tapeline_spark.session import start_session
 from tapeline_spark.settings import Settings
 
