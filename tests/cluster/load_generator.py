@@ -13,7 +13,7 @@ from cluster.kube import apply, get, kubectl, run
 # Runs in the pod, with the stream's image. Every call opens a connection, so that the calls reach every replica.
 _SCRIPT = """
 import http.client, json, sys, threading, time
-from tapeline import features
+from tapeline.model import features
 seconds, threads, host = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 row = dict.fromkeys(features.FEATURE_NAMES, 0.5)
 body = json.dumps({"rows": [row] * 200})
