@@ -69,7 +69,7 @@ test-unit: $(STAMP) ## pure tests, no network
 ##@ Test
 test: check test-charts test-stack ## everything, on a fresh clone too
 test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Kubernetes and the operators
-	@$(RUN) -m pytest tests/charts
+	@$(RUN) -m pytest tests/charts -n 2 --dist worksteal
 test-stack: $(STAMP) board ## against a real Kafka, Elasticsearch, Spark and browser
 	@$(RUN) -m tapeline_local.setup.browser
 	@$(RUN) -m pytest tests/stack
