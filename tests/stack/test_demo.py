@@ -74,7 +74,8 @@ def test_recorded_frames_are_indexed_completely_with_their_digits_and_order():
     digits = {d.identity: (d.price, d.quantity, d.side) for d in stored}
     assert digits == {identity: (price, quantity, side) for _, identity, price, quantity, side in recorded}
     for market in {market for market, *_ in recorded}:
-        ours = sorted((d for d in stored if d.symbol == market), key=lambda d: d.order)
+        own = [d for d in stored if f"{d.instrument.market_type}|{d.instrument.symbol}" == market]
+        ours = sorted(own, key=lambda d: d.order)
         assert [d.identity for d in ours] == [identity for m, identity, *_ in recorded if m == market]
     assert Counter(market.split("|")[0] for market, *_ in recorded).keys() == {"spot", "linear"}
 
