@@ -82,7 +82,9 @@ def test_variables_of_the_makefile_of_setup_and_of_services_are_known(name):
 def run_make(*arguments: str) -> subprocess.CompletedProcess[str]:
     # -o: never run the setup. Only targets without a sub-make, which would not inherit the flag.
     command = ["make", "-o", ".tools/setup.stamp", *arguments]
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    # Without the variables of a make that runs these tests: this one would print as its sub-make.
+    ours = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
+    env = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(command, cwd=paths.CHECKOUT, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
