@@ -5,7 +5,7 @@ the venue's own and may hold `/` and `:`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Self
 from urllib.parse import quote, unquote
@@ -39,6 +39,7 @@ class Instrument:
     venue: str
     market_type: MarketType
     symbol: str
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _VENUE.fullmatch(self.venue):
@@ -53,6 +54,15 @@ class Instrument:
             raise ValueError(
                 f"symbol of an instrument was {self.symbol!r}; {rule}: take the symbol from the venue's list"
             )
+        # Every state is looked up by it, several times a trade; hashing the three parts anew takes three times as long.
+        object.__setattr__(self, "_hash", hash((self.venue, str(self.market_type), self.symbol)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, MarketType, str]]:
+        # Made anew where it is unpickled: another process hashes strings otherwise.
+        return type(self), (self.venue, self.market_type, self.symbol)
 
     def __str__(self) -> str:
         return f"{self.venue}:{self.market_type}:{self.symbol}"

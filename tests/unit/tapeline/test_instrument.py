@@ -1,5 +1,8 @@
 """The key of every state."""
 
+import os
+import subprocess
+import sys
 from urllib.parse import unquote
 
 import pytest
@@ -10,6 +13,9 @@ from tapeline.instrument import Instrument, instrument_of
 
 PRINTABLE = st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp"), exclude_characters="|")
 SYMBOLS = st.text(PRINTABLE, min_size=1, max_size=64)
+IMPORTS = "import pickle, sys; from tapeline.instrument import instrument_of"
+PICKLING = f"{IMPORTS}; sys.stdout.buffer.write(pickle.dumps(instrument_of('bybit', 'spot', 'BTCUSDT')))"
+UNPICKLING = f"{IMPORTS}; assert pickle.load(sys.stdin.buffer) in {{instrument_of('bybit', 'spot', 'BTCUSDT')}}"
 
 
 def test_its_text_is_venue_market_type_and_symbol() -> None:
@@ -57,3 +63,13 @@ def test_instruments_sort_by_venue_then_market_type_then_symbol() -> None:
 def test_one_symbol_in_two_markets_and_two_venues_is_four_keys() -> None:
     keys = {instrument_of(v, m, "BTCUSDT") for v in ("bybit", "twin") for m in ("spot", "linear")}
     assert len(keys) == 4
+
+
+def test_an_instrument_from_another_process_is_the_same_key() -> None:
+    pickled = subprocess.run(
+        [sys.executable, "-c", PICKLING], env={**os.environ, "PYTHONHASHSEED": "1"}, capture_output=True, check=True
+    ).stdout
+    found = subprocess.run(
+        [sys.executable, "-c", UNPICKLING], input=pickled, env={**os.environ, "PYTHONHASHSEED": "2"}, check=False
+    )
+    assert found.returncode == 0
