@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
 from tapeline_spark.candles.documents import candle_operation
-from tapeline_spark.candles.listener import Changes, LogRow
+from tapeline_spark.candles.listener import Changes, LogRow, ProducerRecords
 from tapeline_spark.candles.runner import CandleReport, Runner
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.kafka.decode import DecodedTrade
@@ -228,5 +228,5 @@ def test_a_value_that_is_no_trade_is_counted_and_handed_on(bench: Bench) -> None
     gap = LogRow(names.TOPIC_GAPS, 0, 0, "X", b"a gap", 3)
     report = runner.run([*rows, gap], is_caught_up=True)
     assert report.outcomes == {"unreadable": 1, "counted": 1}
-    assert (received[0].producer_records, received[0].unreadable) == ((gap,), (rows[0],))
+    assert (received[0].producer_records, received[0].unreadable) == (ProducerRecords(gaps=(gap,)), (rows[0],))
     assert eventually(lambda: len(bench.documents()) == 1, "its candle")

@@ -16,6 +16,7 @@ from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
 from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_spark.settings import BootstrapSettings
+from unit.spark.change_factories import reported
 
 MINUTE_MS = 60_000
 START = 1_790_000_040_000
@@ -84,7 +85,7 @@ class Bench:
                 {self.instrument: candles},
                 {self.instrument: missed or {}},
                 {},
-                producer_records=rows,
+                producer_records=reported(rows),
                 unreadable=(),
             )
         )

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tapeline import names
 from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline.records.gap import Gap
@@ -77,9 +76,8 @@ class AlertEvaluator:
         for instrument, candles in changes.candles.items():
             for minute_ms, one in sorted(candles.items()):
                 found += [(finding, minute_ms + candle.MINUTE_MS) for finding in self._candle_findings(instrument, one)]
-        for row in changes.producer_records:
-            if row.topic == names.TOPIC_GAPS:
-                found += self._gap_findings(row.value)
+        for row in changes.producer_records.gaps:
+            found += self._gap_findings(row.value)
         self._publish(found)
 
     def tick(self, now_ms: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tapeline_spark.candles import indicators, windows
 from tapeline_spark.candles.closed_history import FLOW_MINUTES
 from tapeline_spark.candles.indicators import KEPT_MINUTES
-from tapeline_spark.candles.listener import Candle, Changes, LogRow
+from tapeline_spark.candles.listener import NO_RECORDS, Candle, Changes, LogRow, ProducerRecords
 from tapeline_spark.candles.open_minute import OpenMinute
 from tapeline_spark.candles.state import MINUTE_MS, CandleState, ChangedMinutes, SymbolCandles
 
@@ -19,7 +19,7 @@ from tapeline_spark.candles.state import MINUTE_MS, CandleState, ChangedMinutes,
 def changes(
     state: CandleState,
     is_caught_up: bool,
-    producer_records: Sequence[LogRow] = (),
+    producer_records: ProducerRecords = NO_RECORDS,
     unreadable: Sequence[LogRow] = (),
 ) -> Changes:
     """Return what the records since the last call changed, and trim the state.
@@ -34,7 +34,7 @@ def changes(
     built = {one.instrument: candles(one) for one in changed}
     state.trim(changed)
     last_traded_ms = {instrument: symbol_candles.newest[0] for instrument, symbol_candles in state.symbols.items()}
-    records = tuple(producer_records), tuple(unreadable)
+    records = producer_records, tuple(unreadable)
     return Changes(state.clocks(), built, state.missed(), last_traded_ms, *records, state.topic_venues())
 
 

@@ -18,7 +18,7 @@ Pure: no socket, no clock. To add a listener: implement `CandleListener` and add
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tapeline.instrument import Instrument
 
@@ -81,6 +81,23 @@ class LogClock(NamedTuple):
     one partition can be hours ahead of another."""
 
 
+class ProducerRecords(NamedTuple):
+    """Records of the topics beside the trades, by what they are; in log order per partition.
+
+    There is no order between topics: records about a minute can come before its trades or long after.
+    """
+
+    counts: Sequence[LogRow] = ()
+    """Of STREAM_TOPIC_COUNTS."""
+    gaps: Sequence[LogRow] = ()
+    """Of STREAM_TOPIC_GAPS."""
+    rejects: Sequence[LogRow] = ()
+    """Of STREAM_TOPIC_REJECTS."""
+
+
+NO_RECORDS: Final = ProducerRecords()
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Changes of one batch.
@@ -92,8 +109,7 @@ class Changes:
         missed: minutes with trades too late for the candle (which is not in `candles` then): all such records of the
             minute so far. Their ids are no longer known, so duplicates count too.
         last_traded_ms: newest `traded_at` of every known instrument, changed or not, ms UTC.
-        producer_records: records of names.TOPIC_COUNTS, TOPIC_GAPS and TOPIC_REJECTS, in log order per partition.
-            There is no order between topics: records about a minute can come before its trades or long after.
+        producer_records: what producers reported beside the trades.
         unreadable: records of the trade topic that are not trades; the trade query turns them into rejects.
         topic_venues: venues of the trades of each topic so far.
     """
@@ -102,7 +118,7 @@ class Changes:
     candles: Mapping[Instrument, Mapping[int, Candle]]
     missed: Mapping[Instrument, Mapping[int, int]]
     last_traded_ms: Mapping[Instrument, int]
-    producer_records: Sequence[LogRow] = ()
+    producer_records: ProducerRecords = NO_RECORDS
     unreadable: Sequence[LogRow] = ()
     topic_venues: Mapping[str, Collection[str]] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tapeline_spark.candles import build, snapshot
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.listener import CandleListener, Changes, LogClock, LogRow
+from tapeline_spark.candles.listener import CandleListener, Changes, LogClock, LogRow, ProducerRecords
 from tapeline_spark.candles.replay import LogReplay
 from tapeline_spark.candles.state import CandleState, TopicPartition
 from tapeline_spark.elastic.bulk import Outcome
@@ -62,6 +62,7 @@ class Runner:
         self._settings, self._sink, self._listeners, self._now_ms = settings, sink, listeners, now_ms
         self._path = Path(settings.checkpoint) / "minutes" / "candles.msgpack"
         self._topics_trades = frozenset(settings.topics_trades)
+        self._topics_producer = settings.topic_counts, settings.topic_gaps, settings.topic_rejects
         self._replay = LogReplay(settings, self._topics_trades, settings.candles_max_records)
         self._lock = threading.Lock()
         self._snapshot_at = 0.0
@@ -158,15 +159,15 @@ class Runner:
         report.stage_s["candles"] += written - admitted
         report.stage_s["listeners"] += time.perf_counter() - written
 
-    def _admit(self, rows: Sequence[LogRow], report: CandleReport) -> tuple[list[LogRow], list[LogRow]]:
+    def _admit(self, rows: Sequence[LogRow], report: CandleReport) -> tuple[ProducerRecords, list[LogRow]]:
         """Admit trades to the state; return the records of other topics, and unreadable trade records."""
-        producer_records: list[LogRow] = []
+        by_topic: dict[str, list[LogRow]] = {topic: [] for topic in self._topics_producer}
         unreadable: list[LogRow] = []
         records: dict[str, list[DecodedTrade]] = {}
         for row in rows:
             self._state.next_offset[row.topic, row.partition] = row.offset + 1
             if row.topic not in self._topics_trades:
-                producer_records.append(row)
+                by_topic[row.topic].append(row)
                 continue
             item = decode_trade(row.value, row.topic, row.partition, row.offset)
             if isinstance(item, DecodedTrade):
@@ -176,7 +177,7 @@ class Runner:
         for topic, trades in records.items():
             report.outcomes += self._state.admit(topic, trades)
         report.outcomes["unreadable"] += len(unreadable)
-        return producer_records, unreadable
+        return ProducerRecords(*(tuple(by_topic[topic]) for topic in self._topics_producer)), unreadable
 
     def _write(self, changes: Changes, report: CandleReport) -> None:
         pending: list[Operation] = []

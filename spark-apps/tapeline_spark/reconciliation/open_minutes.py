@@ -63,15 +63,14 @@ class OpenMinutes:
             for minute_ms, number in missed.items():
                 if self._get_or_create(instrument, minute_ms).update_missed(number):
                     _invalidate_scores(self._state.minutes[instrument], minute_ms)
-        for row in changes.producer_records:
-            if row.topic == names.TOPIC_COUNTS:
-                self._apply_count(row, changes)
-            elif row.topic == names.TOPIC_GAPS:
-                self._apply_gap(row, changes)
-            else:
-                self._apply_reject(
-                    *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues(row, changes))
-                )
+        for row in changes.producer_records.counts:
+            self._apply_count(row, changes)
+        for row in changes.producer_records.gaps:
+            self._apply_gap(row, changes)
+        for row in changes.producer_records.rejects:
+            self._apply_reject(
+                *reject_attribution.attribute_report(row.value or b"", row.timestamp_ms, self._venues(row, changes))
+            )
         for row in changes.unreadable:
             self._apply_unreadable(row, changes)
 

@@ -8,7 +8,7 @@ import numpy as np
 from tapeline import names
 from tapeline.instrument import Instrument, instrument_of
 from tapeline.records.gap import Gap, GapTimes
-from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
+from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow, ProducerRecords
 from tapeline_spark.evaluation.scores import Rows
 
 MINUTE_MS = 60_000
@@ -87,9 +87,16 @@ def changed(
         candles={instrument: {one.minute_ms: one for one in candles}} if candles else {},
         missed=more.pop("missed", {}),
         last_traded_ms={},
-        producer_records=tuple(rows),
+        producer_records=reported(rows),
         **more,
     )
+
+
+def reported(rows: Sequence[LogRow]) -> ProducerRecords:
+    """Return rows of the topics with the usual names by what they are."""
+    topics = names.TOPIC_COUNTS, names.TOPIC_GAPS, names.TOPIC_REJECTS
+    assert {one.topic for one in rows} <= set(topics)
+    return ProducerRecords(*(tuple(one for one in rows if one.topic == topic) for topic in topics))
 
 
 def row(topic: str, value: bytes, instrument: Instrument = INSTRUMENT) -> LogRow:

@@ -11,6 +11,7 @@ from tapeline_spark.alerts.rules import BrierSums
 
 from unit.spark.alerts.test_rules import DIGEST, GAP, flat
 from unit.spark.candle_factories import INSTRUMENT, MINUTE_MS, START_MS, candles, changes, producer_row
+from unit.spark.change_factories import reported
 
 MOVE = {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 200}
 SILENT = {"name": "silent", "kind": "silent_symbol", "after_s": 60}
@@ -81,7 +82,7 @@ def test_a_gap_is_notified_for_every_rule_that_applies_and_an_unreadable_one_for
         producer_row(names.TOPIC_GAPS, b"nonsense"),
         producer_row(names.TOPIC_COUNTS, b"{}"),
     ]
-    harness.evaluator.after_batch(changes(candles(flat(1)), producer_records=rows))
+    harness.evaluator.after_batch(changes(candles(flat(1)), producer_records=reported(rows)))
     assert harness.publisher.notified == [f"near|{GAP.identity()}|{GAP.from_traded_at}"]
 
 
