@@ -5,6 +5,7 @@ the venue's own and may hold `/` and `:`.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Self
@@ -54,15 +55,15 @@ class Instrument:
             raise ValueError(
                 f"symbol of an instrument was {self.symbol!r}; {rule}: take the symbol from the venue's list"
             )
-        # Every state is looked up by it, several times a trade; hashing the three parts anew takes three times as long.
-        object.__setattr__(self, "_hash", hash((self.venue, str(self.market_type), self.symbol)))
+        # Every state is looked up by it, several times a trade; hashing the parts anew takes twice as long.
+        object.__setattr__(self, "_hash", hash(str(self)))
 
     def __hash__(self) -> int:
         return self._hash
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, MarketType, str]]:
+    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:
         # Made anew where it is unpickled: another process hashes strings otherwise.
-        return type(self), (self.venue, self.market_type, self.symbol)
+        return type(self).parse, (str(self),)
 
     def __str__(self) -> str:
         return f"{self.venue}:{self.market_type}:{self.symbol}"
