@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from tapeline import instrument, names
 from tapeline.enums import MarketType, PredictionState, QuantityUnit, Side, TradeSource
 from tapeline.instrument import SYMBOL_PATTERN, VENUE_PATTERN, Instrument
+from tapeline.records import mapping_types
 
 # A millisecond stamp before 2001 or after 2286 is seconds, microseconds or nanoseconds by mistake.
 EARLIEST_MS: Final = 1_000_000_000_000
@@ -50,29 +51,26 @@ class Kind:
     constraints: dict[str, Any]
 
 
-_KEYWORD = {"type": "keyword", "ignore_above": 256}
-_DATE = {"type": "date", "format": "epoch_millis"}
-
-VENUE = Kind(str, "string", _KEYWORD, {"pattern": VENUE_PATTERN})
-SYMBOL = Kind(str, "string", _KEYWORD, {"pattern": SYMBOL_PATTERN})
-KEYWORD = Kind(str, "string", _KEYWORD, {"min_length": 1, "max_length": 256})
+VENUE = Kind(str, "string", mapping_types.KEYWORD, {"pattern": VENUE_PATTERN})
+SYMBOL = Kind(str, "string", mapping_types.KEYWORD, {"pattern": SYMBOL_PATTERN})
+KEYWORD = Kind(str, "string", mapping_types.KEYWORD, {"min_length": 1, "max_length": 256})
 # Found by document id, never aggregated.
 TRADE_ID = Kind(str, "string", {"type": "keyword", "doc_values": False}, {"pattern": TRADE_ID_PATTERN})
-EPOCH_MS = Kind(int, "bigint", _DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
+EPOCH_MS = Kind(int, "bigint", mapping_types.DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
 # Between two clocks, so perhaps below zero.
 DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
 DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
-ASSET = Kind(str, "string", _KEYWORD, {"pattern": ASSET_PATTERN})
-QUANTITY_UNIT = Kind(QuantityUnit, "string", _KEYWORD, {})
-SIDE = Kind(Side, "string", _KEYWORD, {})
-MARKET_TYPE = Kind(MarketType, "string", _KEYWORD, {})
-SOURCE = Kind(TradeSource, "string", _KEYWORD, {})
+ASSET = Kind(str, "string", mapping_types.KEYWORD, {"pattern": ASSET_PATTERN})
+QUANTITY_UNIT = Kind(QuantityUnit, "string", mapping_types.KEYWORD, {})
+SIDE = Kind(Side, "string", mapping_types.KEYWORD, {})
+MARKET_TYPE = Kind(MarketType, "string", mapping_types.KEYWORD, {})
+SOURCE = Kind(TradeSource, "string", mapping_types.KEYWORD, {})
 LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
 INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
 FLAG = Kind(bool, "boolean", {"type": "boolean"}, {})
 PROBABILITY = Kind(float, "double", {"type": "double"}, {"ge": 0.0, "le": 1.0})
 CLASS = Kind(int, "int", {"type": "byte"}, {"ge": 0, "le": 1})
-STATE = Kind(PredictionState, "string", _KEYWORD, {})
+STATE = Kind(PredictionState, "string", mapping_types.KEYWORD, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ def elastic_mapping() -> dict[str, Any]:
     `@timestamp` repeats `traded_at`, because every tool looks for it under that name.
     """
     properties = {column.name: column.kind.elastic for column in COLUMNS}
-    return {"dynamic": "strict", "properties": {"@timestamp": _DATE, **properties}}
+    return {"dynamic": "strict", "properties": {"@timestamp": mapping_types.DATE, **properties}}
 
 
 def instrument_of(record: Any) -> Instrument:

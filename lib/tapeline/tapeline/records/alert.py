@@ -4,15 +4,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tapeline import trade
-from tapeline.enums import AlertKind, MarketType, Severity
+from tapeline.enums import AlertKind, Severity
 from tapeline.instrument import SYMBOL_PATTERN
-
-_MarketType = Annotated[MarketType, Field(strict=False)]
-_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
-_DOUBLE: Final = {"type": "double"}
+from tapeline.records.fields import EpochMs, MarketType
+from tapeline.records.mapping_types import DATE, DOUBLE, KEYWORD
 
 
 class Alert(BaseModel):
@@ -27,7 +22,7 @@ class Alert(BaseModel):
     kind: Annotated[AlertKind, Field(strict=False)]
     severity: Annotated[Severity, Field(strict=False)]
     venue: str
-    market_type: _MarketType | None = None
+    market_type: MarketType | None = None
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)] | None = None
     """None where it is about a model."""
     model_digest: str | None = None
@@ -38,9 +33,9 @@ class Alert(BaseModel):
     unit: Literal["bp", "ratio", "s", "trades", "brier"] | None = None
     message: Annotated[str, Field(min_length=1, max_length=1000)]
     """A sentence for a person."""
-    began_at: _EpochMs
+    began_at: EpochMs
     """What it is about began, by the trades' own time."""
-    raised_at: _EpochMs
+    raised_at: EpochMs
     """By our clock."""
 
 
@@ -48,11 +43,11 @@ MAPPING: Final[dict[str, Any]] = {
     "dynamic": "strict",
     "properties": {
         # began_at
-        "@timestamp": _DATE,
-        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "venue", "market_type", "symbol"), _KEYWORD),
-        **dict.fromkeys(("model_digest", "unit"), _KEYWORD),
-        **dict.fromkeys(("value", "threshold"), _DOUBLE),
+        "@timestamp": DATE,
+        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "venue", "market_type", "symbol"), KEYWORD),
+        **dict.fromkeys(("model_digest", "unit"), KEYWORD),
+        **dict.fromkeys(("value", "threshold"), DOUBLE),
         "message": {"type": "keyword", "ignore_above": 1024},
-        **dict.fromkeys(("began_at", "raised_at"), _DATE),
+        **dict.fromkeys(("began_at", "raised_at"), DATE),
     },
 }

@@ -7,6 +7,7 @@ To add a field: add it to one of the tables; the strict mapping follows.
 from typing import Any, Final
 
 from tapeline.instrument import Instrument
+from tapeline.records.mapping_types import DATE, DOUBLE, KEYWORD, LONG
 
 MINUTE_MS: Final = 60_000
 INTERVAL: Final = "1m"
@@ -27,11 +28,6 @@ WINDOWED: Final = ("return_bp", "volatility_bp", "volume", "trades_per_s", "imba
 `1m`, which has only one; base; trades a second; (buy - sell) / (buy + sell) of the volumes, null without any. In basis
 points where the name says so."""
 
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
-_DOUBLE: Final = {"type": "double"}
-_LONG: Final = {"type": "long"}
-
 
 def windowed_fields() -> tuple[str, ...]:
     """Return the name of every windowed field, such as `return_bp_5m`."""
@@ -42,20 +38,20 @@ MAPPING: Final[dict[str, Any]] = {
     "dynamic": "strict",
     "properties": {
         # Start of the minute.
-        "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "market_type", "symbol", "interval"), _KEYWORD),
-        **dict.fromkeys(PRICES, _DOUBLE),
+        "@timestamp": DATE,
+        **dict.fromkeys(("venue", "market_type", "symbol", "interval"), KEYWORD),
+        **dict.fromkeys(PRICES, DOUBLE),
         # Base, quote, base bought by takers, and the latter's share, null without trades.
-        **dict.fromkeys(("volume", "notional", "buy_volume", "buy_share"), _DOUBLE),
+        **dict.fromkeys(("volume", "notional", "buy_volume", "buy_share"), DOUBLE),
         # Distinct trades; those of them that came behind a later one; those too late to be in the candle.
-        **dict.fromkeys(("trades", "late_trades", "missed_trades"), _LONG),
+        **dict.fromkeys(("trades", "late_trades", "missed_trades"), LONG),
         # No trade in this minute: carried from the one before.
         "is_quiet": {"type": "boolean"},
         # A later minute has begun; late trades may still change it.
         "is_closed": {"type": "boolean"},
-        **dict.fromkeys(INDICATORS, _DOUBLE),
-        **dict.fromkeys(windowed_fields(), _DOUBLE),
-        "updated_at": _DATE,
+        **dict.fromkeys(INDICATORS, DOUBLE),
+        **dict.fromkeys(windowed_fields(), DOUBLE),
+        "updated_at": DATE,
     },
 }
 

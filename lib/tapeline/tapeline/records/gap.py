@@ -15,14 +15,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from tapeline import trade
-from tapeline.enums import GapReason, MarketType
+from tapeline.enums import GapReason
 from tapeline.instrument import SYMBOL_PATTERN, Instrument, instrument_of
+from tapeline.records.fields import EpochMs, MarketType
+from tapeline.records.mapping_types import DATE, KEYWORD
 
-_MarketType = Annotated[MarketType, Field(strict=False)]
-_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _TradeId = Annotated[str, Field(pattern=trade.TRADE_ID_PATTERN)]
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
 
 
 class Gap(BaseModel):
@@ -31,15 +29,15 @@ class Gap(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     venue: str
-    market_type: _MarketType
+    market_type: MarketType
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
     reason: Annotated[GapReason, Field(strict=False)]
-    detected_at: _EpochMs
-    from_traded_at: _EpochMs
+    detected_at: EpochMs
+    from_traded_at: EpochMs
     """Time of the last trade known before the gap, or the earliest time from which nothing is known."""
     from_trade_id: _TradeId | None
     """Id of the last trade known before the gap; None where only the time is known."""
-    to_traded_at: _EpochMs
+    to_traded_at: EpochMs
     to_trade_id: _TradeId
     backfilled: Annotated[int, Field(ge=0)]
     """Trades of the same outage that REST did give back."""
@@ -58,16 +56,16 @@ class Gap(BaseModel):
 MAPPING: Final = {
     "dynamic": "strict",
     "properties": {
-        "@timestamp": _DATE,
-        "venue": _KEYWORD,
-        "market_type": _KEYWORD,
-        "symbol": _KEYWORD,
-        "reason": _KEYWORD,
-        "detected_at": _DATE,
-        "from_traded_at": _DATE,
-        "from_trade_id": _KEYWORD,
-        "to_traded_at": _DATE,
-        "to_trade_id": _KEYWORD,
+        "@timestamp": DATE,
+        "venue": KEYWORD,
+        "market_type": KEYWORD,
+        "symbol": KEYWORD,
+        "reason": KEYWORD,
+        "detected_at": DATE,
+        "from_traded_at": DATE,
+        "from_trade_id": KEYWORD,
+        "to_traded_at": DATE,
+        "to_trade_id": KEYWORD,
         "backfilled": {"type": "integer"},
     },
 }

@@ -8,16 +8,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tapeline import trade
-from tapeline.enums import MarketType
 from tapeline.instrument import SYMBOL_PATTERN, Instrument, instrument_of
+from tapeline.records.fields import EpochMs, MarketType
+from tapeline.records.mapping_types import DATE, KEYWORD, LONG
 
-_MarketType = Annotated[MarketType, Field(strict=False)]
-_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _Counted = Annotated[int, Field(ge=0)]
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
-_LONG: Final = {"type": "long"}
 
 
 class Count(BaseModel):
@@ -28,9 +23,9 @@ class Count(BaseModel):
     producer: Annotated[str, Field(min_length=1, max_length=64)]
     """Of one process: another one starts from zero under another name."""
     venue: str
-    market_type: _MarketType
+    market_type: MarketType
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
-    minute: _EpochMs
+    minute: EpochMs
     """Start of the minute of the trades' own time."""
     received: _Counted
     """Distinct trades read from the exchange."""
@@ -38,7 +33,7 @@ class Count(BaseModel):
     """Read again, and dropped."""
     produced: _Counted
     """Taken by Kafka."""
-    counted_at: _EpochMs
+    counted_at: EpochMs
     """By the producer's clock, ms UTC."""
 
     @property
@@ -51,15 +46,15 @@ MAPPING: Final[dict[str, Any]] = {
     "dynamic": "strict",
     "properties": {
         # Start of the minute.
-        "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "market_type", "symbol", "state"), _KEYWORD),
+        "@timestamp": DATE,
+        **dict.fromkeys(("venue", "market_type", "symbol", "state"), KEYWORD),
         # Of all producers: read from the exchange, taken by Kafka.
-        **dict.fromkeys(("received", "produced"), _LONG),
+        **dict.fromkeys(("received", "produced"), LONG),
         # Records in Kafka's log; distinct trades among them; documents in Elasticsearch.
-        **dict.fromkeys(("logged", "distinct", "indexed"), _LONG),
+        **dict.fromkeys(("logged", "distinct", "indexed"), LONG),
         # Records of this symbol that became rejects; gaps of the feed that touch the minute.
-        **dict.fromkeys(("rejected", "gaps"), _LONG),
-        "updated_at": _DATE,
+        **dict.fromkeys(("rejected", "gaps"), LONG),
+        "updated_at": DATE,
     },
 }
 

@@ -5,13 +5,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tapeline import trade
-from tapeline.enums import MarketType
-
-_MarketType = Annotated[MarketType, Field(strict=False)]
-_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
+from tapeline.records.fields import EpochMs, MarketType
+from tapeline.records.mapping_types import DATE, KEYWORD
 
 
 class Reject(BaseModel):
@@ -22,8 +17,8 @@ class Reject(BaseModel):
     origin: Literal["producer", "spark", "elasticsearch"]
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     raw_base64: str
-    rejected_at: _EpochMs
-    market_type: _MarketType | None = None
+    rejected_at: EpochMs
+    market_type: MarketType | None = None
 
     @classmethod
     def from_bytes(
@@ -32,7 +27,7 @@ class Reject(BaseModel):
         reason: str,
         raw: bytes,
         rejected_at: int,
-        market_type: _MarketType | None = None,
+        market_type: MarketType | None = None,
     ) -> "Reject":
         """Return the reject of `raw`, its bytes kept whole in base 64."""
         encoded = base64.b64encode(raw).decode("ascii")
@@ -43,13 +38,13 @@ class Reject(BaseModel):
 MAPPING: Final = {
     "dynamic": "strict",
     "properties": {
-        "@timestamp": _DATE,
-        "origin": _KEYWORD,
+        "@timestamp": DATE,
+        "origin": KEYWORD,
         "reason": {"type": "keyword", "ignore_above": 2048},
         "raw_base64": {"type": "keyword", "index": False, "doc_values": False},
-        "rejected_at": _DATE,
-        "market_type": _KEYWORD,
-        "topic": _KEYWORD,
+        "rejected_at": DATE,
+        "market_type": KEYWORD,
+        "topic": KEYWORD,
         "partition": {"type": "integer"},
         "offset": {"type": "long"},
     },

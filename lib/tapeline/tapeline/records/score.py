@@ -7,14 +7,10 @@ reads: hits / predictions, brier_sum / predictions, ups / predictions (the base 
 from typing import Any, Final
 
 from tapeline.instrument import Instrument
+from tapeline.records.mapping_types import DATE, DOUBLE, KEYWORD, LONG
 
 BINS: Final = 10
 """Bins of equal width over probabilities 0 to 1; a probability of 1 is in the last."""
-
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 256}
-_DATE: Final = {"type": "date", "format": "epoch_millis"}
-_LONG: Final = {"type": "long"}
-_DOUBLE: Final = {"type": "double"}
 
 
 def bin_fields() -> tuple[str, ...]:
@@ -26,18 +22,18 @@ MAPPING: Final[dict[str, Any]] = {
     "dynamic": "strict",
     "properties": {
         # Start of the minute of the trades that were predicted for.
-        "@timestamp": _DATE,
-        **dict.fromkeys(("venue", "market_type", "symbol", "model_digest"), _KEYWORD),
+        "@timestamp": DATE,
+        **dict.fromkeys(("venue", "market_type", "symbol", "model_digest"), KEYWORD),
         # Scored; of them right; of them followed by a higher price.
-        **dict.fromkeys(("predictions", "hits", "ups"), _LONG),
+        **dict.fromkeys(("predictions", "hits", "ups"), LONG),
         # Not scored: no different price has followed yet, or a gap lies before it.
-        "pending": _LONG,
+        "pending": LONG,
         # Of (probability - outcome)^2, of the prior's and of the is_buy rule's, and of the probabilities.
-        **dict.fromkeys(("brier_sum", "prior_brier_sum", "rule_hits", "probability_sum"), _DOUBLE),
-        **dict.fromkeys(bin_fields(), _LONG),
+        **dict.fromkeys(("brier_sum", "prior_brier_sum", "rule_hits", "probability_sum"), DOUBLE),
+        **dict.fromkeys(bin_fields(), LONG),
         # Sum over a bin's probabilities, for where its point lies.
-        **{f"bin_{number}_probability_sum": _DOUBLE for number in range(BINS)},
-        "updated_at": _DATE,
+        **{f"bin_{number}_probability_sum": DOUBLE for number in range(BINS)},
+        "updated_at": DATE,
     },
 }
 

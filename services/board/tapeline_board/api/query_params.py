@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from tapeline import trade
 from tapeline.enums import MarketType, PredictionState, Side
 from tapeline.instrument import VENUE_PATTERN, Instrument
 from tapeline.records import candle
+from tapeline.records.fields import EpochMs
 
 from tapeline_board.api.schemas.common import EventName
 from tapeline_board.errors import InvalidQuery
@@ -26,7 +26,6 @@ WINDOW_MS: Final = 15 * candle.MINUTE_MS
 _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
 
 Clause = dict[str, Any]
-_EpochMs = Annotated[int, Field(ge=trade.EARLIEST_MS, le=trade.LATEST_MS)]
 _FORM: Final = "venue:market_type:symbol, such as bybit:spot:BTCUSDT"
 _NOT_PARAMETERS: Final = {
     "symbol": "instrument",
@@ -133,8 +132,8 @@ class _QueryParams(BaseModel):
 class SpanQuery(_QueryParams):
     """Base of queries with a time span; by default the last 15 minutes."""
 
-    from_: Annotated[_EpochMs | None, Field(alias="from")] = None
-    to: _EpochMs | None = None
+    from_: Annotated[EpochMs | None, Field(alias="from")] = None
+    to: EpochMs | None = None
 
     def span(self, now_ms: int, longest_ms: int = 232 * DAY_MS) -> Span:
         """Return the requested span.
