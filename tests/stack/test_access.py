@@ -406,7 +406,8 @@ def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured
     # One minute that is over, and a gap in one that was closed long before.
     gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
     candles = {instrument_of(trade): {minute: change_factories.candle(minute, 1)}}
-    keeping.after_batch(Changes({"bybit": LogClock(minute + 90_000, True)}, candles, {}, {}, (gap,)))
+    clocks = {"bybit": LogClock(minute + 90_000, True)}
+    keeping.after_batch(Changes(clocks, candles, {}, {}, change_factories.reported([gap])))
     for later_ms in (0, 5_000):
         keeping.tick(clock_ms() + later_ms)
     archive.indices.refresh(index="tapeline-*")

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
+from tapeline.trade import LATEST_MS
 from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
@@ -42,7 +43,7 @@ LASTING = (
     f"{names.INDEX_RECONCILIATION_PREFIX}*",
     names.INDEX_GAPS,
 )
-WRITTEN_AT = ("indexed_at", "updated_at")
+WRITTEN_AT = ("indexed_at", "updated_at", "delay_ms", "own_ms")
 Documents = dict[str, dict[str, Any]]
 
 
@@ -97,11 +98,11 @@ def venue_log(seed: int, venue: str, ahead_ms: int) -> VenueLog:
         add(1_000_000 + place, end_ms, market, prices[market])
         counts[*market, end_ms // MINUTE_MS * MINUTE_MS] += 1
     for (market_type, symbol, minute), count in counts.items():
-        told = {
+        counted = {
             "producer": f"of-{venue}", "venue": venue, "market_type": market_type, "symbol": symbol, "minute": minute,
             "received": count, "duplicates": 0, "produced": count, "counted_at": minute + MINUTE_MS,
         }  # fmt: skip
-        records.append(Record(names.TOPIC_COUNTS, 0, orjson.dumps(told), minute + MINUTE_MS + 1_000))
+        records.append(Record(names.TOPIC_COUNTS, 0, orjson.dumps(counted), minute + MINUTE_MS + 1_000))
     middle = start + MINUTES // 2 * MINUTE_MS
     gap = {
         "venue": venue, "market_type": "linear", "symbol": "ETHUSDT", "reason": "reconnect", "backfilled": 0,
@@ -172,16 +173,19 @@ class Reading:
 
     def _is_complete(self) -> bool:
         stored = documents(self._client, LASTING[3])
+        last = {log.venue: max(minute for *_, minute in log.counts) for log in self.logs}
         for log in self.logs:
-            last = max(minute for *_, minute in log.counts)
             for (market_type, symbol, minute), count in log.counts.items():
                 one = stored.get(f"{log.venue}|{market_type}|{symbol}|{minute}")
-                if one is None or [one["logged"], one["distinct"]] < [count, count] or one["indexed"] != count:
+                if one is None or one["logged"] < count or (one["distinct"], one["indexed"]) != (count, count):
                     return False
-                if minute < last and one["state"] == "open":
+                if minute < last[log.venue] and one["state"] == "open":
                     return False
         closed = [one["is_closed"] for one in documents(self._client, LASTING[1]).values()]
-        return closed.count(False) == len(MARKETS) * len(self.logs) and not wrong_scores(self._client, 1 << 62)
+        wrong = [identity.split("|") for identity in wrong_scores(self._client, LATEST_MS)]
+        # Nothing is scored in the minute that is not over.
+        is_scored = all(int(minute) == last[venue] for venue, _, _, minute, _ in wrong)
+        return is_scored and closed.count(False) == len(MARKETS) * len(self.logs)
 
 
 def trades_of(client: Elasticsearch) -> Documents:
