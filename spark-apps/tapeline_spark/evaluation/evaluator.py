@@ -21,10 +21,10 @@ from tapeline_spark.evaluation.scores import (
     next_move,
     score_minute,
 )
+from tapeline_spark.minutes.minute_trades import is_over
 from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
 from tapeline_spark.reconciliation.queries import Queries
-from tapeline_spark.reconciliation.rule import is_over
 
 NO_PRIOR: Final = 0.5
 """Prior of a model without a training record."""

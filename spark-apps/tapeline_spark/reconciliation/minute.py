@@ -1,19 +1,18 @@
-"""State of one instrument and minute in reconciliation, and a known gap. Pure."""
+"""State of one instrument and minute in reconciliation. Pure."""
 
 import msgspec
 
 from tapeline_spark.candles.listener import Candle
 from tapeline_spark.evaluation.scores import MinuteBoundary
+from tapeline_spark.minutes.minute_trades import MinuteTrades
 from tapeline_spark.reconciliation.rule import StageCounts
 
 
-class MinuteState(msgspec.Struct):
+class MinuteState(MinuteTrades):
     """State of one instrument and minute."""
 
-    distinct: int = 0
-    missed: int = 0
     logged: int = 0
-    """Counts of the log; see tapeline_spark.candles.listener.Candle."""
+    """Count of the log; see tapeline_spark.candles.listener.Candle."""
     is_first: bool = False
     """The log or the symbol begins in this minute."""
     rejected: int = 0
@@ -36,22 +35,10 @@ class MinuteState(msgspec.Struct):
 
     def update(self, one: Candle) -> bool:
         """Take over the counts of a candle; return whether its number of trades changed."""
-        is_other = (self.distinct, self.missed) != (one.trades, one.missed_trades)
-        self.distinct, self.missed, self.logged = one.trades, one.missed_trades, one.logged
-        self.is_first = one.history == 1
-        return is_other
+        self.logged, self.is_first = one.logged, one.history == 1
+        return super().update(one)
 
     def update_missed(self, missed: int) -> bool:
         """Set the total of trades that came too late for the candle; return whether it changed."""
-        is_other = missed != self.missed
         self.logged += missed - self.missed
-        self.missed = missed
-        return is_other
-
-
-class KnownGap(msgspec.Struct):
-    """A gap of an instrument's feed: identity, and the times of its two end trades, ms UTC."""
-
-    identity: str
-    from_traded_at: int
-    to_traded_at: int
+        return super().update_missed(missed)

@@ -15,11 +15,12 @@ from tapeline.records import candle, reconciliation
 from tapeline.records.gap import Gap, touches
 
 from tapeline_spark.candles.listener import Changes, LogClock, LogRow
+from tapeline_spark.minutes.known_gaps import KnownGaps
+from tapeline_spark.minutes.minute_trades import FINAL_AFTER_MS, first_changeable_ms, is_over
 from tapeline_spark.reconciliation import reject_attribution
-from tapeline_spark.reconciliation.known_gaps import KnownGaps
 from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.producer_liveness import ProducerLiveness
-from tapeline_spark.reconciliation.rule import STABLE_MS, StageCounts, is_over
+from tapeline_spark.reconciliation.rule import StageCounts
 from tapeline_spark.reconciliation.state import OpenMinutesState
 
 _RECHECK_MS: Final = 15_000
@@ -225,7 +226,7 @@ class OpenMinutes:
 
     def _floor_ms(self, instrument: Instrument) -> int:
         """Return the start of the first minute that late trades can still change."""
-        return self.clock_of(instrument.venue).newest_ms - self._keep_ms - candle.MINUTE_MS
+        return first_changeable_ms(self.clock_of(instrument.venue).newest_ms, self._keep_ms)
 
 
 def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
@@ -265,5 +266,5 @@ def _is_stable(minute: MinuteState, now_ms: int) -> bool:
     return (
         minute.last_counts is not None
         and minute.state != ReconciliationState.OPEN
-        and now_ms - minute.changed_ms > 2 * STABLE_MS
+        and now_ms - minute.changed_ms > FINAL_AFTER_MS
     )

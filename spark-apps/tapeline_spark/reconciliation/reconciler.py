@@ -14,7 +14,7 @@ import orjson
 from tapeline import names
 from tapeline.enums import ReconciliationState
 from tapeline.instrument import Instrument
-from tapeline.records import candle, reconciliation
+from tapeline.records import reconciliation
 
 from tapeline_spark import metrics
 from tapeline_spark.candles.listener import Changes
@@ -22,6 +22,7 @@ from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
 from tapeline_spark.evaluation.evaluator import ScoreEvaluator
+from tapeline_spark.minutes.minute_trades import retention_ms
 from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
 from tapeline_spark.reconciliation.queries import Queries
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 HOLD_S: Final = 5.0
 """Retry time of this listener's sink."""
-_AFTER_LATE_MS: Final = 5 * candle.MINUTE_MS
 _SKIPPED: Final = "skipped"
 """The log begins inside this minute: its stored document is not overwritten."""
 
@@ -57,7 +57,7 @@ class Reconciler:
         """
         self._sink = sink
         self._queries = Queries(sink)
-        self._keep_ms = late_minutes * candle.MINUTE_MS + _AFTER_LATE_MS
+        self._keep_ms = retention_ms(late_minutes)
         self._recount_ms = int(recount_s * 1000)
         self.restore(None)
 

@@ -12,9 +12,8 @@ from tapeline.enums import ReconciliationState
 from tapeline.instrument import Instrument
 from tapeline.records import candle
 
-GRACE_MS: Final = 10_000
-"""How long a minute stays open after its end, by the clock of its venue: the producers' last counts and the gap records
-of a disconnect arrive within it."""
+from tapeline_spark.minutes.minute_trades import are_all_indexed, is_over
+
 STABLE_MS: Final = 30_000
 """How long counts that do not match may still be unchanged before a minute is incomplete, by the local clock."""
 
@@ -46,7 +45,7 @@ class StageCounts:
     @property
     def is_indexed(self) -> bool:
         """Whether the number of documents matches the number of trades."""
-        return self.distinct <= self.indexed <= self.distinct + self.missed
+        return are_all_indexed(self.distinct, self.missed, self.indexed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,6 @@ class Watermarks:
     unchanged_ms: int
     is_caught_up: bool
     has_unacknowledged: bool
-
-
-def is_over(minute_ms: int, log_ms: int) -> bool:
-    """Return whether a minute and its grace period are over, by the newest trade of its venue."""
-    return log_ms >= minute_ms + candle.MINUTE_MS + GRACE_MS
 
 
 def reconcile_minute(minute_ms: int, counts: StageCounts, watermarks: Watermarks) -> ReconciliationState:

@@ -1,14 +1,15 @@
 """State of all open minutes, and its saved form, in which instruments are text. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 from tapeline.instrument import Instrument
 
 from tapeline_spark.candles.listener import LogClock
-from tapeline_spark.reconciliation.minute import KnownGap, MinuteState
+from tapeline_spark.minutes.known_gaps import KnownGap
+from tapeline_spark.minutes.saved_state import by_instrument, by_text
+from tapeline_spark.reconciliation.minute import MinuteState
 
 _FORMAT: Final = 3
 """Raised whenever the meaning of the state changes; a state of another format is ignored."""
@@ -45,7 +46,7 @@ class OpenMinutesState:
 
     def to_bytes(self) -> bytes:
         """Return the saved form."""
-        texts = _by_text(self.minutes), _by_text(self.gaps), self.reported_ms, _by_text(self.reopened)
+        texts = by_text(self.minutes), by_text(self.gaps), self.reported_ms, by_text(self.reopened)
         return msgspec.msgpack.encode(OpenMinutesSnapshot(_FORMAT, self.clocks, *texts))
 
     @classmethod
@@ -55,15 +56,7 @@ class OpenMinutesState:
             found = msgspec.msgpack.decode(saved, type=OpenMinutesSnapshot) if saved else OpenMinutesSnapshot()
             if found.format != _FORMAT:
                 return cls()
-            minutes, gaps = _by_instrument(found.minutes), _by_instrument(found.gaps)
-            return cls(found.clocks, minutes, gaps, found.reported_ms, _by_instrument(found.reopened))
+            minutes, gaps = by_instrument(found.minutes), by_instrument(found.gaps)
+            return cls(found.clocks, minutes, gaps, found.reported_ms, by_instrument(found.reopened))
         except (msgspec.DecodeError, ValueError):
             return cls()
-
-
-def _by_text(values: Mapping[Instrument, Any]) -> dict[str, Any]:
-    return {str(instrument): value for instrument, value in values.items()}
-
-
-def _by_instrument(values: Mapping[str, Any]) -> dict[Instrument, Any]:
-    return {Instrument.parse(text): value for text, value in values.items()}

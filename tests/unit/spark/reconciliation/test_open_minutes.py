@@ -5,8 +5,9 @@ from dataclasses import replace
 from tapeline import names
 from tapeline.records.reject import Reject
 from tapeline_spark.evaluation.scores import MinuteBoundary
+from tapeline_spark.minutes.minute_trades import GRACE_MS
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
-from tapeline_spark.reconciliation.rule import GRACE_MS, StageCounts
+from tapeline_spark.reconciliation.rule import StageCounts
 
 from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, candle, changed, counted, gap_row, row
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation as contract
+from tapeline_spark.minutes.minute_trades import GRACE_MS
 from tapeline_spark.reconciliation.rule import (
-    GRACE_MS,
     STABLE_MS,
     StageCounts,
     Watermarks,

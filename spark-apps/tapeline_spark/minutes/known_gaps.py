@@ -2,11 +2,18 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from tapeline.instrument import Instrument
 from tapeline.records import candle
 from tapeline.records.gap import Gap, touches
 
-from tapeline_spark.reconciliation.minute import KnownGap
+
+class KnownGap(msgspec.Struct):
+    """A gap of an instrument's feed: identity, and the times of its two end trades, ms UTC."""
+
+    identity: str
+    from_traded_at: int
+    to_traded_at: int
 
 
 class KnownGaps:
