@@ -21,15 +21,16 @@ from tapeline.service.renamed_settings import RenamedSetting
 from tapeline.service.signals import set_by_signals
 
 from tapeline_spark import metrics, session
-from tapeline_spark.alerts import evaluator
+from tapeline_spark.alerts.evaluator import create_evaluator
 from tapeline_spark.batch_lock import BatchLock, OnBatch
 from tapeline_spark.candles.listener import CandleListener
 from tapeline_spark.candles.query import CandleQuery
 from tapeline_spark.candles.runner import Runner
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import StreamError
+from tapeline_spark.evaluation.evaluator import ScoreEvaluator
 from tapeline_spark.kafka import wait_for_topics
-from tapeline_spark.reconciliation import reconciler
+from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_spark.settings import Settings
 from tapeline_spark.trades import execution
 
@@ -39,6 +40,8 @@ Start = Callable[[SparkSession, Settings, OnBatch], StreamingQuery]
 
 _HEALTH_TIMEOUT_S = 120.0
 _TICK_S = 5.0
+# Of the reconciler and the score evaluator: each undoes its tick after this time, and batches wait meanwhile.
+_TICK_HOLD_S = 5.0
 _YOUNG_OBJECTS = 50_000
 
 
@@ -204,10 +207,12 @@ def _candle_query(settings: Settings, stream: Stream) -> CandleQuery:
 
 
 def _listeners(settings: Settings, sink: ElasticSink) -> Sequence[CandleListener]:
-    """Return the listeners of the candle query, in call order."""
-    own = ElasticSink(settings, reconciler.HOLD_S, settings.bulk_documents, lambda reason: None)
-    return reconciler.Reconciler(own, settings.late_minutes, settings.recount_s), evaluator.create_evaluator(
-        settings, sink, now_ms
+    """Return the listeners of the candle query, in call order; those of reconciliation and scores have no order."""
+    own = ElasticSink(settings, _TICK_HOLD_S, settings.bulk_documents, lambda reason: None)
+    return (
+        Reconciler(own, settings.late_minutes, settings.recount_s),
+        ScoreEvaluator(own, settings.late_minutes),
+        create_evaluator(settings, sink, now_ms),
     )
 
 

@@ -39,12 +39,13 @@ from tapeline_producer.settings import Settings as ProducerSettings
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.alerts.publisher import AlertPublisher, KafkaAlertSink
 from tapeline_spark.candles.documents import candle_operation, missed_operation
-from tapeline_spark.candles.listener import Changes, LogClock
+from tapeline_spark.candles.listener import CandleListener, Changes, LogClock
 from tapeline_spark.elastic.documents import Operation, PredictionResult, trade_operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
+from tapeline_spark.evaluation.evaluator import ScoreEvaluator
 from tapeline_spark.kafka import wait_for_topics
-from tapeline_spark.reconciliation import reconciler
+from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_trainer.data import export
 from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
@@ -402,14 +403,15 @@ def test_reconciliation_and_scores_need_only_the_writers_rights(secured: Secured
     archive.indices.refresh(index=TRADES)
     trade = made_trade.trade
     minute = trade.traded_at - trade.traded_at % 60_000
-    keeping = reconciler.Reconciler(writer, 30, 60)
+    listeners: list[CandleListener] = [Reconciler(writer, 30, 60), ScoreEvaluator(writer, 30)]
     # One minute that is over, and a gap in one that was closed long before.
     gap = change_factories.gap_row(minute - 7_200_000, minute - 7_199_000)
     candles = {instrument_of(trade): {minute: change_factories.candle(minute, 1)}}
-    clocks = {"bybit": LogClock(minute + 90_000, True)}
-    keeping.after_batch(Changes(clocks, candles, {}, {}, change_factories.reported([gap])))
-    for later_ms in (0, 5_000):
-        keeping.tick(clock_ms() + later_ms)
+    changes = Changes({"bybit": LogClock(minute + 90_000, True)}, candles, {}, {}, change_factories.reported([gap]))
+    for listener in listeners:
+        listener.after_batch(changes)
+        for later_ms in (0, 5_000):
+            listener.tick(clock_ms() + later_ms)
     archive.indices.refresh(index="tapeline-*")
     found = archive.search(index="tapeline-reconciliation-*,tapeline-scores-*", size=100)["hits"]["hits"]
     assert {hit["_index"].rpartition("-")[0] for hit in found} == {"tapeline-reconciliation", "tapeline-scores"}

@@ -1,19 +1,21 @@
-"""The reconciler against a real Elasticsearch: documents that are stored, deleted, late, and many."""
+"""The reconciler and the score evaluator against a real Elasticsearch: documents stored, deleted, late, and many."""
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 from tapeline import names
 from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation, score
-from tapeline_spark.candles.listener import Candle, Changes, LogClock, LogRow
+from tapeline_spark.candles.listener import Candle, CandleListener, Changes, LogClock, LogRow
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
+from tapeline_spark.evaluation.evaluated_minutes import RECOUNT_MS
+from tapeline_spark.evaluation.evaluator import ScoreEvaluator
 from tapeline_spark.reconciliation.reconciler import Reconciler
 from tapeline_spark.settings import BootstrapSettings
 from unit.spark.change_factories import reported
@@ -26,7 +28,7 @@ MODEL = "sha256:" + "a" * 64
 
 
 class Bench:
-    """Reconciler of one made-up symbol, and its trades in Elasticsearch."""
+    """Reconciler and score evaluator of one made-up symbol, and its trades in Elasticsearch."""
 
     def __init__(self, url: str) -> None:
         self.client = Elasticsearch(url, request_timeout=60)
@@ -34,11 +36,26 @@ class Bench:
         self.instrument = instrument_of("bybit", "spot", self.symbol)
         self.sink = ElasticSink(BootstrapSettings(elasticsearch_url=url), 30, 500, lambda reason: None)
         self.sink.prepare(0, "1s")
-        self.reconciler = self.new_reconciler()
+        self.listeners = self.new_listeners(self.sink)
         self.ids = 0
 
-    def new_reconciler(self) -> Reconciler:
-        return Reconciler(self.sink, LATE_MINUTES, recount_s=60)
+    def new_listeners(self, sink: ElasticSink) -> Sequence[CandleListener]:
+        return Reconciler(sink, LATE_MINUTES, recount_s=60), ScoreEvaluator(sink, LATE_MINUTES)
+
+    def snapshot(self) -> list[bytes]:
+        return [listener.snapshot() for listener in self.listeners]
+
+    def restore(self, states: Sequence[bytes]) -> None:
+        for listener, state in zip(self.listeners, states, strict=True):
+            listener.restore(state)
+
+    def after_batch(self, changes: Changes) -> None:
+        for listener in self.listeners:
+            listener.after_batch(changes)
+
+    def tick(self, now_ms: int) -> None:
+        for listener in self.listeners:
+            listener.tick(now_ms)
 
     def store(self, at_ms: int, price: str, probability: float | None = None, **changes: Any) -> str:
         """Index a trade, findable at once, and return its document id."""
@@ -77,9 +94,9 @@ class Bench:
     def apply(
         self, trades: dict[int, int], newest_ms: int, *rows: LogRow, missed: dict[int, int] | None = None
     ) -> None:
-        """Send the reconciler candles: number of trades by start of the minute."""
+        """Send the listeners candles: number of trades by start of the minute."""
         candles = {minute: self.candle(minute, number) for minute, number in trades.items()}
-        self.reconciler.after_batch(
+        self.after_batch(
             Changes(
                 {"bybit": LogClock(newest_ms, True)},
                 {self.instrument: candles},
@@ -122,23 +139,23 @@ def over(minutes: int = 1) -> int:
 def test_minute_is_open_then_complete_and_incomplete_once_a_document_is_deleted_by_hand(bench: Bench) -> None:
     identities = [bench.store(START + n, "1.5") for n in range(3)]
     bench.apply({START: 3}, START + 30_000)
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     assert (bench.reconciliation_document()["state"], bench.reconciliation_document()["indexed"]) == ("open", 3)
     bench.store(over(), "1.5")
     bench.apply({}, over())
-    bench.reconciler.tick(NOW + 1_000)
+    bench.tick(NOW + 1_000)
     assert bench.reconciliation_document()["state"] == "complete"
 
     bench.delete(identities[1])
-    bench.reconciler.tick(NOW + 60_000)
+    bench.tick(NOW + 60_000)
     assert bench.reconciliation_document()["state"] == "complete", "nobody has looked yet"
-    bench.reconciler.tick(NOW + 61_000)
+    bench.tick(NOW + 61_000)
     assert (bench.reconciliation_document()["state"], bench.reconciliation_document()["indexed"]) == ("open", 2)
-    bench.reconciler.tick(NOW + 91_000)
+    bench.tick(NOW + 91_000)
     assert bench.reconciliation_document()["state"] == "incomplete"
 
     bench.store_many([{**bench.trade(START + 1, "1.5"), "trade_id": "t2"}])
-    bench.reconciler.tick(NOW + 106_000)
+    bench.tick(NOW + 106_000)
     assert bench.reconciliation_document()["state"] == "complete"
 
 
@@ -146,14 +163,14 @@ def test_gap_is_written_also_to_a_minute_that_was_dropped_before_it_was_known(be
     bench.store(START, "1")
     bench.apply({START: 1}, over())
     bench.store(over(), "1")
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     assert bench.reconciliation_document()["state"] == "complete"
     bench.apply({}, over(40))
-    bench.reconciler.tick(NOW + 61_000)
-    bench.reconciler.tick(NOW + 62_000)
+    bench.tick(NOW + 61_000)
+    bench.tick(NOW + 62_000)
     before = bench.reconciliation_document()
     bench.apply({}, over(41), bench.gap(START + 5, START + MINUTE_MS + 5))
-    bench.reconciler.tick(NOW + 63_000)
+    bench.tick(NOW + 63_000)
     after = bench.reconciliation_document()
     assert after == {**before, "state": "gap", "gaps": 1, "updated_at": NOW + 63_000}
     assert bench.reconciliation_document(START + MINUTE_MS)["state"] == "gap"
@@ -163,12 +180,12 @@ def test_scores_are_written_at_once_and_completed_when_the_answer_comes(bench: B
     for at_ms, price, said in ((0, "1.0", 0.9), (1, "1.10", 0.2), (2, "1.1", 0.4)):
         bench.store(START + at_ms, price, said)
     bench.apply({START: 3}, over())
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     first = bench.score()
     assert (first["predictions"], first["hits"], first["pending"]) == (1, 1, 2)
     bench.store(START + MINUTE_MS, "0.9")
     bench.apply({START + MINUTE_MS: 1}, over(2))
-    bench.reconciler.tick(NOW + 60_000)
+    bench.tick(NOW + 60_000)
     last = bench.score()
     assert (last["predictions"], last["hits"], last["ups"], last["pending"]) == (3, 3, 1, 0)
     assert last["brier_sum"] == pytest.approx(0.1**2 + 0.2**2 + 0.4**2)
@@ -178,14 +195,14 @@ def test_scores_are_written_at_once_and_completed_when_the_answer_comes(bench: B
 def test_scores_come_out_the_same_over_a_crash_between_prediction_and_answer(bench: Bench) -> None:
     bench.store(START, "1", 0.9)
     bench.apply({START: 1}, over())
-    bench.reconciler.tick(NOW)
-    state = bench.reconciler.snapshot()
+    bench.tick(NOW)
+    state = bench.snapshot()
     bench.store(START + MINUTE_MS, "2")
     for _ in range(2):
-        bench.reconciler = bench.new_reconciler()
-        bench.reconciler.restore(state)
+        bench.listeners = bench.new_listeners(bench.sink)
+        bench.restore(state)
         bench.apply({START + MINUTE_MS: 1}, over(2))
-        bench.reconciler.tick(NOW + 60_000)
+        bench.tick(NOW + 60_000)
         assert {name: bench.score()[name] for name in ("predictions", "hits", "pending")} == {
             "predictions": 1,
             "hits": 1,
@@ -197,11 +214,11 @@ def test_late_trade_changes_the_score_it_is_the_answer_of(bench: Bench) -> None:
     bench.store(START, "1", 0.9)
     bench.store(START + 2 * MINUTE_MS, "2")
     bench.apply({START: 1, START + MINUTE_MS: 0, START + 2 * MINUTE_MS: 1}, over(3))
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     assert (bench.score()["hits"], bench.score()["ups"]) == (1, 1)
     bench.store(START + MINUTE_MS, "0.5", prediction_state="late")
     bench.apply({START + MINUTE_MS: 1}, over(3))
-    bench.reconciler.tick(NOW + 5_000)
+    bench.tick(NOW + 5_000)
     assert (bench.score()["hits"], bench.score()["ups"]) == (0, 0)
 
 
@@ -210,7 +227,7 @@ def test_trades_of_one_millisecond_are_taken_in_the_exchanges_order(bench: Bench
     made = [bench.trade(START, price, said, sequence=seq, frame_index=index) for seq, index, price, said in order]
     bench.store_many([made[2], made[0], made[3], made[1]])
     bench.apply({START: 4}, over())
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     assert (bench.score()["predictions"], bench.score()["ups"]) == (3, 2)
 
 
@@ -218,7 +235,7 @@ def test_minute_of_more_documents_than_one_answer_holds_is_read_whole(bench: Ben
     many = 12_500
     bench.store_many([bench.trade(START + n, str(1 + n % 2), 0.25) for n in range(many)])
     bench.apply({START: many}, over())
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     one = bench.score()
     assert (one["predictions"], one["pending"], one["ups"]) == (many - 1, 1, many // 2)
     assert one["bin_2_predictions"] == many - 1
@@ -242,7 +259,7 @@ def test_score_is_held_against_the_prior_that_the_models_verdict_names(bench: Be
     bench.store(START, "1", 0.9, model_digest=digest)
     bench.store(START + 1, "2")
     bench.apply({START: 2}, over())
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, START)
     found = bench.client.get(index=index, id=score.identity(bench.instrument, START, digest))["_source"]
     assert found["prior_brier_sum"] == pytest.approx(0.7**2)
@@ -253,14 +270,12 @@ def test_minute_of_which_the_log_has_lost_the_beginning_is_left_as_it_stands(ben
         bench.store(START + n, "1")
     bench.apply({START: 3}, over())
     bench.store(over(), "1")
-    bench.reconciler.tick(NOW)
+    bench.tick(NOW)
     before = bench.reconciliation_document()
-    bench.reconciler = bench.new_reconciler()
+    bench.listeners = bench.new_listeners(bench.sink)
     partial = replace(bench.candle(START, 2), history=1)
-    bench.reconciler.after_batch(
-        Changes({"bybit": LogClock(over(), True)}, {bench.instrument: {START: partial}}, {}, {})
-    )
-    bench.reconciler.tick(NOW + 60_000)
+    bench.after_batch(Changes({"bybit": LogClock(over(), True)}, {bench.instrument: {START: partial}}, {}, {}))
+    bench.tick(NOW + 60_000)
     assert bench.reconciliation_document() == before
 
 
@@ -277,12 +292,25 @@ def test_tick_that_finds_elasticsearch_away_has_not_happened(bench: Bench, elast
     closing = Closing(BootstrapSettings(elasticsearch_url=elasticsearch_url), 30, 500, lambda reason: None)
     away = ElasticSink(BootstrapSettings(elasticsearch_url="http://127.0.0.1:9"), 0.2, 500, lambda reason: None)
     for sink in (away, closing):
-        bench.reconciler = Reconciler(sink, LATE_MINUTES, recount_s=60)
+        bench.listeners = bench.new_listeners(sink)
         bench.apply({START: 2}, over())
-        before = bench.reconciler.snapshot()
-        bench.reconciler.tick(NOW)
-        assert bench.reconciler.snapshot() == before
-    bench.reconciler = bench.new_reconciler()
-    bench.reconciler.restore(before)
-    bench.reconciler.tick(NOW + 5_000)
+        before = bench.snapshot()
+        bench.tick(NOW)
+        assert bench.snapshot() == before
+    bench.listeners = bench.new_listeners(bench.sink)
+    bench.restore(before)
+    bench.tick(NOW + 5_000)
     assert (bench.reconciliation_document()["indexed"], bench.score()["predictions"]) == (2, 1)
+
+
+def test_minute_that_lacks_a_document_is_scored_once_it_is_there(bench: Bench) -> None:
+    bench.store(START, "1", 0.9)
+    late = bench.trade(START + 1, "2")
+    bench.apply({START: 2}, over())
+    bench.tick(NOW)
+    bench.store_many([late])
+    bench.tick(NOW + 5_000)
+    with pytest.raises(NotFoundError):
+        bench.score()
+    bench.tick(NOW + RECOUNT_MS)
+    assert (bench.score()["predictions"], bench.score()["hits"]) == (1, 1)

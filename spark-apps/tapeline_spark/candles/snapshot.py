@@ -16,8 +16,8 @@ from tapeline_spark.trades.lookback import Order
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 3
-"""Raised whenever the meaning of the state changes; a file of another format is ignored."""
+_FORMAT: Final = 4
+"""Raised whenever the meaning of the state or of a listener's changes; a file of another format is ignored."""
 
 
 class _MinuteSnapshot(msgspec.Struct, array_like=True):

@@ -3,7 +3,6 @@
 import msgspec
 
 from tapeline_spark.candles.listener import Candle
-from tapeline_spark.evaluation.scores import MinuteBoundary
 from tapeline_spark.minutes.minute_trades import MinuteTrades
 from tapeline_spark.reconciliation.rule import StageCounts
 
@@ -18,20 +17,11 @@ class MinuteState(MinuteTrades):
     rejected: int = 0
     counts: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     """(received, produced) by producer."""
-    is_scored: bool = False
-    """No prediction of this minute is pending."""
-    boundary: MinuteBoundary | None = None
-    """Of its documents, as of the last read."""
     last_counts: StageCounts | None = None
     """Counts of the last check; then the times of that check and of the last change, local clock, ms UTC."""
     checked_ms: int = 0
     changed_ms: int = 0
     state: str = ""
-
-    @property
-    def trades(self) -> int:
-        """Upper bound of distinct trades: a missed one may be a duplicate."""
-        return self.distinct + self.missed
 
     def update(self, one: Candle) -> bool:
         """Take over the counts of a candle; return whether its number of trades changed."""

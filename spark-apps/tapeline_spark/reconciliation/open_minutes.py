@@ -12,7 +12,7 @@ from tapeline import names
 from tapeline.enums import ReconciliationState
 from tapeline.instrument import Instrument
 from tapeline.records import candle, reconciliation
-from tapeline.records.gap import Gap, touches
+from tapeline.records.gap import Gap
 
 from tapeline_spark.candles.listener import Changes, LogClock, LogRow
 from tapeline_spark.minutes.known_gaps import KnownGaps
@@ -58,12 +58,10 @@ class OpenMinutes:
         self._state.clocks = dict(changes.clocks)
         for instrument, candles in changes.candles.items():
             for minute_ms, one in candles.items():
-                if self._get_or_create(instrument, minute_ms).update(one):
-                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
+                self._get_or_create(instrument, minute_ms).update(one)
         for instrument, missed in changes.missed.items():
             for minute_ms, number in missed.items():
-                if self._get_or_create(instrument, minute_ms).update_missed(number):
-                    _invalidate_scores(self._state.minutes[instrument], minute_ms)
+                self._get_or_create(instrument, minute_ms).update_missed(number)
         for row in changes.producer_records.counts:
             self._apply_count(row, changes)
         for row in changes.producer_records.gaps:
@@ -110,7 +108,6 @@ class OpenMinutes:
         if not self.gaps.add(gap):
             return
         instrument = gap.instrument
-        _invalidate_scores_around(self._state.minutes.get(instrument, {}), gap)
         last_ms = gap.to_traded_at - gap.to_traded_at % candle.MINUTE_MS
         first_ms = max(gap.from_traded_at, last_ms - _MAX_REOPENED * candle.MINUTE_MS)
         touched = range(first_ms - first_ms % candle.MINUTE_MS, last_ms + 1, candle.MINUTE_MS)
@@ -155,10 +152,6 @@ class OpenMinutes:
     def has_unacknowledged(self, venue: str, minute: MinuteState) -> bool:
         """Return whether a live producer has received more trades of a minute than Kafka has acknowledged."""
         return self._liveness.has_unacknowledged(venue, minute.counts)
-
-    def minutes_of(self, instrument: Instrument) -> dict[int, MinuteState]:
-        """Return the minutes of an instrument by their start, ascending."""
-        return dict(sorted(self._state.minutes.get(instrument, {}).items()))
 
     def items(self) -> Iterator[tuple[Instrument, int, MinuteState]]:
         """Yield every minute."""
@@ -227,39 +220,6 @@ class OpenMinutes:
     def _floor_ms(self, instrument: Instrument) -> int:
         """Return the start of the first minute that late trades can still change."""
         return first_changeable_ms(self.clock_of(instrument.venue).newest_ms, self._keep_ms)
-
-
-def _invalidate_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
-    """Discard the boundary of a minute, and the scores of earlier minutes that depend on it."""
-    _invalidate_earlier_scores(minutes, minute_ms)
-    minutes[minute_ms].is_scored, minutes[minute_ms].boundary = False, None
-
-
-def _invalidate_scores_around(minutes: dict[int, MinuteState], gap: Gap) -> None:
-    """Discard the boundaries of the minutes that a gap touches, and the scores of earlier minutes that depend on them.
-
-    The last trade before the gap may lie in a minute that the gap does not touch.
-    """
-    _invalidate_earlier_scores(minutes, gap.from_traded_at - gap.from_traded_at % candle.MINUTE_MS)
-    for minute_ms, minute in minutes.items():
-        if touches(gap, minute_ms, minute_ms + candle.MINUTE_MS):
-            minute.is_scored, minute.boundary = False, None
-
-
-def _invalidate_earlier_scores(minutes: dict[int, MinuteState], minute_ms: int) -> None:
-    """Discard the scores of the minutes before `minute_ms` that depend on the minutes from there on."""
-    if not any(one.boundary is not None for at_ms, one in minutes.items() if at_ms >= minute_ms):
-        return
-    for earlier_ms in sorted((one for one in minutes if one < minute_ms), reverse=True):
-        earlier = minutes[earlier_ms]
-        if not earlier.trades:
-            continue
-        if not earlier.is_scored and earlier.boundary is None:
-            return
-        earlier.is_scored = False
-        # Its price changed, so predictions before this minute found their next move here.
-        if earlier.boundary is None or earlier.boundary.second_price is not None:
-            return
 
 
 def _is_stable(minute: MinuteState, now_ms: int) -> bool:

@@ -1,8 +1,11 @@
-"""Reconciles every instrument and minute, and evaluates its predictions, as a candle listener.
+"""Reconciles every instrument and minute, as a candle listener.
 
 The changes of a batch update the open minutes. Elasticsearch is queried at ticks, between batches, and no result of a
 query is needed after a crash: the open minutes come back from the snapshot and the log, and are checked again. The rule
-is in rule.py, the state in open_minutes.py, the queries in queries.py, the scores in evaluation/.
+is in rule.py, the state in open_minutes.py, the queries in queries.py.
+
+The reconciler shares no state with the score evaluator, and neither reads what the other writes: the order in which
+they are called makes no difference.
 """
 
 import logging
@@ -21,11 +24,10 @@ from tapeline_spark.candles.listener import Changes
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import OutageTooLong
-from tapeline_spark.evaluation.evaluator import ScoreEvaluator
 from tapeline_spark.minutes.minute_trades import retention_ms
 from tapeline_spark.reconciliation.minute import MinuteState
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
-from tapeline_spark.reconciliation.queries import Queries
+from tapeline_spark.reconciliation.queries import ReconciliationQueries
 from tapeline_spark.reconciliation.rule import (
     StageCounts,
     Watermarks,
@@ -36,8 +38,6 @@ from tapeline_spark.reconciliation.rule import (
 
 log = logging.getLogger(__name__)
 
-HOLD_S: Final = 5.0
-"""Retry time of this listener's sink."""
 _SKIPPED: Final = "skipped"
 """The log begins inside this minute: its stored document is not overwritten."""
 
@@ -56,7 +56,7 @@ class Reconciler:
             recount_s: seconds between two counts of the documents of a reconciled minute.
         """
         self._sink = sink
-        self._queries = Queries(sink)
+        self._queries = ReconciliationQueries(sink)
         self._keep_ms = retention_ms(late_minutes)
         self._recount_ms = int(recount_s * 1000)
         self.restore(None)
@@ -64,7 +64,6 @@ class Reconciler:
     def restore(self, state: bytes | None) -> None:
         """Load a state of `snapshot`, or start empty."""
         self._open_minutes = OpenMinutes(self._keep_ms, state)
-        self._evaluator = ScoreEvaluator(self._open_minutes, self._queries)
         self._written: dict[tuple[Instrument, int], tuple[StageCounts, str]] = {}
 
     def snapshot(self) -> bytes:
@@ -98,11 +97,9 @@ class Reconciler:
         open_minutes = self._open_minutes
         due = open_minutes.due(now_ms, self._recount_ms)
         operations = [*self._check_minutes(due, now_ms), *self._reopen(now_ms)]
-        operations += self._evaluator.operations(now_ms)
         self._sink.write(operations, lambda: now_ms)
         dropped = open_minutes.drop_finalised(now_ms)
         if dropped:
-            self._evaluator.drop_finalised()
             known = {(instrument, minute_ms) for instrument, minute_ms, _ in open_minutes.items()}
             self._written = {place: written for place, written in self._written.items() if place in known}
 

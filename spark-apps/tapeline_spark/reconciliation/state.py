@@ -11,7 +11,7 @@ from tapeline_spark.minutes.known_gaps import KnownGap
 from tapeline_spark.minutes.saved_state import by_instrument, by_text
 from tapeline_spark.reconciliation.minute import MinuteState
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Raised whenever the meaning of the state changes; a state of another format is ignored."""
 
 

@@ -13,7 +13,7 @@ from unit.spark.alerts.test_evaluator import Harness as AlertHarness
 from unit.spark.candle_factories import changes
 from unit.spark.candles.log_factories import Published, fresh, numbered, process_batch, trade
 from unit.spark.change_factories import MINUTE_MS, START, PredictedTrade, counted, gap_row
-from unit.spark.reconciliation_harness import Harness
+from unit.spark.minute_harness import Harness
 
 HOUR_S = 3_600
 SYMBOL = "BTCUSDT"

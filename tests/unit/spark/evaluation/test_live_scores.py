@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapeline.records import score
+from tapeline_spark.evaluation.evaluated_minutes import RECOUNT_MS
 
 from unit.spark.change_factories import INSTRUMENT, MINUTE_MS, START, GapEnds, PredictedTrade, gap_row, scored_by_hand
-from unit.spark.reconciliation_harness import Harness
+from unit.spark.minute_harness import Harness
 
 A, B = "sha256:a", "sha256:b"
 MINUTES = 6
@@ -85,6 +86,48 @@ def test_a_gap_record_that_comes_after_every_minute_was_scored_changes_their_sco
         send(harness, [gap])
         finish(harness)
     assert_scores(harness, trades, gaps)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TRADES, GAPS, st.randoms(use_true_random=False))
+def test_scores_equal_a_loop_over_crashes_and_outages(trades, gaps, random):
+    """A crash between any two batches or ticks, and ticks that find Elasticsearch away or without some documents."""
+    events = [*random.sample(trades, len(trades)), *gaps]
+    random.shuffle(events)
+    harness = Harness()
+    saved = harness.save()
+    while events:
+        batch, events = events[: (taken := random.randint(1, 5))], events[taken:]
+        send(harness, batch)
+        harness.documents.is_away = random.random() < 0.2
+        harness.stored.missing = set(random.sample(trades, random.randint(0, 1)))
+        for _ in range(random.randint(0, 2)):
+            harness.tick()
+        if random.random() < 0.3:
+            saved = harness.save()
+        if random.random() < 0.3:
+            harness.crash(saved)
+    harness.documents.is_away, harness.stored.missing = False, set()
+    harness.tick(RECOUNT_MS)
+    finish(harness)
+    assert_scores(harness, trades, gaps)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TRADES, GAPS, st.randoms(use_true_random=False))
+def test_the_order_of_the_listeners_makes_no_difference(trades, gaps, random):
+    events = [*random.sample(trades, len(trades)), *gaps]
+    random.shuffle(events)
+    harnesses = [Harness(is_evaluated_first=is_first) for is_first in (False, True)]
+    while events:
+        batch, events = events[: (taken := random.randint(1, 5))], events[taken:]
+        ticks = random.randint(0, 2)
+        for harness in harnesses:
+            send(harness, batch)
+            for _ in range(ticks):
+                harness.tick()
+        assert harnesses[0].documents.by_id == harnesses[1].documents.by_id
+        assert harnesses[0].save() == harnesses[1].save()
 
 
 def send(harness, events):

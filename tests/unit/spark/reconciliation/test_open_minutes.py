@@ -1,10 +1,7 @@
 """State of open minutes, and which are due for a check."""
 
-from dataclasses import replace
-
 from tapeline import names
 from tapeline.records.reject import Reject
-from tapeline_spark.evaluation.scores import MinuteBoundary
 from tapeline_spark.minutes.minute_trades import GRACE_MS
 from tapeline_spark.reconciliation.open_minutes import OpenMinutes
 from tapeline_spark.reconciliation.rule import StageCounts
@@ -22,6 +19,10 @@ def open_minutes_of(*changes):
     for one in changes:
         open_minutes.apply(one)
     return open_minutes
+
+
+def minutes_of(open_minutes):
+    return {minute_ms: minute for instrument, minute_ms, minute in open_minutes.items() if instrument == INSTRUMENT}
 
 
 def checked(open_minutes, now_ms=NOW, state="complete"):
@@ -58,10 +59,9 @@ def test_saved_state_is_the_same_and_unreadable_ones_begin_anew():
     open_minutes = checked(
         open_minutes_of(changed(OVER, candle(START, 4), rows=[counted(START, 4, 4), gap_row(START, START + 9)]))
     )
-    open_minutes.minutes_of(INSTRUMENT)[START].boundary = MinuteBoundary(1, 2, 3.0, 4.0, None, True)
     again = OpenMinutes(KEEP_MS, open_minutes.snapshot())
     assert again.snapshot() == open_minutes.snapshot()
-    assert again.minutes_of(INSTRUMENT) == open_minutes.minutes_of(INSTRUMENT)
+    assert minutes_of(again) == minutes_of(open_minutes)
     assert list(OpenMinutes(KEEP_MS, b"\xc1 what").items()) == []
 
 
@@ -87,14 +87,14 @@ def test_running_minute_is_checked_at_the_recount_interval_only():
 
 def test_counts_are_unchanged_since_their_last_change():
     open_minutes = checked(open_minutes_of(changed(OVER, candle(START, 4))))
-    minute = open_minutes.minutes_of(INSTRUMENT)[START]
+    minute = minutes_of(open_minutes)[START]
     assert open_minutes.record_check(minute, open_minutes.stage_counts(INSTRUMENT, START, 4), NOW + 9_000) == 9_000
     assert open_minutes.record_check(minute, open_minutes.stage_counts(INSTRUMENT, START, 3), NOW + 9_500) == 0
 
 
 def test_live_producer_has_unacknowledged_trades_and_a_dead_one_has_none():
     open_minutes = open_minutes_of(changed(OVER, rows=[counted(START, 4, 3, "p.0", START)]))
-    minute = open_minutes.minutes_of(INSTRUMENT)[START]
+    minute = minutes_of(open_minutes)[START]
     assert open_minutes.has_unacknowledged("bybit", minute)
     open_minutes.apply(changed(OVER, rows=[counted(START + MINUTE_MS, 1, 1, "q.0", START + 31_000)]))
     assert not open_minutes.has_unacknowledged("bybit", minute)
@@ -137,68 +137,3 @@ def test_gap_in_a_dropped_minute_reopens_it_until_it_is_written():
     assert open_minutes.gaps.count(INSTRUMENT, START) == 1
     open_minutes.drop_finalised(NOW)
     assert open_minutes.reopened() == []
-
-
-QUIET = -1.0
-
-
-def scored_minutes(*second_prices):
-    """Return a open_minutes whose minutes have all been read and scored; None: one price all the minute."""
-    candles = [candle(START + n * MINUTE_MS, int(second != QUIET)) for n, second in enumerate(second_prices)]
-    open_minutes = open_minutes_of(changed(OVER + len(candles) * MINUTE_MS, *candles))
-    for minute, second in zip(open_minutes.minutes_of(INSTRUMENT).values(), second_prices, strict=True):
-        if second != QUIET:
-            minute.boundary, minute.is_scored = MinuteBoundary(0, 0, 1.0, second or 1.0, second, True), True
-    return open_minutes
-
-
-def unscored(open_minutes):
-    return [n for n, minute in enumerate(open_minutes.minutes_of(INSTRUMENT).values()) if not minute.is_scored]
-
-
-def test_late_trade_invalidates_scores_of_earlier_minutes_that_depend_on_it():
-    open_minutes = scored_minutes(2.0, 2.0, None, QUIET, None, 2.0)
-    late = replace(candle(START + 4 * MINUTE_MS, 2), late_trades=1)
-    open_minutes.apply(changed(OVER + 6 * MINUTE_MS, late))
-    assert unscored(open_minutes) == [1, 2, 3, 4]
-    assert open_minutes.minutes_of(INSTRUMENT)[START + 4 * MINUTE_MS].boundary is None
-
-
-def test_late_trade_of_a_quiet_minute_invalidates_scores_across_it():
-    open_minutes = scored_minutes(2.0, 2.0, QUIET, 2.0)
-    open_minutes.apply(changed(OVER + 4 * MINUTE_MS, candle(START + 2 * MINUTE_MS, 1)))
-    assert unscored(open_minutes) == [1, 2]
-
-
-def test_trades_of_the_running_minute_invalidate_no_scores():
-    open_minutes = scored_minutes(2.0, None)
-    for trades in (1, 2):
-        open_minutes.apply(changed(OVER + MINUTE_MS, candle(START + 2 * MINUTE_MS, trades)))
-    assert unscored(open_minutes) == [2]
-
-
-def test_gap_invalidates_scores_around_it_and_no_others():
-    open_minutes = scored_minutes(2.0, 2.0, 2.0, 2.0)
-    open_minutes.apply(
-        changed(OVER + 4 * MINUTE_MS, rows=[gap_row(START + 2 * MINUTE_MS + 1, START + 2 * MINUTE_MS + 2)])
-    )
-    assert unscored(open_minutes) == [1, 2]
-
-
-def test_gap_that_begins_with_a_minute_invalidates_the_scores_of_the_minute_before():
-    open_minutes = scored_minutes(2.0, 2.0, 2.0, 2.0)
-    next_ms = START + 2 * MINUTE_MS
-    open_minutes.apply(changed(OVER + 4 * MINUTE_MS, rows=[gap_row(next_ms, next_ms)]))
-    assert unscored(open_minutes) == [1, 2]
-    assert open_minutes.minutes_of(INSTRUMENT)[START + MINUTE_MS].boundary is not None, (
-        "its own pairs are not separated"
-    )
-
-
-def test_gap_in_a_minute_that_is_not_open_invalidates_the_scores_of_the_minute_before():
-    candles = [candle(START, 1), candle(START + 2 * MINUTE_MS, 1)]
-    open_minutes = open_minutes_of(changed(OVER + 3 * MINUTE_MS, *candles))
-    for minute in open_minutes.minutes_of(INSTRUMENT).values():
-        minute.boundary, minute.is_scored = MinuteBoundary(0, 0, 1.0, 2.0, 2.0, True), True
-    open_minutes.apply(changed(OVER + 3 * MINUTE_MS, rows=[gap_row(START + MINUTE_MS + 1, START + MINUTE_MS + 2)]))
-    assert unscored(open_minutes) == [0]
