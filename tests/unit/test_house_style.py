@@ -77,6 +77,63 @@ def test_the_library_knows_no_framework():
     assert not [short(p) for p in (ROOT / "lib" / "tapeline").rglob("*.py") if heavy.search(p.read_text())]
 
 
+STREAM = "tapeline_spark"
+LISTENERS = ("reconciliation", "evaluation", "alerts")
+"""Packages of the stream that are built on candles; what two of them need is in `minutes`, `candles` or `elastic`."""
+
+
+def imported_modules(source: str) -> set[str]:
+    """Return the modules that Python source imports, also inside functions; `from a import b` gives `a` and `a.b`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def packages_of_the_stream(source: str) -> set[str]:
+    """Return the packages of the stream that Python source imports; `.` for a relative import, which hides its name."""
+    parts = [module.split(".") for module in imported_modules(source)]
+    return {one[1] or "." for one in parts if len(one) > 1 and one[0] in (STREAM, "")}
+
+
+@pytest.mark.parametrize("package", LISTENERS)
+def test_listeners_know_nothing_of_each_other(package):
+    """Reconciliation and evaluation imported each other and shared one struct: neither could be read or moved alone."""
+    others = set(LISTENERS) - {package} | {"."}
+    modules = sorted((ROOT / "spark-apps" / STREAM / package).glob("**/*.py"))
+    found = {short(path): packages_of_the_stream(path.read_text()) & others for path in modules}
+    assert modules and not {path: names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize("package", ["minutes", "candles", "elastic", "kafka"])
+def test_what_listeners_are_built_on_knows_none_of_them(package):
+    modules = sorted((ROOT / "spark-apps" / STREAM / package).glob("**/*.py"))
+    found = {short(path): packages_of_the_stream(path.read_text()) & {*LISTENERS, "."} for path in modules}
+    assert modules and not {path: names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import tapeline_spark.evaluation.scores",
+        "from tapeline_spark.evaluation.scores import Rows",
+        "from tapeline_spark.evaluation import scores",
+        "from tapeline_spark import evaluation",
+        "def f():\n    from tapeline_spark.evaluation import scores\n",
+    ],
+)
+def test_a_planted_import_is_found(planted):
+    assert packages_of_the_stream(planted) & {"evaluation"}
+
+
+def test_a_planted_relative_import_is_found():
+    assert "." in packages_of_the_stream("from ..evaluation import scores")
+
+
 def last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
