@@ -13,7 +13,29 @@ from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
+# Modules run two at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
+LONGEST_FIRST = (
+    "test_demo",
+    "test_reconciled_minutes",
+    "test_stack",
+    "test_board_page",
+    "test_way_of_a_trade",
+    "test_access",
+    "test_candles",
+    "test_two_venues",
+    "test_alerts",
+    "test_board",
+    "test_executors",
+    "test_producers",
+    "test_gate",
+)
 FAST = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that take longest first; the order within a module stays."""
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 def _state() -> Path:
