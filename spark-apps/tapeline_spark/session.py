@@ -117,7 +117,7 @@ def warm_up(session: SparkSession, settings: Settings) -> None:
 def start_trades(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:
     """Start reading trades, gaps and rejects from the checkpoint, or from the earliest offset without one."""
     records = _read_stream(session, settings, settings.topics, settings.max_records_per_batch).select(*COLUMNS)
-    return _start_query(records, settings, TRADES_NAME, on_batch, 0.0)
+    return _start_query(records, settings, TRADES_NAME, on_batch, settings.trades_interval_s)
 
 
 def start_candles(session: SparkSession, settings: Settings, on_batch: OnBatch) -> StreamingQuery:

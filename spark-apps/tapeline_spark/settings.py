@@ -56,6 +56,11 @@ class Settings(KafkaConnection, BootstrapSettings):
     """Minutes that a trade may be behind the newest minute of its symbol and still enter its candle."""
     quiet_minutes: int = Field(default=1_440, ge=1)
     """Minutes after its last trade for which a symbol still gets candles."""
+    trades_interval_s: float = Field(default=0.0, ge=0)
+    """Seconds between the starts of two batches of the trade query; 0: the next one starts when one is done.
+
+    Each batch costs Spark and Elasticsearch some work however few trades it has: 0.5 s or more spares a small machine
+    most of it, and delays every prediction by half of that."""
     candles_interval_s: float = Field(default=2.0, ge=0)
     """Seconds between two batches of the candle query; each batch rewrites every candle that changed."""
     candles_max_records: int = Field(default=50_000, ge=1_000)

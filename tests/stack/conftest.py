@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from tapeline_local import paths
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
+
+from stack.fast import fast_options
 
 # Modules run two at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
 LONGEST_FIRST = (
@@ -29,7 +30,7 @@ LONGEST_FIRST = (
     "test_producers",
     "test_gate",
 )
-FAST = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+FAST = fast_options()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,6 @@ from tapeline.trade import instrument_of
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
 from tapeline_notifier.settings import Settings as NotifierSettings
@@ -59,10 +58,11 @@ from unit.trainer import factories
 from stack import rights
 from stack.assertions import read_if_available
 from stack.boards import Board
+from stack.fast import fast_options
 from stack.models import promote_prior
 from stack.secured import Authority, Secured
 
-OPTIONS = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+OPTIONS = fast_options()
 TOPICS = (names.TOPIC_TRADES, names.TOPIC_GAPS, names.TOPIC_REJECTS, names.TOPIC_COUNTS)
 # Of a trade that the simulator did not make.
 RESUMED = "RESUMEUSDT"
@@ -502,7 +502,7 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
         "spark": spark | {"STREAM_EXECUTION": "executors", "STREAM_TEMPLATES": "external"},
         "producer": producer | {"PRODUCER_GROUP": names.GROUP_PRODUCER},
     }
-    options = StackOptions(rate_per_s=100.0, fast_jit=True, extra_env=extra)
+    options = fast_options(rate_per_s=100.0, extra_env=extra)
     running = Stack(state(), ("inference", "spark", "simulator", "producer"), options)
     try:
         yield running

@@ -17,7 +17,6 @@ from tapeline.records import score
 from tapeline.records.gap import Gap
 from tapeline.service.connection import ElasticsearchConnection
 from tapeline_local import paths
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.elastic.sink import ElasticSink
@@ -25,6 +24,7 @@ from unit.notifier.botapi import BotApi
 from unit.notifier.factories import telegram
 
 from stack.assertions import read_if_available
+from stack.fast import fast_options
 
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
@@ -56,9 +56,7 @@ def stack(api, tmp_path_factory):
     (folder / "rules.yaml").write_text(yaml.safe_dump({"rules": RULES}))
     targets = {"targets": [telegram(folder, api.url, group_wait_s=0.2)]}
     (folder / "targets.yaml").write_text(yaml.safe_dump(targets))
-    options = StackOptions(
-        fast_jit=True,
-        elasticsearch_heap_mib=384,
+    options = fast_options(
         notifier_targets=folder / "targets.yaml",
         extra_env={
             "spark": {"STREAM_RULES": str(folder / "rules.yaml"), "STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "2"},

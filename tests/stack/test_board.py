@@ -22,17 +22,17 @@ from tapeline import names
 from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
 from tapeline_local import paths
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from unit.board import factories
 from unit.board.factories import Document
 
 from stack.boards import ELSEWHERE, LINEAR, MINUTE_MS, SPOT, Board, Filled, Stream, key
+from stack.fast import fast_options
 
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Filled]:
-    options = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+    options = fast_options()
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", ("elasticsearch",), options)
     try:
         stack.up()

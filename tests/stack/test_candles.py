@@ -16,12 +16,12 @@ from tapeline import names
 from tapeline.records import candle
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.candles.listener import Candle
 from unit.spark.candles import reference
 
 from stack.assertions import read_if_available, reconcile_when_idle, wait_for_new_trades
+from stack.fast import fast_options
 
 START_MS = 1_790_000_040_000
 MINUTES, SPEED = 95, 90.0
@@ -60,7 +60,7 @@ def stack(tmp_path: Path):
     capture = tmp_path / "market.parquet"
     recording(capture)
     extra = {"spark": {"STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "4", "STREAM_CANDLES_INTERVAL_S": "1"}}
-    options = StackOptions(capture=capture, speed=SPEED, fast_jit=True, symbols=tuple(SYMBOLS), extra_env=extra)
+    options = fast_options(capture=capture, speed=SPEED, symbols=tuple(SYMBOLS), extra_env=extra)
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     yield running
     running.remove()

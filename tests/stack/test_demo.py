@@ -12,10 +12,10 @@ import pytest
 from elasticsearch import Elasticsearch
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import reconcile_when_idle
+from stack.fast import fast_options
 
 REPORT = paths.BUILD / "demo-report.json"
 FRAMES = "bybit/bybit_v5_publicTrade_frames.jsonl"
@@ -58,7 +58,7 @@ def test_recorded_frames_are_indexed_completely_with_their_digits_and_order():
     if not captures:
         pytest.skip("CAPTURES names no folder of recorded traffic")
     capture = Path(captures, FRAMES).resolve()
-    options = StackOptions(capture=capture, speed=4.0, fast_jit=True)
+    options = fast_options(capture=capture, speed=4.0)
     parts = ("kafka", "elasticsearch", "spark", "simulator", "producer")
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
     try:

@@ -12,10 +12,10 @@ from tapeline.enums import PredictionState
 from tapeline.model import features
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import count_indexed, reconcile_when_idle, wait_for_new_trades
+from stack.fast import fast_options
 from stack.models import promote_forest
 
 RATE_PER_S = 200.0
@@ -25,7 +25,7 @@ PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer"
 @pytest.fixture(scope="module")
 def stack():
     extra = {"spark": {"STREAM_EXECUTION": "executors"}}
-    options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, extra_env=extra)
+    options = fast_options(rate_per_s=RATE_PER_S, extra_env=extra)
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     yield running
     running.remove()

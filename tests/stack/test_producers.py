@@ -27,10 +27,10 @@ from tapeline.trade import WireTrade, instrument_of
 from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, ReconciliationReport, reconcile
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.probes import TOPIC_SHARDS_PARTITIONS
 from tapeline_local.stack.stack import Stack
 
+from stack.fast import fast_options
 from stack.test_producer import Exchange, KafkaTopics, Process, gaps, wait_stored, wait_subscribed
 
 # Before its back-fill the busiest spot symbol has more trades than the 60 that REST returns.
@@ -102,7 +102,7 @@ def run() -> Iterator[Run]:
             "PRODUCER_HANDOVER_S": "25",
         }
     }
-    options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True, producers=3, partitions=3, extra_env=slow)
+    options = fast_options(rate_per_s=RATE_PER_S, producers=3, partitions=3, extra_env=slow)
     parts = ("kafka", "simulator", "producer")
     stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
     try:

@@ -16,10 +16,10 @@ from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation
 from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import wait_for_new_trades
+from stack.fast import fast_options
 from stack.models import promote_forest
 from stack.naive_scores import documents, expected_scores, trades, wrong_scores
 
@@ -35,10 +35,9 @@ HANDS = ("received", "produced", "logged", "distinct", "indexed")
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    options = StackOptions(
+    options = fast_options(
         rate_per_s=RATE_PER_S,
         symbols=SYMBOLS,
-        fast_jit=True,
         extra_env={"spark": {"STREAM_RECOUNT_S": "5", "STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "10"}},
     )
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)

@@ -21,10 +21,10 @@ from support import eventually
 from tapeline import names
 from tapeline.trade import LATEST_MS
 from tapeline_local import paths
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 from unit.spark.trade_factories import produced
 
+from stack.fast import fast_options
 from stack.models import promote_forest
 from stack.naive_scores import documents, wrong_scores
 
@@ -198,7 +198,7 @@ def without_stamps(found: Documents) -> Documents:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    options = StackOptions(fast_jit=True, elasticsearch_heap_mib=384)
+    options = fast_options()
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     try:
         running.up()

@@ -8,10 +8,10 @@ import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline_local import paths
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import count_states_between, reconcile_when_idle, wait_for_new_trades
+from stack.fast import fast_options
 from stack.models import promote_prior
 
 RATE_PER_S = 80.0
@@ -20,7 +20,7 @@ OUTAGE_S = 20.0
 
 @pytest.fixture(scope="module")
 def stack():
-    options = StackOptions(rate_per_s=RATE_PER_S, fast_jit=True)
+    options = fast_options(rate_per_s=RATE_PER_S)
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", options=options)
     try:
         running.up()

@@ -74,6 +74,8 @@ class StackOptions(BaseModel):
     spark_heap_mib: int = Field(default=768, ge=512)
     fast_jit: bool = False
     """First compiler tier only: starts sooner, and is several times slower under load. For tests."""
+    trades_interval_s: float = Field(default=0.0, ge=0)
+    """Seconds between the starts of two batches of trades; 0: no pause. A longer one delays and spares the CPU."""
     extra_env: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Environment variables by part; they override the variables that the stack sets.
 

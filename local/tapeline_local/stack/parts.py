@@ -117,6 +117,7 @@ def _spark(context: LaunchContext) -> Launch:
         "STREAM_HEALTH_PORT": str(context.ports["spark_health"]),
         "STREAM_JARS": str(context.jars / "spark"),
         "STREAM_DRIVER_MEMORY": f"{context.options.spark_heap_mib}m",
+        "STREAM_TRADES_INTERVAL_S": str(context.options.trades_interval_s),
         "JAVA_HOME": context.jvm.launch_home,
         "SPARK_LOCAL_IP": HOST,
         "SPARK_LOCAL_DIRS": str(context.state / "run" / "spark"),
