@@ -334,6 +334,7 @@ def heap_mib(watched: Watched) -> float:
     return used / 2**20
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_five_thousand_trades_a_second_leave_the_page_responsive_and_small(browser, url, market, stack):
     with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT&span=15m") as watched:
