@@ -51,3 +51,8 @@ def test_a_draft_carries_the_features_of_the_library_by_default() -> None:
 def test_a_manifest_with_a_broken_field_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         manifest(**{field: value})
+
+
+def test_a_manifest_does_not_change_once_it_is_made() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest().threshold = 0.4
