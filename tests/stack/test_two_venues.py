@@ -19,6 +19,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
+from tapeline.instrument import instrument_of
+from tapeline.records import reconciliation
 from tapeline.trade import LATEST_MS
 from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
@@ -176,7 +178,7 @@ class Reading:
         last = {log.venue: max(minute for *_, minute in log.counts) for log in self.logs}
         for log in self.logs:
             for (market_type, symbol, minute), count in log.counts.items():
-                one = stored.get(f"{log.venue}|{market_type}|{symbol}|{minute}")
+                one = stored.get(reconciliation.identity(instrument_of(log.venue, market_type, symbol), minute))
                 if one is None or one["logged"] < count or (one["distinct"], one["indexed"]) != (count, count):
                     return False
                 if minute < last[log.venue] and one["state"] == "open":

@@ -129,7 +129,11 @@ class EvaluatedMinutes:
 
     def is_changeable(self, venue: str, minute_ms: int) -> bool:
         """Return whether late trades can still change a minute of a venue."""
-        return minute_ms >= first_changeable_ms(self.clock_of(venue).newest_ms, self._keep_ms)
+        return minute_ms >= self._floor_ms(venue)
+
+    def _floor_ms(self, venue: str) -> int:
+        """Return the start of the first minute that late trades can still change."""
+        return first_changeable_ms(self.clock_of(venue).newest_ms, self._keep_ms)
 
     def drop_final(self, now_ms: int) -> list[Minute]:
         """Drop the minutes that can no longer change, and the gaps before the remaining ones; return those minutes.
@@ -146,9 +150,7 @@ class EvaluatedMinutes:
                 del minutes[minute_ms]
             if not minutes:
                 del self._state.minutes[instrument]
-        for instrument in self.gaps.instruments():
-            floor_ms = first_changeable_ms(self.clock_of(instrument.venue).newest_ms, self._keep_ms)
-            self.gaps.drop(instrument, before_ms=min([floor_ms, *self._state.minutes.get(instrument, ())]))
+        self.gaps.drop_before(self._state.minutes, lambda instrument: self._floor_ms(instrument.venue))
         return dropped
 
     def _is_final(self, instrument: Instrument, now_ms: int, minute_ms: int) -> bool:

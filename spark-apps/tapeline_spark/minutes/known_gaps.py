@@ -1,6 +1,6 @@
 """Gaps of each instrument's feed, kept as long as an open minute can touch one. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from tapeline.instrument import Instrument
@@ -44,10 +44,19 @@ class KnownGaps:
         """Return the instruments with gaps."""
         return list(self._by_instrument)
 
-    def drop(self, instrument: Instrument, before_ms: int) -> None:
-        """Drop the gaps of an instrument that end before a time, ms UTC."""
-        kept = [gap for gap in self._by_instrument[instrument] if gap.to_traded_at >= before_ms]
-        if kept:
-            self._by_instrument[instrument] = kept
-        else:
-            del self._by_instrument[instrument]
+    def drop_before(
+        self, minutes: Mapping[Instrument, Iterable[int]], changeable_ms: Callable[[Instrument], int]
+    ) -> None:
+        """Drop the gaps that end before every minute that they may still touch.
+
+        Args:
+            minutes: starts of the minutes that are held of each instrument, ms UTC.
+            changeable_ms: returns the start of an instrument's first minute that late trades can still change, ms UTC.
+        """
+        for instrument in self.instruments():
+            before_ms = min([changeable_ms(instrument), *minutes.get(instrument, ())])
+            kept = [gap for gap in self._by_instrument[instrument] if gap.to_traded_at >= before_ms]
+            if kept:
+                self._by_instrument[instrument] = kept
+            else:
+                del self._by_instrument[instrument]

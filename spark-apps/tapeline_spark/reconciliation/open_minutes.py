@@ -80,7 +80,7 @@ class OpenMinutes:
         return minutes[minute_ms]
 
     def _is_dropped(self, instrument: Instrument, minute_ms: int) -> bool:
-        is_old = minute_ms + candle.MINUTE_MS + self._keep_ms < self.clock_of(instrument.venue).newest_ms
+        is_old = minute_ms < self._floor_ms(instrument)
         return is_old and minute_ms not in self._state.minutes.get(instrument, {})
 
     def _apply_count(self, row: LogRow, changes: Changes) -> None:
@@ -212,9 +212,7 @@ class OpenMinutes:
                 del minutes[minute_ms]
             if not minutes:
                 del self._state.minutes[instrument]
-        for instrument in self.gaps.instruments():
-            floor = self._floor_ms(instrument)
-            self.gaps.drop(instrument, before_ms=min([floor, *self._state.minutes.get(instrument, ())]))
+        self.gaps.drop_before(self._state.minutes, self._floor_ms)
         return dropped
 
     def _floor_ms(self, instrument: Instrument) -> int:
