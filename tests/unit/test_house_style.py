@@ -33,6 +33,13 @@ def test_a_class_has_one_job(path):
             assert lines <= CLASS_LINES, f"{node.name} has {lines} lines"
 
 
+def test_the_top_level_holds_what_a_newcomer_can_name():
+    """An empty file called `1`, left by a redirection, was committed three times."""
+    files = {path.name for path in ROOT.iterdir() if path.is_file() and not path.name.startswith(".")}
+    wanted = {"CHANGELOG.md", "LICENSE", "Makefile", "README.md", "kind-config.yaml", "pyproject.toml", "uv.lock"}
+    assert files == wanted | {"versions.env"}
+
+
 def test_a_folder_can_be_surveyed():
     """39 files lay flat in one folder, in no order but the alphabet's."""
     folders = {path.parent for path in MODULES}
