@@ -3,12 +3,18 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-INTERVAL_S = 0.05
+# The first polls follow each other quickly; those of a long wait spare the CPU for what is waited for.
+INTERVAL_S, MAX_INTERVAL_S = 0.05, 0.4
+
+
+def interval_s(waited_s: float) -> float:
+    """Return the pause before the next poll, after waiting for some time."""
+    return min(max(INTERVAL_S, waited_s / 20), MAX_INTERVAL_S)
 
 
 def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
@@ -17,27 +23,48 @@ def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
     Raises:
         AssertionError: it stayed false for `timeout_s`; the message names `what` and the last result.
     """
-    deadline = time.monotonic() + timeout_s
+    start = time.monotonic()
     while True:
         result = check()
         if result:
             return result
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - start
+        if waited_s > timeout_s:
             raise AssertionError(f"{what}: not within {timeout_s} s, last result was {result!r}")
-        time.sleep(INTERVAL_S)
+        time.sleep(interval_s(waited_s))
+
+
+def eventually_nothing(remaining: Callable[[], Collection[Any]], what: str, timeout_s: float = 30.0) -> None:
+    """Wait until nothing remains.
+
+    Raises:
+        AssertionError: something still did after `timeout_s`; the message names `what` and shows it.
+    """
+    last: Collection[Any] = ()
+
+    def is_nothing() -> bool:
+        nonlocal last
+        last = remaining()
+        return not last
+
+    try:
+        eventually(is_nothing, what, timeout_s)
+    except AssertionError as error:
+        raise AssertionError(f"{what}: still there after {timeout_s} s: {last!r}") from error
 
 
 async def aeventually(check: Callable[[], T | Awaitable[T]], what: str, timeout_s: float = 30.0) -> T:
     """Do what `eventually` does, without stopping the event loop; `check` may be a coroutine function."""
-    deadline = time.monotonic() + timeout_s
+    start = time.monotonic()
     while True:
         outcome = check()
         result = await outcome if isinstance(outcome, Awaitable) else outcome
         if result:
             return result
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - start
+        if waited_s > timeout_s:
             raise AssertionError(f"{what}: not within {timeout_s} s, last result was {result!r}")
-        await asyncio.sleep(INTERVAL_S)
+        await asyncio.sleep(interval_s(waited_s))
 
 
 def logged(log: Path) -> list[dict[str, Any]]:

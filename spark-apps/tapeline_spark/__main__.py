@@ -203,7 +203,7 @@ def _candle_query(settings: Settings, stream: Stream) -> CandleQuery:
     report = partial(stream.report_dependency, "elasticsearch")
     sink = ElasticSink(settings, settings.hold_s, settings.bulk_documents, report)
     runner = Runner(settings, sink, _listeners(settings, sink), now_ms)
-    return CandleQuery(runner, settings.candles_max_records)
+    return CandleQuery(runner, settings.checkpoint, settings.candles_max_records)
 
 
 def _listeners(settings: Settings, sink: ElasticSink) -> Sequence[CandleListener]:

@@ -6,7 +6,8 @@ StreamError
 ├── WriteRefused        Elasticsearch refuses permanently: the stream stops, an operator must act
 ├── OutageTooLong       retried until the deadline; Spark runs the batch again after a restart
 ├── BatchCountMismatch  a defect in this code: the stream stops before wrong counts are committed
-└── LogTruncated        the log no longer holds what the state needs
+├── LogTruncated        the log no longer holds what the state needs
+└── OffsetLogUnreadable Spark's offset log lacks a batch or has another format: the stream stops
 """
 
 from pathlib import Path
@@ -76,4 +77,15 @@ class LogTruncated(StreamError):
         super().__init__(
             f"partition {partition} of {topic}: offset {wanted} is needed, the log begins at {earliest}; "
             "raise the topic's retention, or remove the checkpoint to start over"
+        )
+
+
+class OffsetLogUnreadable(StreamError):
+    """A file of Spark's offset log cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Name the file and what is wrong with it."""
+        super().__init__(
+            f"{path}: {reason}; expected is a file of version v1 with one source. Without it nobody knows which "
+            "records were processed before: restore the checkpoint folder, or remove it to start over from the log"
         )

@@ -136,7 +136,7 @@ def carry(bench: Bench, runner: Runner, part: Sequence[DecodedTrade]) -> CandleR
     for item in part:
         spans.setdefault(item.partition, []).append(item.offset)
     rows = bench.rows(*((partition, min(found), max(found) + 1) for partition, found in sorted(spans.items())))
-    return runner.run(rows, is_caught_up=True)
+    return runner.run(rows, {}, is_caught_up=True)
 
 
 def test_a_crash_after_any_batch_leaves_the_documents_and_followers_of_one_reading(bench: Bench) -> None:
@@ -158,6 +158,26 @@ def test_a_crash_after_any_batch_leaves_the_documents_and_followers_of_one_readi
     assert bench.documents() == wanted(once)
     assert bench.listener.trades == {f"{key}|{minute}": item.trades for (key, minute), item in once.items()}
     assert bench.listener.ticks == 1
+
+
+def test_after_a_crash_the_records_of_a_partition_that_is_quiet_now_come_again(bench: Bench) -> None:
+    early, quiet, later = (
+        trade(at, symbol=bench.symbols[0], partition=number) for at, number in ((1, 0), (2, 1), (3, 0))
+    )
+    bench.produce([early, quiet, later])
+    bench.runner().run(bench.rows((0, 0, 1), (1, 0, 1)), {}, is_caught_up=True)
+
+    runner = bench.runner()
+    report = runner.run(bench.rows((0, 1, 2)), {(bench.topic, 0): 1, (bench.topic, 1): 1}, is_caught_up=True)
+
+    assert report.replayed == 2
+    assert [document["trades"] for document in bench.documents().values()] == [3]
+
+
+def test_a_topic_that_is_no_longer_read_is_not_replayed(bench: Bench) -> None:
+    bench.produce([trade(1, symbol=bench.symbols[0])])
+    report = bench.runner().run(bench.rows((0, 0, 1)), {("another", 0): 7}, is_caught_up=True)
+    assert (report.replayed, report.outcomes["counted"]) == (0, 1)
 
 
 def test_a_lost_snapshot_is_made_good_from_the_log(bench: Bench) -> None:
@@ -209,10 +229,10 @@ def test_what_comes_too_late_is_noted_in_the_candle_that_stands_or_counted_as_no
     late, later, nowhere = (trade(at, symbol=symbol) for at in (2, 3, -3_600))
     bench.produce([first, last, late, later, nowhere])
     runner = bench.runner()
-    runner.run(bench.rows((0, 0, 2)), is_caught_up=True)
+    runner.run(bench.rows((0, 0, 2)), {}, is_caught_up=True)
     before = bench.documents()
-    runner.run(bench.rows((0, 2, 3)), is_caught_up=True)
-    report = runner.run(bench.rows((0, 3, 5)), is_caught_up=True)
+    runner.run(bench.rows((0, 2, 3)), {}, is_caught_up=True)
+    report = runner.run(bench.rows((0, 3, 5)), {}, is_caught_up=True)
     assert report.outcomes["missed"] == 2
     assert (report.written.created, report.written.absent) == (1, 1)
     changed = {place: document for place, document in bench.documents().items() if before[place] != document}
@@ -226,7 +246,7 @@ def test_a_value_that_is_no_trade_is_counted_and_handed_on(bench: Bench) -> None
     good = trade(1, symbol=bench.symbols[0])
     rows = [LogRow(bench.topic, 0, 0, "X", b"{", 1), LogRow(bench.topic, 0, 1, "X", good.value, 2)]
     gap = LogRow(names.TOPIC_GAPS, 0, 0, "X", b"a gap", 3)
-    report = runner.run([*rows, gap], is_caught_up=True)
+    report = runner.run([*rows, gap], {}, is_caught_up=True)
     assert report.outcomes == {"unreadable": 1, "counted": 1}
     assert (received[0].producer_records, received[0].unreadable) == (ProducerRecords(gaps=(gap,)), (rows[0],))
     assert eventually(lambda: len(bench.documents()) == 1, "its candle")

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -9,6 +10,7 @@ from pyspark.sql import DataFrame
 from tapeline_spark import metrics
 from tapeline_spark.candles.listener import LogRow
 from tapeline_spark.candles.runner import CandleReport, Runner
+from tapeline_spark.kafka.offset_log import batch_start_offsets
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +31,15 @@ def rows_in_log_order(table: pa.Table) -> list[LogRow]:
 class CandleQuery:
     """Processes the batches of the candle query."""
 
-    def __init__(self, runner: Runner, max_records: int) -> None:
+    def __init__(self, runner: Runner, checkpoint: Path, max_records: int) -> None:
         """Use `runner`.
 
         Args:
             runner: processes the batches.
+            checkpoint: folder of the checkpoints of all queries.
             max_records: of a batch; a full batch means that more records wait.
         """
-        self._runner, self._max_records = runner, max_records
+        self._runner, self._checkpoint, self._max_records = runner, checkpoint / QUERY_NAME, max_records
 
     def on_batch(self, batch: DataFrame, number: int) -> None:
         """Process one micro-batch."""
@@ -44,7 +47,8 @@ class CandleQuery:
         if not rows:
             return
         started = time.perf_counter()
-        report = self._runner.run(rows, is_caught_up=len(rows) < _FULL * self._max_records)
+        starts = batch_start_offsets(self._checkpoint, number)
+        report = self._runner.run(rows, starts, is_caught_up=len(rows) < _FULL * self._max_records)
         metrics.count_candles(report, time.perf_counter() - started)
         _log_report(report, number)
 

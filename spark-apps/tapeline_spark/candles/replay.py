@@ -7,8 +7,9 @@ from tapeline.service.connection import KafkaConnection
 
 from tapeline_spark.candles.indicators import KEPT_MINUTES
 from tapeline_spark.candles.listener import LogRow
-from tapeline_spark.candles.state import MINUTE_MS, CandleState, TopicPartition
+from tapeline_spark.candles.state import MINUTE_MS, CandleState
 from tapeline_spark.errors import LogTruncated
+from tapeline_spark.kafka.decode import TopicPartition
 from tapeline_spark.kafka.log_reader import KafkaLog
 
 # Timestamps in the log follow the trades by the feed delay, and the first minute is incomplete.
@@ -42,7 +43,7 @@ class LogReplay:
 
         Args:
             state: not ahead of the batch.
-            first: first offset of the batch, by topic and partition.
+            first: where the batch begins, by topic and partition.
 
         Raises:
             LogTruncated: the log no longer holds a range.

@@ -15,12 +15,12 @@ from tapeline_spark.candles import build, snapshot
 from tapeline_spark.candles.documents import candle_operation, missed_operation
 from tapeline_spark.candles.listener import CandleListener, Changes, LogClock, LogRow, ProducerRecords
 from tapeline_spark.candles.replay import LogReplay
-from tapeline_spark.candles.state import CandleState, TopicPartition
+from tapeline_spark.candles.state import CandleState
 from tapeline_spark.elastic.bulk import Outcome
 from tapeline_spark.elastic.documents import Operation
 from tapeline_spark.elastic.sink import ElasticSink
 from tapeline_spark.errors import LogTruncated
-from tapeline_spark.kafka.decode import DecodedTrade, decode_trade
+from tapeline_spark.kafka.decode import DecodedTrade, TopicPartition, decode_trade
 from tapeline_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,20 +69,20 @@ class Runner:
         self._has_run = False
         self._state = self._restored()
 
-    def run(self, rows: Sequence[LogRow], is_caught_up: bool) -> CandleReport:
+    def run(self, rows: Sequence[LogRow], starts: Mapping[TopicPartition, int], is_caught_up: bool) -> CandleReport:
         """Process one batch; returns when its candles and the results of the listeners are durable.
 
         Args:
             rows: records of all topics, in log order within a partition.
+            starts: where the batch begins in each partition. A partition without records in the batch must be among
+                them: after a crash its last records may be missing from the state.
             is_caught_up: every partition was read to its end.
 
         Raises:
             StreamError: see errors.py; the batch comes again.
         """
         report = CandleReport()
-        first: dict[TopicPartition, int] = {}
-        for row in rows:
-            first.setdefault((row.topic, row.partition), row.offset)
+        first = self._first_offsets(rows, starts)
         with self._lock:
             for chunk in self._replayed_rows(first):
                 report.replayed += len(chunk)
@@ -109,6 +109,14 @@ class Runner:
                     listener.tick(self._now_ms())
             finally:
                 self._lock.release()
+
+    def _first_offsets(self, rows: Sequence[LogRow], starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return where a batch begins, in every partition of the topics that are read today."""
+        topics = {*self._topics_trades, *self._topics_producer}
+        first: dict[TopicPartition, int] = {}
+        for row in rows:
+            first.setdefault((row.topic, row.partition), row.offset)
+        return {partition: offset for partition, offset in starts.items() if partition[0] in topics} | first
 
     def _replayed_rows(self, first: Mapping[TopicPartition, int]) -> Iterator[list[LogRow]]:
         """Yield the records between the state and the beginning of the batch."""

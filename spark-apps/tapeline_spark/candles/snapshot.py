@@ -11,7 +11,8 @@ from tapeline.service.files import write_atomically
 
 from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.open_minute import OpenMinute, TradeIds
-from tapeline_spark.candles.state import CandleState, SymbolCandles, TopicPartition
+from tapeline_spark.candles.state import CandleState, SymbolCandles
+from tapeline_spark.kafka.decode import TopicPartition
 from tapeline_spark.trades.lookback import Order
 
 log = logging.getLogger(__name__)

@@ -20,12 +20,10 @@ from tapeline.records import candle
 from tapeline_spark.candles.closed_history import ClosedHistory
 from tapeline_spark.candles.listener import LogClock
 from tapeline_spark.candles.open_minute import OpenMinute
-from tapeline_spark.kafka.decode import DecodedTrade
+from tapeline_spark.kafka.decode import DecodedTrade, TopicPartition
 from tapeline_spark.trades.lookback import Order, order_key
 
 MINUTE_MS: Final = candle.MINUTE_MS
-TopicPartition = tuple[str, int]
-"""(topic, partition)"""
 OUTCOMES: Final = ("counted", "duplicate", "missed", "truncated", "ahead")
 """`truncated`: of a minute whose beginning the log no longer holds; `ahead`: with a time in the future."""
 AHEAD_MS: Final = 5 * MINUTE_MS
