@@ -13,6 +13,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOOLS = CHECKOUT / ".tools"
 JARS = TOOLS / "jars"
+CLASS_ARCHIVES = TOOLS / "classes"
 JVM_FILE = TOOLS / "jvm.json"
 STATES = CHECKOUT / ".tapeline"
 BUILD = CHECKOUT / "build"

@@ -46,6 +46,8 @@ class UpSettings(StackName):
     """Producer replicas."""
     notifier_targets: Path | None = None
     """File with the targets of alerts, see services/notifier/README.md; None: no notifier."""
+    fast_jit: bool = False
+    """First compiler tier of Java only: ready sooner and slower under load; for a short look on a small machine."""
     symbols: str = ""
     """Comma-separated; empty: the producer selects by turnover."""
 
@@ -61,6 +63,7 @@ class UpSettings(StackName):
             producers=self.producers,
             notifier_targets=self.notifier_targets.resolve() if self.notifier_targets else None,
             symbols=symbols,
+            fast_jit=self.fast_jit,
         )
 
 

@@ -33,7 +33,7 @@ def name():
 
 
 def run_demo(name: str, **choices: str) -> dict:
-    env = {**os.environ, "NAME": name, **choices}
+    env = {**os.environ, "NAME": name, "FAST_JIT": "1", **choices}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]

@@ -39,13 +39,9 @@ PARTITIONS = 2
 MARKETS = [(market_type, symbol) for symbol in ("BTCUSDT", "ETHUSDT") for market_type in ("spot", "linear")]
 # The second venue's clock is two minutes ahead of the first one's: it may close no minute of the other.
 VENUES = {"east": 0, "west": 2 * MINUTE_MS}
-LASTING = (
-    f"{names.INDEX_TRADES_PREFIX}*",
-    f"{names.INDEX_CANDLES_PREFIX}*",
-    f"{names.INDEX_SCORES_PREFIX}*",
-    f"{names.INDEX_RECONCILIATION_PREFIX}*",
-    names.INDEX_GAPS,
-)
+TRADES, CANDLES = f"{names.INDEX_TRADES_PREFIX}*", f"{names.INDEX_CANDLES_PREFIX}*"
+SCORES, RECONCILIATION = f"{names.INDEX_SCORES_PREFIX}*", f"{names.INDEX_RECONCILIATION_PREFIX}*"
+LASTING = (TRADES, CANDLES, SCORES, RECONCILIATION, names.INDEX_GAPS)
 WRITTEN_AT = ("indexed_at", "updated_at", "delay_ms", "own_ms")
 Documents = dict[str, dict[str, Any]]
 
@@ -179,7 +175,7 @@ class Reading:
 
     def _missing(self) -> list[str]:
         """Return what is still to come, as short texts."""
-        stored, missing = documents(self._client, LASTING[3]), list[str]()
+        stored, missing = documents(self._client, RECONCILIATION), list[str]()
         last = {log.venue: max(minute for *_, minute in log.counts) for log in self.logs}
         for log in self.logs:
             for (market_type, symbol, minute), count in log.counts.items():
@@ -189,7 +185,7 @@ class Reading:
                     missing.append(f"{identity}: {count} produced, {one}")
                 elif minute < last[log.venue] and one["state"] == "open":
                     missing.append(f"{identity}: open, {one}")
-        open_candles = [key for key, one in documents(self._client, LASTING[1]).items() if not one["is_closed"]]
+        open_candles = [key for key, one in documents(self._client, CANDLES).items() if not one["is_closed"]]
         if len(open_candles) != len(MARKETS) * len(self.logs):
             missing.append(f"open candles: {open_candles}")
         if not missing:
@@ -202,7 +198,7 @@ class Reading:
 
 
 def trades_of(client: Elasticsearch) -> Documents:
-    return documents(client, LASTING[0])
+    return documents(client, TRADES)
 
 
 def without_stamps(found: Documents) -> Documents:
@@ -214,8 +210,7 @@ def stack() -> Iterator[Stack]:
     options = fast_options()
     running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
     try:
-        running.up()
-        running.stop("spark")
+        running.up(except_for=("spark",))
         promote_forest(running.state.root / "models")
         yield running
     finally:
@@ -237,8 +232,8 @@ def test_trades_candles_scores_and_reconciliation_equal_each_venue_alone_over_a_
         wanted = alone[0].get(index, {}) | alone[1].get(index, {})
         assert together[index] == wanted, index
         assert {one["venue"] for one in wanted.values()} == ({"east"} if index == names.INDEX_GAPS else set(VENUES))
-    stored = together[LASTING[0]].values()
+    stored = together[TRADES].values()
     assert len(stored) == sum(sum(log.counts.values()) for log in logs)
     assert len({one["probability"] for one in stored}) > 500, "predictions depend on what came before"
-    states = Counter(one["state"] for one in together[LASTING[3]].values())
+    states = Counter(one["state"] for one in together[RECONCILIATION].values())
     assert states["gap"] == 1 and states["complete"] > 2 * len(MARKETS) * (MINUTES - 1) and states["incomplete"] == 0

@@ -1,4 +1,4 @@
-"""Second half of `make setup`, in the synced environment: Java, jars, Elasticsearch, the board's front end.
+"""Second half of `make setup`, in the synced environment: Java, jars, Elasticsearch, front end, class archives.
 
 local/bootstrap.py calls this module. It prints one line a step and writes only to .tools, the board's static folder
 and the folder of /var/tmp.
@@ -20,6 +20,7 @@ from tapeline_local import paths
 from tapeline_local.errors import LocalError, SetupError
 from tapeline_local.setup import (
     artifacts,
+    class_archives,
     entitlement,
     frontend,
     jvm,
@@ -181,11 +182,13 @@ def main() -> int:
         fetch_packages(java, say)
         packed = time.monotonic()
         build_frontend(say)
+        built = time.monotonic()
+        class_archives.write_missing(java, paths.JARS, paths.CLASS_ARCHIVES, say)
     except LocalError as error:
         sys.stderr.write(f"make setup: {error}\n")
         return 1
     parts = {"java_s": decided - started, "files_s": fetched - decided, "unpack_s": unpacked - fetched}
-    parts |= {"cluster_tools_s": packed - unpacked, "frontend_s": time.monotonic() - packed}
+    parts |= {"cluster_tools_s": packed - unpacked, "frontend_s": built - packed, "classes_s": time.monotonic() - built}
     options.parts.write_text(json.dumps(parts), encoding="utf-8")
     return 0
 

@@ -4,7 +4,7 @@ launch.py merges this environment over the inherited one.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class LaunchContext:
         ports: by use.
         options: of the stack.
         cluster_id: for a Kafka log folder that is formatted.
+        class_archives: those that `make setup` could build, by program.
     """
 
     state: Path
@@ -51,6 +52,7 @@ class LaunchContext:
     ports: dict[str, int]
     options: StackOptions
     cluster_id: str
+    class_archives: Mapping[str, Path]
 
 
 def bootstrap(ports: dict[str, int]) -> str:
@@ -74,8 +76,8 @@ def _kafka(context: LaunchContext) -> Launch:
 
     def command(*arguments: str) -> tuple[str, ...]:
         java = Path(context.jvm.java_home) / "bin" / "java"
-        heap_mib = context.options.kafka_heap_mib
-        return kafka.java_command(java, context.jars / "kafka", folder, heap_mib, *arguments)
+        heap_mib, archive = context.options.kafka_heap_mib, context.class_archives.get("kafka")
+        return kafka.java_command(java, context.jars / "kafka", folder, heap_mib, archive, *arguments)
 
     return Launch(
         argv=command(*kafka.server_arguments(properties)),
@@ -123,8 +125,11 @@ def _spark(context: LaunchContext) -> Launch:
         "SPARK_LOCAL_DIRS": str(context.state / "run" / "spark"),
         "PYSPARK_PYTHON": sys.executable,
     }
+    java_options = kafka.shared_classes(context.class_archives.get("spark"))
     if context.options.fast_jit:
-        env["JDK_JAVA_OPTIONS"] = " ".join(kafka.FAST_JIT)
+        java_options += kafka.FAST_JIT
+    if java_options:
+        env["JDK_JAVA_OPTIONS"] = " ".join(java_options)
     return _python(context, "tapeline_spark", env)
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,12 +105,13 @@ class Stack:
         """Return the process id of the supervisord on this folder, None if the stack is down."""
         return StateLock(self.state.lock).holder()
 
-    def up(self, progress: Progress = _ignore, background: bool = False) -> None:
+    def up(self, progress: Progress = _ignore, background: bool = False, except_for: Collection[str] = ()) -> None:
         """Start everything and return when every part is ready.
 
         Args:
             progress: takes one line an event.
             background: keep running when this process ends; else all parts stop with this process, however it ends.
+            except_for: parts that `start` will start later.
 
         Raises:
             StackInUse: a stack runs on this folder already.
@@ -132,7 +133,7 @@ class Stack:
             )
         try:
             self._start_supervisord(background)
-            self._start_parts(saved, progress)
+            self._start_parts(saved, tuple(part for part in self.parts if part not in except_for), progress)
         except StackInUse:  # another process took the lock since; its stack is not ours to stop
             raise
         except BaseException:
@@ -165,13 +166,13 @@ class Stack:
         tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise StackError(f"supervisord did not start (exit code {self._process.poll()}); its output: {tail or 'none'}")
 
-    def _start_parts(self, saved: SavedStack, progress: Progress) -> None:
+    def _start_parts(self, saved: SavedStack, chosen: tuple[str, ...], progress: Progress) -> None:
         started: dict[str, float] = {}
         ready: set[str] = set()
         offset = 0
-        while len(ready) < len(self.parts):
-            for part in self.parts:
-                if part not in started and ready.issuperset(dependencies_of(part, self.parts)):
+        while len(ready) < len(chosen):
+            for part in chosen:
+                if part not in started and ready.issuperset(dependencies_of(part, chosen)):
                     self._call("startProcess", part, False)
                     started[part] = time.monotonic()
             events, offset = supervision.read_events(self.state.events, offset)

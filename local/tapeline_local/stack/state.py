@@ -18,7 +18,7 @@ from tapeline.service import files
 
 from tapeline_local import paths
 from tapeline_local.errors import NotSetUp
-from tapeline_local.setup import pins
+from tapeline_local.setup import class_archives, pins
 from tapeline_local.setup.jvm import Jvm
 from tapeline_local.stack import (
     elasticsearch as elastic,
@@ -147,6 +147,7 @@ class StateFolder:
             ports=numbers,
             options=options,
             cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+            class_archives=class_archives.existing(paths.CLASS_ARCHIVES),
         )
 
     def _write_kafka(self, context: parts.LaunchContext) -> None:

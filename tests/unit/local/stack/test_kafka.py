@@ -35,6 +35,6 @@ def test_a_cluster_id_that_begins_with_a_dash_stays_one_word():
 
 
 def test_the_heap_is_bounded_as_asked():
-    command = kafka.java_command(Path("/j/java"), Path("/libs"), Path("/state"), 300, "kafka.Kafka")
+    command = kafka.java_command(Path("/j/java"), Path("/libs"), Path("/state"), 300, None, "kafka.Kafka")
     assert "-Xmx300m" in command
     assert command[-1] == "kafka.Kafka"

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def context(**options: object) -> parts.LaunchContext:
         ports={use: 20_000 + number for number, use in enumerate(ports.uses(3))},
         options=StackOptions.model_validate(options),
         cluster_id="-id",
+        class_archives={"kafka": Path("/classes/kafka.jsa"), "spark": Path("/classes/spark.jsa")},
     )
 
 
@@ -92,3 +94,18 @@ def test_variable_of_the_producer_goes_to_all_replicas_and_one_of_a_replica_wins
     options = context(producers=3, extra_env=extra)
     tops = [parts.launch(part, options).env["PRODUCER_TOP"] for part in ("producer", "producer-2", "producer-3")]
     assert tops == ["5", "6", "5"]
+
+
+@pytest.mark.parametrize("fast_jit", [False, True])
+def test_kafka_and_spark_start_from_their_class_archives(fast_jit):
+    given = context(fast_jit=fast_jit)
+    kafka, spark = parts.launch("kafka", given), parts.launch("spark", given)
+    assert "-XX:SharedArchiveFile=/classes/kafka.jsa" in kafka.argv
+    assert "-XX:SharedArchiveFile=/classes/kafka.jsa" in kafka.init_argv
+    assert "-XX:SharedArchiveFile=/classes/spark.jsa" in spark.env["JDK_JAVA_OPTIONS"].split()
+
+
+def test_without_class_archives_both_start_all_the_same():
+    given = dataclasses.replace(context(), class_archives={})
+    assert not [word for word in parts.launch("kafka", given).argv if "Archive" in word]
+    assert "JDK_JAVA_OPTIONS" not in parts.launch("spark", given).env
