@@ -12,9 +12,12 @@ import pytest
 from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
 
+from stack.board_with_market import browser, market, url
 from stack.fast import fast_options
 
-# Modules run two at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
+__all__ = ["browser", "market", "url"]
+
+# Modules run three at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
 LONGEST_FIRST = (
     "test_demo",
     "test_reconciled_minutes",

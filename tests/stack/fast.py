@@ -7,5 +7,5 @@ from tapeline_local.stack.options import StackOptions
 
 def fast_options(**chosen: Any) -> StackOptions:
     """Return options of a stack for tests, some of them chosen."""
-    plain = {"fast_jit": True, "trades_interval_s": 0.5, "elasticsearch_heap_mib": 384}
+    plain = {"fast_jit": True, "trades_interval_s": 1.0, "elasticsearch_heap_mib": 384}
     return StackOptions(**(plain | chosen))

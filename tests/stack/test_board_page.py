@@ -1,89 +1,23 @@
 """The board's page in a real Chromium, over the real board and a real Elasticsearch full of documents."""
 
-import json
 import time
-import uuid
 from collections.abc import Iterator
 
 import pytest
 from elasticsearch import Elasticsearch
-from playwright.sync_api import Browser
 from support import eventually
 from tapeline import names
-from tapeline_local import paths
-from tapeline_local.setup import frontend as built
-from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
-from stack import made_market
-from stack.made_market import MINUTE_MS, MadeMarket, Pump, Writer
-from stack.models import promote_prior
-from stack.watching import PHONE, PICTURES, Watched, chromium, watching
-
-MINUTES = 100
-GAP_MINUTES_AGO = 31
-PARTS = ("elasticsearch", "inference", "board")
-# Not the quick first compiler: under load it is several times slower.
-CALM = StackOptions(elasticsearch_heap_mib=768)
-LOAD_PER_S, LOAD_S, WARM_S = 5_000, 60, 15
-LONG_TASK_P95_MS = 200
-GROWTH_MIB = 6
+from stack.board_with_market import running_board
+from stack.fast import fast_options
+from stack.made_market import MINUTE_MS, MadeMarket, Pump
+from stack.watching import PHONE, Watched, watching
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def stack(browser: Browser) -> Iterator[Stack]:
-    if not built.is_built():
-        pytest.skip("the page is not built: run `make board`")
-    made = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, CALM)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.remove()
-
-
-@pytest.fixture(scope="module")
-def market(stack: Stack) -> MadeMarket:
-    """All kinds of documents of the last minutes, one gap in the feed of BTCUSDT among them."""
-    promote_prior(stack.state.root / "models")
-    writer, market = Writer(stack.addresses.elasticsearch), MadeMarket()
-    writer.templates()
-    now_ms = time.time_ns() // 1_000_000
-    begun = now_ms // MINUTE_MS * MINUTE_MS - MINUTES * MINUTE_MS
-    gap_ms = now_ms // MINUTE_MS * MINUTE_MS - GAP_MINUTES_AGO * MINUTE_MS
-    lost = range(gap_ms, gap_ms + 3 * MINUTE_MS)
-    trades = [
-        one
-        for one in market.between(begun, now_ms)
-        if not (one["symbol"] == "BTCUSDT" and one["market_type"] == "spot" and one["traded_at"] in lost)
-    ]
-    candles = [
-        document
-        for document in made_market.candle_documents(trades, begun, now_ms, now_ms)
-        if not (document[1] or "").startswith("bybit|spot|BTCUSDT") or document[2]["@timestamp"] not in lost
-    ]
-    for documents in (
-        made_market.trade_documents(trades),
-        candles,
-        made_market.score_documents(trades, now_ms),
-        made_market.reconciliation_documents(trades, now_ms),
-        [made_market.gap_document(gap_ms, gap_ms + 3 * MINUTE_MS - 1), made_market.alert_document(now_ms - 400_000)],
-        [made_market.verdict_document(now_ms - hours * 3_600_000, hours == 1) for hours in (1, 2)],
-    ):
-        writer.write(documents)
-    writer.client.close()
-    return market
-
-
-@pytest.fixture(scope="module")
-def url(stack: Stack, market: MadeMarket) -> str:
-    return stack.addresses.board
+def stack() -> Iterator[Stack]:
+    yield from running_board(fast_options())
 
 
 @pytest.fixture(scope="module")
@@ -323,39 +257,3 @@ def test_elasticsearch_killed_and_back(browser, url, market, stack):
 
 def bars(watched: Watched) -> list[str]:
     return watched.page.eval_on_selector_all("[data-view=active] .bar-row", "(r) => r.map((o) => o.dataset.instrument)")
-
-
-def heap_mib(watched: Watched) -> float:
-    """Return what the page holds after everything that can be collected was."""
-    session = watched.page.context.new_cdp_session(watched.page)
-    session.send("HeapProfiler.collectGarbage")
-    used = session.send("Runtime.getHeapUsage")["usedSize"]
-    session.detach()
-    return used / 2**20
-
-
-@pytest.mark.alone
-@pytest.mark.timeout(400)
-def test_five_thousand_trades_a_second_leave_the_page_responsive_and_small(browser, url, market, stack):
-    with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT&span=15m") as watched:
-        watched.ready()
-        with Pump(stack.addresses.elasticsearch, market, LOAD_PER_S) as pump:
-            watched.page.wait_for_timeout(WARM_S * 1000)
-            before, watched_tasks = heap_mib(watched), len(watched.page.evaluate("window.longTasks"))
-            written = pump.written
-            watched.page.wait_for_timeout(LOAD_S * 1000)
-            rate = (pump.written - written) / LOAD_S
-            tasks = sorted(watched.page.evaluate("window.longTasks")[watched_tasks:])
-            after = heap_mib(watched)
-        assert pump.failure is None, pump.failure
-        p95_ms = tasks[int(len(tasks) * 0.95)] if tasks else 0.0
-        figures = {"trades_per_s": rate, "long_tasks": len(tasks), "p95_ms": p95_ms, "heap_mib": [before, after]}
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        (PICTURES / "load.json").write_text(json.dumps(figures))
-        assert p95_ms < LONG_TASK_P95_MS
-        assert after - before < GROWTH_MIB
-        rows = watched.page.evaluate("document.querySelectorAll('.tape-rows tbody tr').length")
-        assert rows <= 60
-        assert watched.own_complaints() == []
-    if rate < LOAD_PER_S * 0.8:
-        pytest.skip(f"proven at {rate:.0f} trades/s only: this machine wrote no more beside what else it does")
