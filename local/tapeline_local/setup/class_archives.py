@@ -99,31 +99,22 @@ def _run_kafka(java: Jvm, jars: Path, draft: Path) -> None:
     folder = draft.parent
     port = ports.free_port(set())
     properties = folder / "server.properties"
-    properties.write_text(kafka.server_properties(folder / "data", port, ports.free_port({port}), 1), encoding="utf-8")
+    text = kafka.server_properties(folder / "data", port, ports.free_port({port}), 1)
+    properties.write_text(text, encoding="utf-8")
     (folder / "log4j2.properties").write_text(kafka.LOG4J, encoding="utf-8")
     program = Path(java.java_home) / "bin" / "java"
 
     def command(*arguments: str) -> tuple[str, ...]:
         return kafka.java_command(program, jars / "kafka", folder, _HEAP_MIB, None, *arguments)
 
-    done = subprocess.run(
-        command(*kafka.format_arguments(_CLUSTER_ID, properties)),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        raise SetupError(f"Kafka formatted no folder: {done.stdout}{done.stderr}")
+    _run(command(*kafka.format_arguments(_CLUSTER_ID, properties)), folder, "the format of Kafka's folder")
+    _run_until_started(command(f"-XX:ArchiveClassesAtExit={draft}", *kafka.server_arguments(properties)), folder)
+
+
+def _run_until_started(command: tuple[str, ...], folder: Path) -> None:
     log = folder / "server.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command(f"-XX:ArchiveClassesAtExit={draft}", *kafka.server_arguments(properties)),
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     try:
         has_started = poll.eventually(
             lambda: _STARTED in log.read_text(errors="replace") or process.poll() is not None, _TIMEOUT_S
@@ -146,17 +137,14 @@ def _run_spark(java: Jvm, jars: Path, draft: Path) -> None:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(draft.parent),
     }
-    done = subprocess.run(
-        (sys.executable, "-m", "tapeline_local.setup.small_stream", str(jars / "spark"), str(draft.parent)),
-        cwd=draft.parent,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
+    command = (sys.executable, "-m", "tapeline_local.setup.small_stream", str(jars / "spark"), str(draft.parent))
+    _run(command, draft.parent, "the small stream", env)
+
+
+def _run(command: tuple[str, ...], folder: Path, what: str, env: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode:
-        raise SetupError(f"the small stream ended with exit code {done.returncode}: {done.stderr[-1000:]}")
+        raise SetupError(f"{what} ended with exit code {done.returncode}: {(done.stdout + done.stderr)[-1000:]}")
 
 
 _PROGRAMS: Final[Mapping[str, Callable[[Jvm, Path, Path], None]]] = {KAFKA: _run_kafka, SPARK: _run_spark}

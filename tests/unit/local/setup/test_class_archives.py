@@ -60,7 +60,7 @@ def test_an_archive_is_written_once_and_again_when_a_jar_changed(java, jars, tmp
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("echo no space; exit 1", "Kafka formatted no folder: no space"),
+        ("echo no space; exit 1", "the format of Kafka's folder ended with exit code 1: no space"),
         (WRITES.replace('echo classes > "$draft"; ', ""), "Java 25 wrote none; does it lack its own"),
         (
             WRITES.replace("Kafka Server started", "port is taken; exit 7").replace("while", "exit 7; while"),
