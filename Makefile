@@ -25,7 +25,8 @@ MEMBERS := lib/tapeline lib/clients services/producer services/simulator service
 help:
 	@awk -f local/help.awk $(firstword $(MAKEFILE_LIST))
 
-$(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bootstrap.py $(MEMBERS:%=%/pyproject.toml)
+$(STAMP): uv.lock versions.env local/artifacts.lock local/packages.lock local/bootstrap.py $(MEMBERS:%=%/pyproject.toml) \
+		local/tapeline_local/setup/prepare.py local/tapeline_local/setup/class_archives.py
 	@$(PYTHON) local/bootstrap.py && touch $@
 
 ##@ Start
@@ -52,7 +53,9 @@ board: $(STAMP) ## build the board's page, where its sources have changed
 	@$(RUN) -m tapeline_local.setup.frontend
 
 ##@ Check
-check: format lint types isolate test-unit ## everything that needs no servers, cheapest first
+check: $(STAMP) ## everything that needs no servers, cheapest first
+	@$(MAKE) --no-print-directory -j 2 format lint types isolate
+	@$(MAKE) --no-print-directory test-unit
 format: $(STAMP) ## formatting as ruff writes it (`make format FIX=1` rewrites)
 	@.venv/bin/ruff format $(if $(FIX),,--check) .
 lint: $(STAMP) ## ruff's rules of pyproject.toml

@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+_AT_ONCE = 2
 _IMPORT_ALL = """
 import importlib, pkgutil, sys
 root = importlib.import_module(sys.argv[1])
@@ -21,26 +24,27 @@ print(len(names) + 1)
 """
 
 
+def _is_isolated(uv: str, folder: str) -> bool:
+    """Check one member; print the result."""
+    project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
+    name, module = project["project"]["name"], project["tool"]["uv"]["build-backend"]["module-name"]
+    flags = ("--quiet", "--isolated", "--frozen", "--no-dev", "--no-progress", "--all-extras")
+    command = [uv, "run", *flags, "--package", name, "python", "-c", _IMPORT_ALL, module]
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - started
+    if done.returncode:
+        sys.stderr.write(f"{name}: cannot be imported with its own dependencies alone\n{done.stderr}\n")
+    else:
+        sys.stdout.write(f"{name}: {done.stdout.strip()} modules import, {seconds:.1f} s\n")
+    return not done.returncode
+
+
 def main() -> int:
     """Check each member; report those that fail, with the first failing import."""
     uv, *folders = sys.argv[1:]
-    failed = False
-    for folder in folders:
-        project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
-        name, module = project["project"]["name"], project["tool"]["uv"]["build-backend"]["module-name"]
-        flags = ("--quiet", "--isolated", "--frozen", "--no-dev", "--no-progress", "--all-extras")
-        command = [uv, "run", *flags, "--package", name]
-        started = time.monotonic()
-        done = subprocess.run(
-            [*command, "python", "-c", _IMPORT_ALL, module], capture_output=True, text=True, check=False
-        )
-        seconds = time.monotonic() - started
-        if done.returncode:
-            failed = True
-            sys.stderr.write(f"{name}: cannot be imported with its own dependencies alone\n{done.stderr}\n")
-        else:
-            sys.stdout.write(f"{name}: {done.stdout.strip()} modules import, {seconds:.1f} s\n")
-    return int(failed)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return int(not all(list(pool.map(partial(_is_isolated, uv), folders))))
 
 
 if __name__ == "__main__":

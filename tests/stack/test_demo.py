@@ -42,7 +42,7 @@ def run_demo(name: str, **choices: str) -> dict:
 
 @pytest.mark.timeout(1700)
 def test_a_demo_is_reconciled_and_a_second_one_continues_from_its_state(name):
-    first = run_demo(name, DEMO_SECONDS="30", DEMO_PREDICTED="500", RATE="250", TRAIN_AFTER="3000")
+    first = run_demo(name, DEMO_SECONDS="30", DEMO_PREDICTED="500", RATE="150", TRAIN_AFTER="3000")
     assert set(first) >= PROMISED
     assert first["sent"] == first["received"] == first["produced"] == first["indexed"] > 3000
     assert first["predicted"] > 0 and first["by_model"]

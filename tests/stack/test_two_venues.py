@@ -158,7 +158,7 @@ class Reading:
             self._stack.kill("spark", signal.SIGKILL)
             self._stack.wait_ready("spark")
         self._produce(1)
-        eventually_nothing(self._missing, "trades to be stored or minutes to be reconciled", 120)
+        eventually_nothing(self._missing, "trades to be stored or minutes to be reconciled", 240)
         self._stack.stop("spark")
         return {index: without_stamps(documents(self._client, index)) for index in LASTING}
 

@@ -14,6 +14,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tapeline_local import paths
@@ -179,11 +180,14 @@ def main() -> int:
         fetched = time.monotonic()
         unpack_elasticsearch(listed, java, say)
         unpacked = time.monotonic()
-        fetch_packages(java, say)
-        packed = time.monotonic()
-        build_frontend(say)
-        built = time.monotonic()
-        class_archives.write_missing(java, paths.JARS, paths.CLASS_ARCHIVES, say)
+        # Beside the next steps, which mostly wait for the network.
+        with ThreadPoolExecutor(1) as beside:
+            archived = beside.submit(class_archives.write_missing, java, paths.JARS, paths.CLASS_ARCHIVES, say)
+            fetch_packages(java, say)
+            packed = time.monotonic()
+            build_frontend(say)
+            built = time.monotonic()
+            archived.result()
     except LocalError as error:
         sys.stderr.write(f"make setup: {error}\n")
         return 1

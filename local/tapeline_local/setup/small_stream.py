@@ -6,10 +6,10 @@ It loads the classes that our queries load, and ends its JVM in good order, so t
 import sys
 import threading
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pyspark import SparkContext
-from pyspark.sql import DataFrame, SparkSession
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _BATCHES: Final = 3
 _TIMEOUT_S: Final = 120
@@ -17,6 +17,10 @@ _TIMEOUT_S: Final = 120
 
 def main(jars: Path, folder: Path) -> int:
     """Run the stream; return 0 when its JVM has ended in good order."""
+    # The environment of the whole checkout has it, through the stream's member; this member does not need it elsewhere.
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.jars", ",".join(sorted(str(path) for path in jars.glob("*.jar"))))
@@ -30,7 +34,7 @@ def main(jars: Path, folder: Path) -> int:
     )
     is_enough = threading.Event()
 
-    def on_batch(batch: DataFrame, number: int) -> None:
+    def on_batch(batch: "DataFrame", number: int) -> None:
         batch.toArrow()
         if number >= _BATCHES:
             is_enough.set()
