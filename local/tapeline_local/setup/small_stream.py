@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 _BATCHES: Final = 3
 _TIMEOUT_S: Final = 120
+_OPTIONS: Final = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.session.timeZone": "UTC",
+}
 
 
 def main(jars: Path, folder: Path) -> int:
@@ -21,17 +29,8 @@ def main(jars: Path, folder: Path) -> int:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.jars", ",".join(sorted(str(path) for path in jars.glob("*.jar"))))
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .getOrCreate()
-    )
+    jar_paths = ",".join(sorted(str(path) for path in jars.glob("*.jar")))
+    session = SparkSession.builder.master("local[2]").config(map=_OPTIONS | {"spark.jars": jar_paths}).getOrCreate()
     is_enough = threading.Event()
 
     def on_batch(batch: "DataFrame", number: int) -> None:
