@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _BATCHES: Final = 3
 _TIMEOUT_S: Final = 120
-_OPTIONS: Final = {
+_OPTIONS: Final[dict[str, bool | float | int | str | None]] = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
