@@ -17,7 +17,7 @@ from stack.fast import fast_options
 
 __all__ = ["browser", "market", "url"]
 
-# Modules run three at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
+# Modules run two at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
 LONGEST_FIRST = (
     "test_demo",
     "test_reconciled_minutes",
