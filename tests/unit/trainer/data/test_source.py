@@ -2,6 +2,8 @@ import csv
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tapeline_trainer.data import dataset, export, source
 from tapeline_trainer.errors import InvalidTrades
@@ -60,6 +62,12 @@ def test_unreadable_file_is_refused_with_its_name_and_value(tmp_path, name, line
     with pytest.raises(InvalidTrades, match=message) as refused:
         source.read(written(tmp_path / name, *lines), 10)
     assert name in str(refused.value)
+
+
+def test_parquet_of_other_columns_is_refused_with_their_names(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"when": [1], "how_much": [2.0]}), tmp_path / "t.parquet")
+    with pytest.raises(InvalidTrades, match=r"columns.*'when', 'how_much'"):
+        source.read(tmp_path / "t.parquet", 10)
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ BEARER = (
 class Site:
     """A registry that wants `wanted`, challenges with `challenge`, and a token service beside it."""
 
-    def __init__(self, wanted: str, challenge: str) -> None:
-        self.wanted, self.challenge = wanted, challenge
+    def __init__(self, wanted: str, challenge: str, token_status: int = 200) -> None:
+        self.wanted, self.challenge, self.token_status = wanted, challenge, token_status
         self.received: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         # A copy: what is sent again is the same object with another header.
         self.received.append(httpx.Request(request.method, request.url, headers=request.headers))
         if request.url.host == "auth.example":
-            return httpx.Response(200, json={"token": "t-1"})
+            return httpx.Response(self.token_status, json={"token": "t-1"})
         if request.headers.get("Authorization") == self.wanted:
             return httpx.Response(200)
         return httpx.Response(401, headers={"WWW-Authenticate": self.challenge})
@@ -53,6 +53,12 @@ def test_token_is_requested_without_a_user_where_there_is_none() -> None:
     site = Site("Bearer t-1", BEARER)
     assert get(site, Credentials(None, None)) == 200
     assert "Authorization" not in site.received[1].headers
+
+
+def test_a_refused_token_is_the_answer_and_nothing_is_sent_with_it() -> None:
+    site = Site("Bearer t-1", BEARER, token_status=403)
+    assert get(site, Credentials("trainer", "wrong")) == 403
+    assert [request.url.host for request in site.received] == ["registry.example", "auth.example"]
 
 
 @pytest.mark.parametrize(
