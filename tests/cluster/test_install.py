@@ -54,7 +54,8 @@ def roll_out(letter: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_release_is_changed_rolled_back_and_taken_away_without_a_trace(path):
-    assert not left_over()
+    # On a cluster with nodes, pods are given their time to end: here those of the test before.
+    eventually(lambda: not left_over(), "the namespaces are empty", 120)
     platform.install(path)
     assert get("deployment", "tapeline-producer", platform.NAMESPACE)["spec"]["replicas"] == 1
     platform.install(path, "--set", "apps.producer.replicas=2")
@@ -62,7 +63,6 @@ def test_a_release_is_changed_rolled_back_and_taken_away_without_a_trace(path):
     helm("rollback", "tapeline", "1", "-n", platform.NAMESPACE)
     assert get("deployment", "tapeline-producer", platform.NAMESPACE)["spec"]["replicas"] == 1
     platform.uninstall()
-    # On a cluster with nodes, pods are given their time to end.
     eventually(lambda: not left_over(), "nothing is left", 120)
     platform.install(path)
     assert get("deployment", "tapeline-producer", platform.NAMESPACE)["spec"]["replicas"] == 1
