@@ -3,9 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from tapeline.instrument import Instrument
 from tapeline_trainer.data import export, source
+from tapeline_trainer.errors import InvalidTrades, NoTradesStored
 
 from unit.trainer import factories
 
@@ -65,3 +67,39 @@ def test_gap_documents_with_fields_of_a_newer_writer_are_read() -> None:
             yield [stored]
 
     assert export.read_gaps(Store()) == [gap]
+
+
+class Stored:
+    """A store of documents by index, two a page."""
+
+    def __init__(self, **documents: list[dict[str, Any]]) -> None:
+        self._documents = documents
+
+    def snapshot(self, index: str) -> Iterator[list[dict[str, Any]]]:
+        documents = self._documents[index]
+        yield from (documents[start : start + 2] for start in range(0, len(documents), 2))
+
+
+def test_exported_trades_and_gaps_read_back_as_they_were_stored(tmp_path: Path) -> None:
+    documents = factories.market(5, 1)
+    gap = factories.gap(documents[1], documents[2])
+    store = Stored(trades=documents, gaps=[{"@timestamp": 1, **gap.model_dump()}])
+    assert export.to_parquet(store, tmp_path / "t.parquet", "trades", "gaps") == 5
+    read = source.read(tmp_path / "t.parquet", 10)
+    assert read.gaps == (gap,)
+    assert read.warnings == ()
+    assert read.table.to_pylist() == factories.trade_table_of(documents).table.to_pylist()
+
+
+def test_an_export_of_nothing_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(NoTradesStored, match="trades"):
+        export.to_parquet(Stored(trades=[], gaps=[]), tmp_path / "t.parquet", "trades", "gaps")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gap_records_of_a_file_that_are_none_are_refused(tmp_path: Path) -> None:
+    export.to_parquet(Stored(trades=factories.market(1, 1), gaps=[]), tmp_path / "t.parquet", "trades", "gaps")
+    table = pq.read_table(tmp_path / "t.parquet")
+    pq.write_table(table.replace_schema_metadata({source.GAPS_KEY: b'[{"venue":"bybit"}]'}), tmp_path / "u.parquet")
+    with pytest.raises(InvalidTrades, match="gap records"):
+        source.read(tmp_path / "u.parquet", 10)
