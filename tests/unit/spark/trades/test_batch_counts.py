@@ -34,3 +34,9 @@ def test_partitions_add_up():
         total.add(matching())
     assert total.as_dict()["read"] == 20
     assert total.by_state["ok"] == 10
+
+
+def test_a_batch_begins_with_nothing_counted():
+    counts = BatchCounts().as_dict()
+    assert counts.pop("by_state") == {}
+    assert set(counts.values()) == {0}

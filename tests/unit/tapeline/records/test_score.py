@@ -6,7 +6,8 @@ from tapeline.records import score
 
 def test_every_bin_has_a_count_of_predictions_and_of_ups():
     fields = score.bin_fields()
-    assert len(fields) == len(set(fields)) == 2 * score.BINS
+    # Documents of different numbers of bins cannot be added up: a change needs a new index.
+    assert len(fields) == len(set(fields)) == 2 * score.BINS == 20
     assert fields[:2] == ("bin_0_predictions", "bin_0_ups")
     assert fields[-1] == f"bin_{score.BINS - 1}_ups"
 
