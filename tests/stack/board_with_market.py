@@ -4,17 +4,16 @@ A module that takes them has a fixture `stack` of its own, made by `running_boar
 """
 
 import time
-import uuid
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
-from tapeline_local import paths
 from tapeline_local.setup import frontend as built
 from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack import made_market
+from stack.fast import running_stack
 from stack.made_market import MINUTE_MS, MadeMarket, Writer
 from stack.models import promote_prior
 from stack.watching import chromium
@@ -28,12 +27,7 @@ def running_board(options: StackOptions) -> Iterator[Stack]:
     """Yield a running board, and remove it afterwards."""
     if not built.is_built():
         pytest.skip("the page is not built: run `make board`")
-    made = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.remove()
+    yield from running_stack(PARTS, options)
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,14 @@ Take `kafka_bootstrap` or `elasticsearch_url`, and random names for topics and i
 stops or kills servers starts its own stack: `new_state` gives it a folder.
 """
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
 
 from stack.board_with_market import browser, market, url
-from stack.fast import fast_options
+from stack.fast import fast_options, new_state, running_stack
 
 __all__ = ["browser", "market", "url"]
 
@@ -42,30 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
-def _state() -> Path:
-    # Not pytest's own temporary folder: Elasticsearch runs as another user when we are root, and that is closed.
-    return paths.STATES / f"test-{uuid.uuid4().hex[:8]}"
-
-
-def _running(parts: tuple[str, ...]) -> Iterator[Stack]:
-    stack = Stack(_state(), parts, FAST)
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.remove()
-
-
 @pytest.fixture(scope="session")
 def kafka_stack() -> Iterator[Stack]:
     """One Kafka for the whole run."""
-    yield from _running(("kafka",))
+    yield from running_stack(("kafka",), FAST)
 
 
 @pytest.fixture(scope="session")
 def elasticsearch_stack() -> Iterator[Stack]:
     """One Elasticsearch for the whole run."""
-    yield from _running(("elasticsearch",))
+    yield from running_stack(("elasticsearch",), FAST)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +70,7 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
     made: list[Stack] = []
 
     def make(*parts: str, state: Path | None = None) -> Stack:
-        made.append(Stack(state or _state(), parts, FAST))
+        made.append(Stack(state or new_state(), parts, FAST))
         return made[-1]
 
     yield make

@@ -1,11 +1,34 @@
 """Options of the stacks of tests, which share two cores: they start soon, and batches of few trades are not many."""
 
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from tapeline_local import paths
 from tapeline_local.stack.options import StackOptions
+from tapeline_local.stack.stack import Stack
 
 
 def fast_options(**chosen: Any) -> StackOptions:
     """Return options of a stack for tests, some of them chosen."""
     plain = {"fast_jit": True, "trades_interval_s": 1.0, "elasticsearch_heap_mib": 384}
     return StackOptions(**(plain | chosen))
+
+
+def new_state() -> Path:
+    """Return a state folder of a test's own.
+
+    Not pytest's own temporary folder: Elasticsearch runs as another user when we are root, and that is closed.
+    """
+    return paths.STATES / f"test-{uuid.uuid4().hex[:8]}"
+
+
+def running_stack(parts: tuple[str, ...], options: StackOptions) -> Iterator[Stack]:
+    """Yield a running stack, and remove it afterwards; for fixtures, by `yield from`."""
+    stack = Stack(new_state(), parts, options)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()

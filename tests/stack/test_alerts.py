@@ -3,7 +3,6 @@
 import json
 import signal
 import time
-import uuid
 from collections import Counter
 from typing import Any
 
@@ -16,7 +15,6 @@ from tapeline import names
 from tapeline.records import score
 from tapeline.records.gap import Gap
 from tapeline.service.connection import ElasticsearchConnection
-from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.alerts.model_queries import ModelQueries
 from tapeline_spark.elastic.sink import ElasticSink
@@ -24,7 +22,7 @@ from unit.notifier.botapi import BotApi
 from unit.notifier.factories import telegram
 
 from stack.assertions import read_if_available
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
@@ -64,12 +62,7 @@ def stack(api, tmp_path_factory):
         },
     )
     parts = ("kafka", "elasticsearch", "spark", "notifier")
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
-    try:
-        running.up()
-        yield running
-    finally:
-        running.remove()
+    yield from running_stack(parts, options)
 
 
 @pytest.fixture(scope="module")

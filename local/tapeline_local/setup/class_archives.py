@@ -23,8 +23,6 @@ from tapeline_local.errors import SetupError
 from tapeline_local.setup.jvm import Jvm
 from tapeline_local.stack import kafka, ports
 
-KAFKA: Final = "kafka"
-SPARK: Final = "spark"
 _STARTED: Final = "Kafka Server started"
 _CLUSTER_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 _HEAP_MIB: Final = 256
@@ -147,4 +145,4 @@ def _run(command: tuple[str, ...], folder: Path, what: str, env: Mapping[str, st
         raise SetupError(f"{what} ended with exit code {done.returncode}: {(done.stdout + done.stderr)[-1000:]}")
 
 
-_PROGRAMS: Final[Mapping[str, Callable[[Jvm, Path, Path], None]]] = {KAFKA: _run_kafka, SPARK: _run_spark}
+_PROGRAMS: Final[Mapping[str, Callable[[Jvm, Path, Path], None]]] = {"kafka": _run_kafka, "spark": _run_spark}

@@ -61,12 +61,7 @@ def test_csv_keeps_the_parts_of_an_instrument_whatever_signs_its_symbol_has(tmp_
 def test_gap_documents_with_fields_of_a_newer_writer_are_read() -> None:
     gap = factories.gap(factories.document(), factories.document())
     stored = {"@timestamp": factories.START_MS, "added_later": 1, **gap.model_dump()}
-
-    class Store:
-        def snapshot(self, index: str) -> Iterator[list[dict[str, Any]]]:
-            yield [stored]
-
-    assert export.read_gaps(Store()) == [gap]
+    assert export.read_gaps(Stored(gaps=[stored]), "gaps") == [gap]
 
 
 class Stored:
