@@ -9,12 +9,20 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 # The first polls follow each other quickly; those of a long wait spare the CPU for what is waited for.
-INTERVAL_S, MAX_INTERVAL_S = 0.05, 0.4
+INTERVAL_S, MAX_INTERVAL_S = 0.05, 1.0
+# A check that reads everything there is must not keep the servers busy that it waits for.
+PAUSE_PER_CHECK, MAX_PAUSE_PER_CHECK_S = 2.0, 2.0
 
 
-def interval_s(waited_s: float) -> float:
-    """Return the pause before the next poll, after waiting for some time."""
-    return min(max(INTERVAL_S, waited_s / 20), MAX_INTERVAL_S)
+def interval_s(waited_s: float, check_s: float) -> float:
+    """Return the pause before the next poll.
+
+    Args:
+        waited_s: seconds waited so far.
+        check_s: seconds that the last check took.
+    """
+    own_s = min(PAUSE_PER_CHECK * check_s, MAX_PAUSE_PER_CHECK_S)
+    return max(INTERVAL_S, min(waited_s / 20, MAX_INTERVAL_S), own_s)
 
 
 def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
@@ -25,13 +33,14 @@ def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
     """
     start = time.monotonic()
     while True:
+        checked = time.monotonic()
         result = check()
         if result:
             return result
-        waited_s = time.monotonic() - start
-        if waited_s > timeout_s:
+        now = time.monotonic()
+        if now - start > timeout_s:
             raise AssertionError(f"{what}: not within {timeout_s} s, last result was {result!r}")
-        time.sleep(interval_s(waited_s))
+        time.sleep(interval_s(now - start, now - checked))
 
 
 def eventually_nothing(remaining: Callable[[], Collection[Any]], what: str, timeout_s: float = 30.0) -> None:
@@ -57,14 +66,15 @@ async def aeventually(check: Callable[[], T | Awaitable[T]], what: str, timeout_
     """Do what `eventually` does, without stopping the event loop; `check` may be a coroutine function."""
     start = time.monotonic()
     while True:
+        checked = time.monotonic()
         outcome = check()
         result = await outcome if isinstance(outcome, Awaitable) else outcome
         if result:
             return result
-        waited_s = time.monotonic() - start
-        if waited_s > timeout_s:
+        now = time.monotonic()
+        if now - start > timeout_s:
             raise AssertionError(f"{what}: not within {timeout_s} s, last result was {result!r}")
-        await asyncio.sleep(interval_s(waited_s))
+        await asyncio.sleep(interval_s(now - start, now - checked))
 
 
 def logged(log: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Every client of ours against a Kafka and an Elasticsearch that demand TLS, a password and rights."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
 from tapeline_local.stack.stack import Stack
 from tapeline_notifier.consumer import AlertConsumer, ConsumedRecord
+from tapeline_notifier.errors import KafkaUnreachable as NotifierKafkaUnreachable
 from tapeline_notifier.settings import Settings as NotifierSettings
 from tapeline_producer.errors import KafkaUnreachableError
 from tapeline_producer.gaps import log_tail
@@ -291,6 +293,35 @@ def test_alerts_are_raised_with_the_streams_rights_and_read_with_the_notifiers(
     assert copies(raised) == 0
     second.close()
     archive.indices.delete(index=names.INDEX_ALERTS)
+
+
+def test_notifier_that_may_not_read_its_offsets_says_so_and_reads_once_it_may(secured: Secured, tmp_path: Path) -> None:
+    assert written(secured, "tapeline-spark", names.TOPIC_ALERTS) is None
+    group = f"notifier-{uuid.uuid4().hex[:8]}"
+    access = secured.kafka("tapeline-notifier").model_dump()
+    consumer = AlertConsumer(NotifierSettings(targets=tmp_path, state=tmp_path, group=group, **access))
+
+    def reason() -> str:
+        with pytest.raises(NotifierKafkaUnreachable) as raised:
+            consumer.check()
+        assert consumer.read() == []
+        return str(raised.value)
+
+    eventually(lambda: "Group authorization failed" in reason(), "the notifier names the missing right", 60)
+    allowed = {"resource": {"type": "group", "name": group, "patternType": "literal"}, "operations": ["Read"]}
+    admin = secured.kafka_admin()
+    for result in admin.create_acls(list(rights.bindings("tapeline-notifier", [allowed]))).values():
+        result.result(30)
+
+    def is_assigned() -> bool:
+        with contextlib.suppress(NotifierKafkaUnreachable):
+            consumer.check()
+            return True
+        return False
+
+    eventually(is_assigned, "the offsets are read")
+    eventually(consumer.read, "the alerts are read")
+    consumer.close()
 
 
 def test_producer_may_not_read_the_other_topics(secured: Secured) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from tapeline_clients import kafka
 
 from tapeline_notifier.errors import KafkaUnreachable, TopicMissing
@@ -63,7 +63,7 @@ class AlertConsumer:
         """Check that the topic exists, and assign new partitions.
 
         Raises:
-            KafkaUnreachable: no broker answered, or authentication failed.
+            KafkaUnreachable: no broker answered, authentication failed, or the committed offsets cannot be read.
             TopicMissing: the topic does not exist.
             InvalidConnection: the password file cannot be read.
         """
@@ -74,24 +74,52 @@ class AlertConsumer:
             user = self._settings.kafka_user()
             if user is not None:
                 self._consumer.set_sasl_credentials(*user)
-            raise KafkaUnreachable(self._settings.kafka_bootstrap, self._last_error or error.args[0].str()) from error
+            raise self._unreachable(error.args[0]) from error
         described = found.get(topic)
         if described is None or described.error is not None:
             raise TopicMissing(topic, self._settings.kafka_bootstrap)
         new = sorted({Partition(topic, number) for number in described.partitions} - self._partitions)
         if new:
-            self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_STORED) for partition in new])
+            self._consumer.incremental_assign(self._starts(new))
             self._partitions.update(new)
 
+    def _starts(self, partitions: list[Partition]) -> list[TopicPartition]:
+        """Return where to start reading: the committed offset, or the oldest record where none is committed.
+
+        librdkafka can look the offsets up by itself, but gives up for good when the coordinator of the group has just
+        moved or is being elected, and then nothing is ever read.
+
+        Raises:
+            KafkaUnreachable: the offsets cannot be read now.
+        """
+        try:
+            found = self._consumer.committed([TopicPartition(*each) for each in partitions], timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            raise self._unreachable(error.args[0]) from error
+        failed = next((each.error for each in found if each.error is not None), None)
+        if failed is not None:
+            raise self._unreachable(failed)
+        return [
+            TopicPartition(each.topic, each.partition, each.offset if each.offset >= 0 else OFFSET_BEGINNING)
+            for each in found
+        ]
+
+    def _unreachable(self, error: KafkaError) -> KafkaUnreachable:
+        # An error of librdkafka itself, such as a timeout, gives no cause; one of the broker does.
+        cause = self._last_error if error.code() < 0 else ""
+        return KafkaUnreachable(self._settings.kafka_bootstrap, cause or error.str())
+
     def read(self) -> list[ConsumedRecord]:
-        """Return the next records, after at most _POLL_S; empty while Kafka is unreachable."""
-        if not self._partitions:
-            return []
+        """Return the next records, after at most _POLL_S; empty while no partition is assigned or no broker answers.
+
+        Called also before the first assignment: only here Kafka tells why the group cannot be read.
+        """
         records = []
         for message in self._consumer.consume(_MAX_RECORDS, timeout=_POLL_S):
             error, topic, number, offset = message.error(), message.topic(), message.partition(), message.offset()
             if error is not None:
                 self._on_error(error)
+                log.warning("reading alerts failed; it is tried again", extra={"reason": error.str()})
             elif topic is not None and number is not None and offset is not None:
                 records.append(ConsumedRecord(Partition(topic, number), offset, message.value()))
         return records

@@ -66,7 +66,7 @@ class TopicMissing(NotifierError):
 
 
 class KafkaUnreachable(NotifierError):
-    """No broker answers."""
+    """No broker answers, or the coordinator of the group does not yet give the committed offsets."""
 
     def __init__(self, bootstrap: str, reason: str) -> None:
         super().__init__(
