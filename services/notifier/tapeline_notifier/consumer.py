@@ -112,7 +112,7 @@ class AlertConsumer:
     def read(self) -> list[ConsumedRecord]:
         """Return the next records, after at most _POLL_S; empty while no partition is assigned or no broker answers.
 
-        Called also before the first assignment: only here Kafka tells why the group cannot be read.
+        Called also before the first assignment: only here the reason comes out why a group cannot be read.
         """
         records = []
         for message in self._consumer.consume(_MAX_RECORDS, timeout=_POLL_S):
