@@ -54,15 +54,14 @@ board: $(STAMP) ## build the board's page, where its sources have changed
 
 ##@ Check
 check: $(STAMP) ## everything that needs no servers, cheapest first
-	@$(MAKE) --no-print-directory -j 2 format lint types isolate
+	@$(MAKE) --no-print-directory -j 2 format lint types isolate test-charts
 	@$(MAKE) --no-print-directory test-unit
 format: $(STAMP) ## formatting as ruff writes it (`make format FIX=1` rewrites)
 	@.venv/bin/ruff format $(if $(FIX),,--check) .
 lint: $(STAMP) ## ruff's rules of pyproject.toml
 	@.venv/bin/ruff check $(if $(FIX),--fix) .
 types: $(STAMP) ## mypy: strict in all members, plain in the benchmarks; TypeScript's own for the board's page
-	@.venv/bin/mypy --strict $(MEMBERS)
-	@.venv/bin/mypy $(wildcard benchmarks/*.py)
+	@.venv/bin/mypy --strict $(MEMBERS) $(wildcard benchmarks/*.py)
 	@$(RUN) -m tapeline_local.setup.frontend --check
 isolate: $(STAMP) ## every member imports only what it declares
 	@$(RUN) local/isolate.py $(UV) $(MEMBERS)
@@ -70,13 +69,13 @@ test-unit: $(STAMP) ## pure tests, no network
 	@$(RUN) -m pytest tests/unit -n 2 --dist worksteal
 
 ##@ Test
-test: check test-charts test-stack ## everything, on a fresh clone too
+test: check test-stack ## everything, on a fresh clone too
 test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Kubernetes and the operators
 	@$(RUN) -m pytest tests/charts -n 2 --dist worksteal
 test-stack: $(STAMP) board ## against a real Kafka, Elasticsearch, Spark and browser
 	@$(RUN) -m tapeline_local.setup.browser
 	@$(RUN) -m pytest tests/stack -m alone
-	@$(RUN) -m pytest tests/stack -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest tests/stack -m "not alone" -n 3 --dist loadgroup --no-loadscope-reorder
 dashboards-check: $(STAMP) ## the rules of Kibana's dashboards, planted faults, every panel's numbers on a real Elasticsearch, drawings
 	@$(RUN) -m tapeline_dashboards check
 	@$(RUN) -m pytest tests/unit/dashboards tests/stack/test_dashboards.py

@@ -15,29 +15,36 @@ from stack.fast import fast_options, new_state, running_stack
 
 __all__ = ["browser", "market", "url"]
 
-# Modules run two at a time, each on one worker; the longest first, so that none is left over to run alone at the end.
+# Modules run side by side, each on one worker; the longest first, so that none is left over to run alone at the end.
+# Those that take the servers of the whole run go to one worker, so that these start once.
+SHARED = "shared servers"
 LONGEST_FIRST = (
     "test_demo",
     "test_reconciled_minutes",
-    "test_stack",
-    "test_board_page",
+    SHARED,
     "test_way_of_a_trade",
     "test_access",
-    "test_candles",
+    "test_stack",
     "test_two_venues",
-    "test_alerts",
     "test_board",
-    "test_executors",
     "test_producers",
-    "test_gate",
+    "test_candles",
+    "test_alerts",
+    "test_board_page",
+    "test_executors",
 )
+SHARED_SERVERS = {"kafka_stack", "elasticsearch_stack"}
 FAST = fast_options()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules that take longest first; the order within a module stays."""
+    """Say which tests share a worker, and put those that take longest first; the order within a module stays."""
+    sharing = {item.path for item in items if SHARED_SERVERS & set(getattr(item, "fixturenames", ()))}
+    group = {item.path: SHARED if item.path in sharing else item.path.stem for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group[item.path]))
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    items.sort(key=lambda item: place.get(group[item.path], len(place)))
 
 
 @pytest.fixture(scope="session")

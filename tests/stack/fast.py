@@ -11,9 +11,11 @@ from tapeline_local.stack.stack import Stack
 
 
 def fast_options(**chosen: Any) -> StackOptions:
-    """Return options of a stack for tests, some of them chosen."""
+    """Return options of a stack for tests, some of them chosen; environments are merged, the chosen ones win."""
     plain = {"fast_jit": True, "trades_interval_s": 1.0, "elasticsearch_heap_mib": 384}
-    return StackOptions(**(plain | chosen))
+    env = {part: dict(values) for part, values in chosen.pop("extra_env", {}).items()}
+    env["spark"] = {"STREAM_CANDLES_INTERVAL_S": "4"} | env.get("spark", {})
+    return StackOptions(**(plain | chosen), extra_env=env)
 
 
 def new_state() -> Path:

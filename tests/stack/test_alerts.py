@@ -10,7 +10,7 @@ import pytest
 import yaml
 from confluent_kafka import Producer
 from elasticsearch import Elasticsearch
-from support import eventually
+from support import eventually, eventually_nothing
 from tapeline import names
 from tapeline.records import score
 from tapeline.records.gap import Gap
@@ -26,7 +26,7 @@ from stack.fast import fast_options, running_stack
 
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
-    {"name": "silent", "kind": "silent_symbol", "after_s": 120},
+    {"name": "silent", "kind": "silent_symbol", "after_s": 400},
     {"name": "gap", "kind": "feed_gap"},
     # None of these has a reason to ring.
     {"name": "far", "kind": "price_move", "window": "5m", "threshold_bp": 300},
@@ -122,12 +122,13 @@ def written(stack: Stack) -> dict[str, dict[str, Any]]:
         return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]} if found else {}
 
 
-def test_a_models_record_over_a_span_is_summed_from_its_minutes(elasticsearch_url):
+def test_a_models_record_over_a_span_is_summed_from_its_minutes(stack):
     """Two models, two symbols; what lies before the span and at its end is not of it."""
     start_ms = 1_925_000_000_000 - 1_925_000_000_000 % 3_600_000
     index = names.monthly_index(names.INDEX_SCORES_PREFIX, start_ms)
-    client = Elasticsearch(elasticsearch_url, request_timeout=60)
-    sink = ElasticSink(ElasticsearchConnection(elasticsearch_url=elasticsearch_url), 30.0, 100, lambda reason: None)
+    url = stack.addresses.elasticsearch
+    client = Elasticsearch(url, request_timeout=60)
+    sink = ElasticSink(ElasticsearchConnection(elasticsearch_url=url), 30.0, 100, lambda reason: None)
     models = ModelQueries(sink, "http://127.0.0.1:1")
     client.indices.create(index=index, mappings=score.MAPPING)
     try:
@@ -155,7 +156,7 @@ def test_a_move_a_silence_and_a_gap_arrive_once_over_a_killed_notifier(stack, fe
     end_ms = now_ms()
     for ago in range(10, 0, -1):
         for symbol in (MOVER, SILENT, LOSSY, CALM):
-            if symbol != SILENT or ago > 4:
+            if symbol != SILENT or ago > 7:
                 feed.trade(symbol, 100.0, end_ms - ago * MINUTE_MS)
     lost = Gap(
         venue=names.VENUE,
@@ -176,11 +177,11 @@ def test_a_move_a_silence_and_a_gap_arrive_once_over_a_killed_notifier(stack, fe
     feed.flush()
     eventually(lambda: len(written(stack)) == 3, "three alerts are written down", 90)
     # Not the request: killed before it has noted the refusal, it must take the message for one that may have arrived.
-    eventually(lambda: "delivery attempt failed" in stack.log_tail("notifier", 50), "a refusal is noted", 30)
+    eventually(lambda: "delivery attempt failed" in stack.log_tail("notifier", 50), "a refusal is noted", 60)
     stack.kill("notifier", signal.SIGKILL)
     api.flood(0)
     stack.wait_ready("notifier")
-    eventually(lambda: delivered(api) == EXPECTED, "each has arrived once", 60)
+    eventually_nothing(lambda: (EXPECTED - delivered(api)) + (delivered(api) - EXPECTED), "each has arrived once", 60)
     move = next(each for each in written(stack).values() if each["rule"] == "move")
     assert (move["symbol"], round(move["value"]), move["unit"]) == (MOVER, 200, "bp")
     assert {each["alert_id"] for each in written(stack).values()} == set(written(stack))
@@ -196,7 +197,7 @@ def test_a_killed_stream_raises_nothing_twice_and_goes_on(stack, feed, api):
         feed.trade(symbol, price, now_ms())
     feed.flush()
     more = EXPECTED + Counter([f"bybit:spot:{LOSSY} move"])
-    eventually(lambda: delivered(api) == more, "only the new one has arrived", 90)
+    eventually_nothing(lambda: (more - delivered(api)) + (delivered(api) - more), "only the new one has arrived", 90)
     assert len(written(stack)) == 4
     until = time.monotonic() + 8
     eventually(lambda: time.monotonic() > until, "ticks have passed", 20)

@@ -11,9 +11,9 @@ from stack.board_with_market import running_board
 from stack.made_market import Pump
 from stack.watching import PICTURES, Watched, watching
 
-LOAD_PER_S, LOAD_S, WARM_S = 5_000, 60, 15
+LOAD_PER_S, LOAD_S, WARM_S = 5_000, 30, 15
 LONG_TASK_P95_MS = 200
-GROWTH_MIB = 6
+GROWTH_MIB = 3
 
 
 @pytest.fixture(scope="module")
