@@ -27,7 +27,8 @@ def running_board(options: StackOptions) -> Iterator[Stack]:
     """Yield a running board, and remove it afterwards."""
     if not built.is_built():
         pytest.skip("the page is not built: run `make board`")
-    yield from running_stack(PARTS, options)
+    with running_stack(PARTS, options) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -37,8 +37,12 @@ SHARED_SERVERS = {"kafka_stack", "elasticsearch_stack"}
 FAST = fast_options()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a worker, and put those that take longest first; the order within a module stays."""
+    """Say which tests share a worker, and put those that take longest first; the order within a module stays.
+
+    First of all hooks: xdist's own reads the marks.
+    """
     sharing = {item.path for item in items if SHARED_SERVERS & set(getattr(item, "fixturenames", ()))}
     group = {item.path: SHARED if item.path in sharing else item.path.stem for item in items}
     for item in items:
@@ -50,13 +54,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def kafka_stack() -> Iterator[Stack]:
     """One Kafka for the whole run."""
-    yield from running_stack(("kafka",), FAST)
+    with running_stack(("kafka",), FAST) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def elasticsearch_stack() -> Iterator[Stack]:
     """One Elasticsearch for the whole run."""
-    yield from running_stack(("elasticsearch",), FAST)
+    with running_stack(("elasticsearch",), FAST) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ def new_state() -> Path:
     return paths.STATES / f"test-{uuid.uuid4().hex[:8]}"
 
 
-def running_stack(parts: tuple[str, ...], options: StackOptions) -> Iterator[Stack]:
-    """Yield a running stack, and remove it afterwards; for fixtures, by `yield from`."""
+@contextmanager
+def running_stack(parts: tuple[str, ...], options: StackOptions, except_for: tuple[str, ...] = ()) -> Iterator[Stack]:
+    """Start a stack, some of its parts excepted, and remove it with its data at the end."""
     stack = Stack(new_state(), parts, options)
     try:
-        stack.up()
+        stack.up(except_for=except_for)
         yield stack
     finally:
         stack.remove()

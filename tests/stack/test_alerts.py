@@ -62,7 +62,8 @@ def stack(api, tmp_path_factory):
         },
     )
     parts = ("kafka", "elasticsearch", "spark", "notifier")
-    yield from running_stack(parts, options)
+    with running_stack(parts, options) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -21,24 +21,18 @@ from support import eventually
 from tapeline import names
 from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
-from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
 from unit.board import factories
 from unit.board.factories import Document
 
 from stack.boards import ELSEWHERE, LINEAR, MINUTE_MS, SPOT, Board, Filled, Stream, key
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Filled]:
-    options = fast_options()
-    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", ("elasticsearch",), options)
-    try:
-        stack.up()
-        yield Filled(stack)
-    finally:
-        stack.remove()
+    with running_stack(("elasticsearch",), fast_options()) as running:
+        yield Filled(running)
 
 
 @pytest.fixture(scope="module")

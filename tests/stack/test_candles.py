@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +13,13 @@ from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline import names
 from tapeline.records import candle
-from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.stack.stack import Stack
 from tapeline_spark.candles.listener import Candle
 from unit.spark.candles import reference
 
 from stack.assertions import read_if_available, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 
 START_MS = 1_790_000_040_000
 MINUTES, SPEED = 95, 90.0
@@ -61,9 +59,8 @@ def stack(tmp_path: Path):
     recording(capture)
     extra = {"spark": {"STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "4", "STREAM_CANDLES_INTERVAL_S": "1"}}
     options = fast_options(capture=capture, speed=SPEED, symbols=tuple(SYMBOLS), extra_env=extra)
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
-    yield running
-    running.remove()
+    with running_stack(PARTS, options) as running:
+        yield running
 
 
 def found(client: Elasticsearch) -> dict[tuple[str, int], dict]:
@@ -100,7 +97,6 @@ def ledger(stack: Stack) -> pd.DataFrame:
 
 @pytest.mark.timeout(900)
 def test_candles_are_those_of_the_exchanges_own_ledger_over_kills_in_the_middle_of_a_minute(stack: Stack) -> None:
-    stack.up()
     wait_for_new_trades(stack)
     client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
     # A minute lasts less than a second here: every kill is in the middle of one.

@@ -15,7 +15,7 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import reconcile_when_idle
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 
 REPORT = paths.BUILD / "demo-report.json"
 FRAMES = "bybit/bybit_v5_publicTrade_frames.jsonl"
@@ -60,15 +60,10 @@ def test_recorded_frames_are_indexed_completely_with_their_digits_and_order():
     capture = Path(captures, FRAMES).resolve()
     options = fast_options(capture=capture, speed=4.0)
     parts = ("kafka", "elasticsearch", "spark", "simulator", "producer")
-    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
-    try:
-        stack.up()
+    with running_stack(parts, options) as stack:
         assert reconcile_when_idle(stack, ended=True).is_reconciled()
-        client = Elasticsearch(stack.addresses.elasticsearch, request_timeout=60)
-        stored = list(readers.read_trades(client))
-        client.close()
-    finally:
-        stack.remove()
+        with Elasticsearch(stack.addresses.elasticsearch, request_timeout=60) as client:
+            stored = list(readers.read_trades(client))
     recorded = list(read_capture(capture))
     assert len(recorded) == len(stored) == 347
     digits = {d.identity: (d.price, d.quantity, d.side) for d in stored}

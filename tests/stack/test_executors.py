@@ -1,7 +1,6 @@
 """Execution in executors, end to end: trades reconciled over a kill, and numbers that scikit-learn gives too."""
 
 import signal
-import uuid
 from collections import defaultdict
 
 import numpy as np
@@ -10,12 +9,10 @@ from elasticsearch import Elasticsearch
 from support import eventually
 from tapeline.enums import PredictionState
 from tapeline.model import features
-from tapeline_local import paths
 from tapeline_local.demo import readers
-from tapeline_local.stack.stack import Stack
 
 from stack.assertions import count_indexed, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 from stack.models import promote_forest
 
 RATE_PER_S = 200.0
@@ -26,9 +23,8 @@ PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer"
 def stack():
     extra = {"spark": {"STREAM_EXECUTION": "executors"}}
     options = fast_options(rate_per_s=RATE_PER_S, extra_env=extra)
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
-    yield running
-    running.remove()
+    with running_stack(PARTS, options) as running:
+        yield running
 
 
 def recomputed(documents: list[readers.IndexedTrade], model) -> dict[str, float]:
@@ -56,7 +52,6 @@ def recomputed(documents: list[readers.IndexedTrade], model) -> dict[str, float]
 @pytest.mark.timeout(900)
 def test_partitions_carried_in_executors_survive_a_kill_and_predict_what_scikit_learn_predicts(stack):
     model = promote_forest(stack.state.root / "models")
-    stack.up()
     wait_for_new_trades(stack)
     before = count_indexed(stack)
     eventually(lambda: count_indexed(stack) > before + 1_500, "lookbacks are full", 120)

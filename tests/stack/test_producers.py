@@ -24,13 +24,12 @@ from support import aeventually, eventually
 from tapeline import names
 from tapeline.records.gap import Gap
 from tapeline.trade import WireTrade, instrument_of
-from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import IndexedGap, IndexedTrade, ReconciliationReport, reconcile
 from tapeline_local.stack.probes import TOPIC_SHARDS_PARTITIONS
 from tapeline_local.stack.stack import Stack
 
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 from stack.test_producer import Exchange, KafkaTopics, Process, gaps, wait_stored, wait_subscribed
 
 # Before its back-fill the busiest spot symbol has more trades than the 60 that REST returns.
@@ -104,12 +103,8 @@ def run() -> Iterator[Run]:
     }
     options = fast_options(rate_per_s=RATE_PER_S, producers=3, partitions=3, extra_env=slow)
     parts = ("kafka", "simulator", "producer")
-    stack = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", parts, options)
-    try:
-        stack.up()
-        yield Run(stack)
-    finally:
-        stack.remove()
+    with running_stack(parts, options) as running:
+        yield Run(running)
 
 
 def test_three_replicas_read_every_symbol_once_between_them(run):

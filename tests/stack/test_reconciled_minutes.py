@@ -2,7 +2,6 @@
 
 import signal
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -14,12 +13,11 @@ from tapeline import names
 from tapeline.enums import MarketType
 from tapeline.instrument import instrument_of
 from tapeline.records import candle, reconciliation
-from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import wait_for_new_trades
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 from stack.models import promote_forest
 from stack.naive_scores import documents, expected_scores, trades, wrong_scores
 
@@ -40,13 +38,9 @@ def stack() -> Iterator[Stack]:
         symbols=SYMBOLS,
         extra_env={"spark": {"STREAM_RECOUNT_S": "5", "STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "10"}},
     )
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
-    try:
-        running.up()
+    with running_stack(PARTS, options) as running:
         promote_forest(running.state.root / "models")
         yield running
-    finally:
-        running.remove()
 
 
 @pytest.fixture(scope="module")

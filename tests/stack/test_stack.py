@@ -65,13 +65,15 @@ def keys_of(bootstrap: str) -> set[str]:
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Stack]:
     """A stack of both servers; each test leaves it as `down` or `up` did."""
-    yield from running_stack(("kafka", "elasticsearch"), fast_options())
+    with running_stack(("kafka", "elasticsearch"), fast_options()) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Stack]:
     """A stack of Kafka alone; each test leaves it running."""
-    yield from running_stack(("kafka",), fast_options())
+    with running_stack(("kafka",), fast_options()) as running:
+        yield running
 
 
 def test_data_of_both_servers_is_there_after_down_and_up_on_the_same_folder(servers: Stack) -> None:

@@ -23,11 +23,10 @@ from tapeline import names
 from tapeline.instrument import instrument_of
 from tapeline.records import reconciliation
 from tapeline.trade import LATEST_MS
-from tapeline_local import paths
 from tapeline_local.stack.stack import Stack
 from unit.spark.trade_factories import produced
 
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 from stack.models import promote_forest
 from stack.naive_scores import documents, wrong_scores
 
@@ -208,13 +207,9 @@ def without_stamps(found: Documents) -> Documents:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     options = fast_options()
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", PARTS, options)
-    try:
-        running.up(except_for=("spark",))
+    with running_stack(PARTS, options, except_for=("spark",)) as running:
         promote_forest(running.state.root / "models")
         yield running
-    finally:
-        running.remove()
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 import signal
 import time
-import uuid
 
 import pytest
 from elasticsearch import Elasticsearch
 from support import eventually
-from tapeline_local import paths
-from tapeline_local.stack.stack import Stack
+from tapeline_local.stack.options import PARTS
 
 from stack.assertions import count_states_between, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options
+from stack.fast import fast_options, running_stack
 from stack.models import promote_prior
 
 RATE_PER_S = 80.0
@@ -21,13 +19,9 @@ OUTAGE_S = 20.0
 @pytest.fixture(scope="module")
 def stack():
     options = fast_options(rate_per_s=RATE_PER_S)
-    running = Stack(paths.STATES / f"test-{uuid.uuid4().hex[:8]}", options=options)
-    try:
-        running.up()
+    with running_stack(PARTS, options) as running:
         promote_prior(running.state.root / "models")
         yield running
-    finally:
-        running.remove()
 
 
 def now_ms() -> int:

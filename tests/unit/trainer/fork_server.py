@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 FORK_SERVER = """
 import json, os, sys
@@ -75,14 +76,14 @@ class ForkServer:
         self.child = int(self._process.stdout.readline())
         return int(self._process.stdout.readline())
 
-    def last_log(self) -> dict[str, object]:
+    def last_log(self) -> dict[str, Any]:
         return json.loads(self.log.read_text().splitlines()[-1])
 
 
 @contextmanager
 def fork_server(folder: Path) -> Iterator[ForkServer]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TRAINER_")}
-    command = [sys.executable, "-c", FORK_SERVER]
+    command = [sys.executable, "-W", "error", "-c", FORK_SERVER]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean, cwd=folder
     ) as process:
