@@ -9,22 +9,27 @@ from pathlib import Path
 
 import pytest
 from tapeline_local.stack.stack import Stack
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from stack.board_with_market import browser, market, url
 from stack.fast import fast_options, new_state, running_stack
 
 __all__ = ["browser", "market", "url"]
 
-# Modules run side by side, each on one worker; the longest first, so that none is left over to run alone at the end.
-# Those that take the servers of the whole run go to one worker, so that these start once.
 SHARED = "shared servers"
+# What takes `kafka_bootstrap` or `elasticsearch_url` goes to one worker, so that these servers start once.
+SHARING = (
+    *("test_candle_runner", "test_dashboards", "test_notifier", "test_producer", "test_reconciliation"),
+    *("test_producer_counts", "test_submitted", "test_trainer"),
+)
+# Every other module is a group of its own. The longest first, so that none is left over to run alone at the end.
 LONGEST_FIRST = (
     "test_demo",
     "test_reconciled_minutes",
     SHARED,
     "test_way_of_a_trade",
     "test_access",
-    "test_stack",
     "test_two_venues",
     "test_board",
     "test_producers",
@@ -32,23 +37,36 @@ LONGEST_FIRST = (
     "test_alerts",
     "test_board_page",
     "test_executors",
+    "test_stack",
 )
 SHARED_SERVERS = {"kafka_stack", "elasticsearch_stack"}
 FAST = fast_options()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a worker, and put those that take longest first; the order within a module stays.
+def group_of(path: str) -> str:
+    """Return the group of a module: its tests run in one worker, one after the other."""
+    return SHARED if Path(path).stem in SHARING else Path(path).stem
 
-    First of all hooks: xdist's own reads the marks.
-    """
-    sharing = {item.path for item in items if SHARED_SERVERS & set(getattr(item, "fixturenames", ()))}
-    group = {item.path: SHARED if item.path in sharing else item.path.stem for item in items}
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives a worker one group after the other. xdist's own groups by mark do not work with this pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Let a module's tests run in one worker."""
+    return GroupScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the groups that take longest first; the order within a module stays."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group[item.path]))
+        if SHARED_SERVERS & set(getattr(item, "fixturenames", ())) and group_of(item.path.name) != SHARED:
+            raise pytest.UsageError(f"{item.path.stem} takes the servers of the whole run: name it in SHARING")
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(group[item.path], len(place)))
+    items.sort(key=lambda item: place.get(group_of(item.path.name), len(place)))
 
 
 @pytest.fixture(scope="session")

@@ -284,8 +284,8 @@ async def exchange() -> AsyncIterator[Leavable]:
 
 
 @pytest.fixture
-def kafka_topics(kafka_bootstrap: str) -> KafkaTopics:
-    one = KafkaTopics(kafka_bootstrap)
+def kafka_topics(run: Run) -> KafkaTopics:
+    one = KafkaTopics(run.stack.addresses.kafka)
     one.create()
     return one
 
