@@ -18,7 +18,7 @@ from stack.made_market import MINUTE_MS, MadeMarket, Writer
 from stack.models import promote_prior
 from stack.watching import chromium
 
-MINUTES = 100
+MINUTES = 75
 GAP_MINUTES_AGO = 31
 PARTS = ("elasticsearch", "inference", "board")
 

@@ -47,6 +47,7 @@ from tapeline_spark.errors import OutageTooLong, TemplateUnusable, WriteRefused
 from tapeline_spark.evaluation.evaluator import ScoreEvaluator
 from tapeline_spark.kafka import wait_for_topics
 from tapeline_spark.reconciliation.reconciler import Reconciler
+from tapeline_spark.settings import BootstrapSettings
 from tapeline_trainer.data import export
 from tapeline_trainer.data.elasticsearch import Store
 from tapeline_trainer.settings import Settings as TrainerSettings
@@ -108,7 +109,8 @@ def operation() -> Operation:
 @pytest.fixture
 def archive(secured: Secured) -> Iterator[Elasticsearch]:
     """An administrator's client to an Elasticsearch with its templates, empty again after the test."""
-    assert bootstrap(secured).returncode == 0
+    settings = BootstrapSettings(**secured.elastic("tapeline-es-bootstrap").model_dump())
+    sink(settings).prepare(settings.replicas, settings.refresh_interval, settings.retention_days)
     with secured.elastic_admin() as admin:
         yield admin
         derived = (names.INDEX_CANDLES_PREFIX, names.INDEX_SCORES_PREFIX, names.INDEX_RECONCILIATION_PREFIX)

@@ -33,7 +33,7 @@ def name():
 
 
 def run_demo(name: str, **choices: str) -> dict:
-    env = {**os.environ, "NAME": name, "FAST_JIT": "1", **choices}
+    env = {**os.environ, "NAME": name, "FAST_JIT": "1", "TRAINER_TREES": "20", "TRAINER_RESAMPLES": "100", **choices}
     command = [sys.executable, "-m", "tapeline_local.demo"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
@@ -42,7 +42,7 @@ def run_demo(name: str, **choices: str) -> dict:
 
 @pytest.mark.timeout(1700)
 def test_a_demo_is_reconciled_and_a_second_one_continues_from_its_state(name):
-    first = run_demo(name, DEMO_SECONDS="30", DEMO_PREDICTED="500", RATE="150", TRAIN_AFTER="3000")
+    first = run_demo(name, DEMO_SECONDS="20", DEMO_PREDICTED="500", RATE="150", TRAIN_AFTER="3000")
     assert set(first) >= PROMISED
     assert first["sent"] == first["received"] == first["produced"] == first["indexed"] > 3000
     assert first["predicted"] > 0 and first["by_model"]

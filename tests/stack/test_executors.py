@@ -15,7 +15,7 @@ from stack.assertions import count_indexed, reconcile_when_idle, wait_for_new_tr
 from stack.fast import fast_options, running_stack
 from stack.models import promote_forest
 
-RATE_PER_S = 200.0
+RATE_PER_S = 120.0
 PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
 
 

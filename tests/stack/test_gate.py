@@ -22,7 +22,7 @@ def stop_while_a_job_runs(is_locked):
     def work(batch, number):
         begun.set()
         try:
-            batch.sparkSession.range(500_000_000).selectExpr("sum(id * id % 7)").collect()
+            batch.sparkSession.range(200_000_000).selectExpr("sum(id * id % 7)").collect()
             outcome.append("done")
         except Exception as error:
             outcome.append(type(error).__name__)

@@ -88,7 +88,9 @@ def test_every_closed_minute_is_complete_when_nothing_happened(stack: Stack, cli
     assert markets(found) == EVERY_MARKET
 
 
-def test_killed_producer_and_an_outage_that_nothing_fills_make_a_gap(stack: Stack, client: Elasticsearch) -> None:
+@pytest.fixture(scope="module")
+def outage_ms(stack: Stack) -> int:
+    """Kill the producer, then let it be away for longer than REST can fill; return when it went, ms UTC."""
     stack.kill("producer", signal.SIGKILL)
     stack.wait_ready("producer")
     wait_for_new_trades(stack)
@@ -98,30 +100,11 @@ def test_killed_producer_and_an_outage_that_nothing_fills_make_a_gap(stack: Stac
     stack.start("producer")
     stack.wait_ready("producer")
     wait_for_new_trades(stack)
-
-    def are_reported() -> bool:
-        gaps = list(documents(client, names.INDEX_GAPS).values())
-        touched = touched_by(gaps)
-        found = documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*")
-        counted = {identity: one["gaps"] for identity, one in found.items() if one["state"] == "gap"}
-        others = {one["state"] for identity, one in found.items() if identity not in touched}
-        is_of_the_outage = any(gap["to_traded_at"] >= stopped_ms for gap in gaps)
-        return is_of_the_outage and counted == touched and others <= {"complete", "open"}
-
-    eventually(are_reported, "the minutes of the gaps, and no others, are gaps", 240)
+    return stopped_ms
 
 
-def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many gaps touch a minute of a symbol, by the id of its reconciliation."""
-    touched: dict[str, int] = defaultdict(int)
-    for gap in gaps:
-        first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
-        for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
-            touched[reconciliation.identity(instrument_of("bybit", gap["market_type"], gap["symbol"]), minute)] += 1
-    return dict(touched)
-
-
-def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, client: Elasticsearch) -> None:
+@pytest.mark.usefixtures("outage_ms")  # its minutes close while this waits
+def test_document_deleted_by_hand_makes_its_minute_incomplete(client: Elasticsearch) -> None:
     two_minutes_are_closed(client)
     victim = trades(client).iloc[0]
     identity = names.identity("bybit", victim["market_type"], victim["symbol"], victim["trade_id"])
@@ -139,6 +122,29 @@ def test_document_deleted_by_hand_makes_its_minute_incomplete(stack: Stack, clie
     eventually(lambda: state() == "incomplete", "the minute is incomplete", 120)
     client.create(index=index, id=identity, document=body)
     eventually(lambda: state() == "complete", "the minute is complete again", 120)
+
+
+def test_killed_producer_and_an_outage_that_nothing_fills_make_a_gap(client: Elasticsearch, outage_ms: int) -> None:
+    def are_reported() -> bool:
+        gaps = list(documents(client, names.INDEX_GAPS).values())
+        touched = touched_by(gaps)
+        found = documents(client, f"{names.INDEX_RECONCILIATION_PREFIX}*")
+        counted = {identity: one["gaps"] for identity, one in found.items() if one["state"] == "gap"}
+        others = {one["state"] for identity, one in found.items() if identity not in touched}
+        is_of_the_outage = any(gap["to_traded_at"] >= outage_ms for gap in gaps)
+        return is_of_the_outage and counted == touched and others <= {"complete", "open"}
+
+    eventually(are_reported, "the minutes of the gaps, and no others, are gaps", 240)
+
+
+def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how many gaps touch a minute of a symbol, by the id of its reconciliation."""
+    touched: dict[str, int] = defaultdict(int)
+    for gap in gaps:
+        first = gap["from_traded_at"] - gap["from_traded_at"] % MINUTE_MS
+        for minute in range(first, gap["to_traded_at"] + 1, MINUTE_MS):
+            touched[reconciliation.identity(instrument_of("bybit", gap["market_type"], gap["symbol"]), minute)] += 1
+    return dict(touched)
 
 
 def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: Stack, client: Elasticsearch) -> None:

@@ -13,7 +13,7 @@ from stack.fast import fast_options, running_stack
 from stack.models import promote_prior
 
 RATE_PER_S = 80.0
-OUTAGE_S = 20.0
+OUTAGE_S = 10.0
 
 
 @pytest.fixture(scope="module")
