@@ -75,7 +75,7 @@ test-charts: $(STAMP) ## the charts, rendered and held against the schemas of Ku
 test-stack: $(STAMP) board ## against a real Kafka, Elasticsearch, Spark and browser
 	@$(RUN) -m tapeline_local.setup.browser
 	@$(RUN) -m pytest tests/stack -m alone
-	@$(RUN) -m pytest tests/stack -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest tests/stack -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
 dashboards-check: $(STAMP) ## the rules of Kibana's dashboards, planted faults, every panel's numbers on a real Elasticsearch, drawings
 	@$(RUN) -m tapeline_dashboards check
 	@$(RUN) -m pytest tests/unit/dashboards tests/stack/test_dashboards.py
