@@ -25,7 +25,6 @@ from tapeline.records.alert import Alert
 from tapeline.service.clock import now_ms as clock_ms
 from tapeline.service.connection import ElasticsearchConnection, KafkaConnection
 from tapeline.trade import instrument_of
-from tapeline_local import paths
 from tapeline_local.demo import readers
 from tapeline_local.demo.reconcile import ReconciliationReport, reconcile
 from tapeline_local.stack.stack import Stack
@@ -61,7 +60,7 @@ from unit.trainer import factories
 from stack import rights
 from stack.assertions import read_if_available
 from stack.boards import Board
-from stack.fast import fast_options
+from stack.fast import fast_options, new_state
 from stack.models import promote_prior
 from stack.secured import Authority, Secured
 
@@ -72,13 +71,9 @@ RESUMED = "RESUMEUSDT"
 TRADES = f"{names.INDEX_TRADES_PREFIX}*"
 
 
-def state() -> Path:
-    return paths.STATES / f"test-{uuid.uuid4().hex[:8]}"
-
-
 @pytest.fixture(scope="module")
 def secured() -> Iterator[Secured]:
-    with Secured(state(), OPTIONS) as servers:
+    with Secured(new_state(), OPTIONS) as servers:
         yield servers
 
 
@@ -536,7 +531,7 @@ def stack(secured: Secured, archive: Elasticsearch) -> Iterator[Stack]:
         "producer": producer | {"PRODUCER_GROUP": names.GROUP_PRODUCER},
     }
     options = fast_options(rate_per_s=100.0, extra_env=extra)
-    running = Stack(state(), ("inference", "spark", "simulator", "producer"), options)
+    running = Stack(new_state(), ("inference", "spark", "simulator", "producer"), options)
     try:
         yield running
     finally:

@@ -185,7 +185,7 @@ def test_cluster_that_does_not_answer_stops_the_run_before_it_trains(run: Run, t
     assert not (tmp_path / "out").exists()
 
 
-def test_bootstrap_model_is_pushed_and_only_its_reference_is_printed(run: Run, tmp_path: Path) -> None:
+def test_bootstrap_model_is_pushed_and_only_its_reference_is_printed(tmp_path: Path) -> None:
     with fake_platform(tmp_path) as running:
         command = [sys.executable, "-W", "error", "-m", "tapeline_trainer", "bootstrap-model", "--probability", "0.4"]
         changes = environment(tmp_path, **running.environment())
@@ -202,9 +202,7 @@ def test_bootstrap_model_is_pushed_and_only_its_reference_is_printed(run: Run, t
         (("rollout-only", "--models", "/nowhere"), "must name a bundle"),
     ],
 )
-def test_unusable_call_of_another_command_says_why(
-    run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str
-) -> None:
+def test_unusable_call_of_another_command_says_why(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     command = [sys.executable, "-m", "tapeline_trainer", *arguments]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1 and message in done.stdout + done.stderr
