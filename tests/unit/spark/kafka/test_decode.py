@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tapeline.trade import COLUMNS, WIRE_COLUMNS, Stage, WireTrade
+from tapeline_spark.kafka import decode
 from tapeline_spark.kafka.decode import DecodedTrade, UnreadableRecord, decode_trade, object_body
 
 from unit.spark.trade_factories import produced, record, value, wire, with_field
@@ -51,6 +52,22 @@ def test_a_value_the_record_does_not_allow_is_unreadable_here_and_in_pydantic(ch
     assert isinstance(decode_trade(bad, "t", 0, 7), UnreadableRecord)
     with pytest.raises(ValidationError):
         WireTrade.model_validate_json(bad)
+
+
+@pytest.mark.parametrize("name", ["venue", "symbol", "contract_size", "base", "quote", "base_quantity"])
+def test_a_bad_value_of_a_field_that_repeats_is_unreadable_also_after_good_ones(name):
+    assert isinstance(decode_trade(value(), "t", 0, 6), DecodedTrade)
+    for bad in (value(**{name: "a|b"}), value(**{name: "a|b"})):
+        item = decode_trade(bad, "t", 0, 7)
+        assert isinstance(item, UnreadableRecord) and name in item.reason
+    assert isinstance(decode_trade(value(), "t", 0, 8), DecodedTrade)
+
+
+def test_the_values_that_were_checked_once_are_bounded(monkeypatch):
+    monkeypatch.setattr(decode, "_MAX_CHECKED", 3)
+    for number in range(10):
+        assert isinstance(decode_trade(value(symbol=f"S{number}"), "t", 0, number), DecodedTrade)
+        assert len(decode._checked) <= 3
 
 
 @given(st.binary(max_size=200))
