@@ -4,7 +4,8 @@ A module that takes them has a fixture `stack` of its own, made by `running_boar
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from playwright.sync_api import Browser
@@ -13,7 +14,6 @@ from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack import made_market
-from stack.fast import running_stack
 from stack.made_market import MINUTE_MS, MadeMarket, Writer
 from stack.models import promote_prior
 from stack.watching import chromium
@@ -23,11 +23,11 @@ GAP_MINUTES_AGO = 31
 PARTS = ("elasticsearch", "inference", "board")
 
 
-def running_board(options: StackOptions) -> Iterator[Stack]:
-    """Yield a running board, and remove it afterwards."""
+def running_board(start: Callable[..., AbstractContextManager[Stack]], options: StackOptions) -> Iterator[Stack]:
+    """Yield a running board, started by `running_stack` or by that of the shared servers."""
     if not built.is_built():
         pytest.skip("the page is not built: run `make board`")
-    with running_stack(PARTS, options) as running:
+    with start(PARTS, options) as running:
         yield running
 
 

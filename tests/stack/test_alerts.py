@@ -22,7 +22,7 @@ from unit.notifier.botapi import BotApi
 from unit.notifier.factories import telegram
 
 from stack.assertions import read_if_available
-from stack.fast import fast_options, running_stack
+from stack.fast import fast_options
 
 RULES = [
     {"name": "move", "kind": "price_move", "window": "5m", "threshold_bp": 195},
@@ -49,7 +49,7 @@ def api():
 
 
 @pytest.fixture(scope="module")
-def stack(api, tmp_path_factory):
+def stack(api, servers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alerts")
     (folder / "rules.yaml").write_text(yaml.safe_dump({"rules": RULES}))
     targets = {"targets": [telegram(folder, api.url, group_wait_s=0.2)]}
@@ -62,7 +62,7 @@ def stack(api, tmp_path_factory):
         },
     )
     parts = ("kafka", "elasticsearch", "spark", "notifier")
-    with running_stack(parts, options) as running:
+    with servers.running_stack(parts, options) as running:
         yield running
 
 

@@ -21,18 +21,17 @@ from support import eventually
 from tapeline import names
 from tapeline.instrument import Instrument, instrument_of
 from tapeline.records import candle
-from tapeline_local.stack.stack import Stack
 from unit.board import factories
 from unit.board.factories import Document
 
 from stack.boards import ELSEWHERE, LINEAR, MINUTE_MS, SPOT, Board, Filled, Stream, key
-from stack.fast import fast_options, running_stack
+from stack.servers import Servers
 
 
 @pytest.fixture(scope="module")
-def filled() -> Iterator[Filled]:
-    with running_stack(("elasticsearch",), fast_options()) as running:
-        yield Filled(running)
+def filled(servers: Servers) -> Iterator[Filled]:
+    with servers.lend(["elasticsearch"]):
+        yield Filled(servers.stack("elasticsearch"))
 
 
 @pytest.fixture(scope="module")
@@ -604,22 +603,6 @@ def test_a_board_that_starts_first_waits_for_elasticsearch(
     page = board.client.get("/")
     assert page.status_code in (200, 503)
     assert "content-security-policy" in page.headers
-
-
-def test_an_empty_elasticsearch_gives_empty_responses_and_is_not_reconciled(
-    new_stack: Callable[..., Stack], new_board: Callable[..., Board]
-) -> None:
-    with new_stack("elasticsearch") as stack:
-        board = new_board(elasticsearch=stack.addresses.elasticsearch)
-        assert board.get("symbols")["symbols"] == []
-        assert board.get("tape")["trades"] == []
-        assert board.get("market")["series"] == []
-        assert board.get("candles", instrument=str(SPOT))["candles"] == []
-        assert board.get("markers", instrument=str(SPOT))["markers"] == []
-        assert (board.get("gaps")["gaps"], board.get("alerts")["alerts"]) == ([], [])
-        assert (board.get("model")["scores"], board.get("model")["training_runs"]) == ([], [])
-        response = board.get("reconciliation")
-        assert (response["is_reconciled"], response["reasons"]) == (False, ["nothing"])
 
 
 HOSTILE = {

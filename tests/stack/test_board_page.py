@@ -12,12 +12,13 @@ from tapeline_local.stack.stack import Stack
 from stack.board_with_market import running_board
 from stack.fast import fast_options
 from stack.made_market import MINUTE_MS, MadeMarket, Pump
+from stack.servers import Servers
 from stack.watching import PHONE, Watched, watching
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    yield from running_board(fast_options())
+def stack(servers: Servers) -> Iterator[Stack]:
+    yield from running_board(servers.running_stack, fast_options())
 
 
 @pytest.fixture(scope="module")
@@ -234,19 +235,19 @@ def test_it_looks_alive_everywhere(browser, url, market, stack, look):
         assert watched.own_complaints() == []
 
 
-def test_elasticsearch_killed_and_back(browser, url, market, stack):
+def test_elasticsearch_killed_and_back(browser, url, market, stack, servers):
     with watching(browser, f"{url}/?instrument=bybit:spot:BTCUSDT") as watched:
         watched.ready()
         shown = bars(watched)
         assert shown
-        stack.kill("elasticsearch")
+        servers.stack("elasticsearch").kill("elasticsearch")
         eventually(
             lambda: "Elasticsearch is unavailable" in watched.texts(".connection-status")[0], "the page says so", 30
         )
         assert bars(watched) == shown, "what was known stays"
         assert watched.page.get_attribute("main", "data-stale") == "true", "and does not look alive"
         watched.picture("away")
-        stack.wait_ready("elasticsearch")
+        servers.stack("elasticsearch").wait_ready("elasticsearch")
         eventually(lambda: watched.texts(".connection-status") == ["Live"], "the page recovers", 60)
         assert watched.page.get_attribute("main", "data-stale") is None
         with Pump(stack.addresses.elasticsearch, market, per_s=20):

@@ -8,6 +8,7 @@ from tapeline_local.stack.options import StackOptions
 from tapeline_local.stack.stack import Stack
 
 from stack.board_with_market import running_board
+from stack.fast import running_stack
 from stack.made_market import Pump
 from stack.watching import PICTURES, Watched, watching
 
@@ -19,7 +20,7 @@ GROWTH_MIB = 3
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     # Not the quick first compiler: under load it is several times slower.
-    yield from running_board(StackOptions(elasticsearch_heap_mib=768))
+    yield from running_board(running_stack, StackOptions(elasticsearch_heap_mib=768))
 
 
 def heap_mib(watched: Watched) -> float:

@@ -19,7 +19,8 @@ from tapeline_spark.candles.listener import Candle
 from unit.spark.candles import reference
 
 from stack.assertions import read_if_available, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options, running_stack
+from stack.fast import fast_options
+from stack.servers import Servers
 
 START_MS = 1_790_000_040_000
 MINUTES, SPEED = 95, 90.0
@@ -54,12 +55,12 @@ def recording(path: Path) -> None:
 
 
 @pytest.fixture
-def stack(tmp_path: Path):
+def stack(servers: Servers, tmp_path: Path):
     capture = tmp_path / "market.parquet"
     recording(capture)
     extra = {"spark": {"STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "4", "STREAM_CANDLES_INTERVAL_S": "1"}}
     options = fast_options(capture=capture, speed=SPEED, symbols=tuple(SYMBOLS), extra_env=extra)
-    with running_stack(PARTS, options) as running:
+    with servers.running_stack(PARTS, options) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ from tapeline.model import features
 from tapeline_local.demo import readers
 
 from stack.assertions import count_indexed, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options, running_stack
+from stack.fast import fast_options
 from stack.models import promote_forest
 
 RATE_PER_S = 120.0
@@ -20,10 +20,10 @@ PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer"
 
 
 @pytest.fixture(scope="module")
-def stack():
+def stack(servers):
     extra = {"spark": {"STREAM_EXECUTION": "executors"}}
     options = fast_options(rate_per_s=RATE_PER_S, extra_env=extra)
-    with running_stack(PARTS, options) as running:
+    with servers.running_stack(PARTS, options) as running:
         yield running
 
 

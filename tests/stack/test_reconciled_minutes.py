@@ -17,9 +17,10 @@ from tapeline_local.demo import readers
 from tapeline_local.stack.stack import Stack
 
 from stack.assertions import wait_for_new_trades
-from stack.fast import fast_options, running_stack
+from stack.fast import fast_options
 from stack.models import promote_forest
 from stack.naive_scores import documents, expected_scores, trades, wrong_scores
+from stack.servers import Servers
 
 PARTS = ("kafka", "elasticsearch", "inference", "spark", "simulator", "producer")
 MINUTE_MS = candle.MINUTE_MS
@@ -32,13 +33,13 @@ HANDS = ("received", "produced", "logged", "distinct", "indexed")
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(servers: Servers) -> Iterator[Stack]:
     options = fast_options(
         rate_per_s=RATE_PER_S,
         symbols=SYMBOLS,
         extra_env={"spark": {"STREAM_RECOUNT_S": "5", "STREAM_CANDLES_SNAPSHOT_INTERVAL_S": "10"}},
     )
-    with running_stack(PARTS, options) as running:
+    with servers.running_stack(PARTS, options) as running:
         promote_forest(running.state.root / "models")
         yield running
 
@@ -103,7 +104,18 @@ def outage_ms(stack: Stack) -> int:
     return stopped_ms
 
 
-@pytest.mark.usefixtures("outage_ms")  # its minutes close while this waits
+@pytest.fixture(scope="module")
+def killed_minute_ms(stack: Stack, client: Elasticsearch, outage_ms: int) -> int:
+    """Kill the stream before the minutes of the outage are closed; return the start of the minute, ms UTC."""
+    assert outage_ms
+    stack.kill("spark", signal.SIGKILL)
+    stack.wait_ready("spark")
+    wait_for_new_trades(stack)
+    now_ms = int(trades(client)["traded_at"].max())
+    return now_ms - now_ms % MINUTE_MS
+
+
+@pytest.mark.usefixtures("killed_minute_ms")  # the minutes before close while this waits
 def test_document_deleted_by_hand_makes_its_minute_incomplete(client: Elasticsearch) -> None:
     two_minutes_are_closed(client)
     victim = trades(client).iloc[0]
@@ -147,15 +159,11 @@ def touched_by(gaps: list[dict[str, Any]]) -> dict[str, int]:
     return dict(touched)
 
 
-def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(stack: Stack, client: Elasticsearch) -> None:
-    two_minutes_are_closed(client)
-    stack.kill("spark", signal.SIGKILL)
-    stack.wait_ready("spark")
-    wait_for_new_trades(stack)
-    now = int(trades(client)["traded_at"].max())
-    until = now - now % MINUTE_MS
+def test_scores_equal_what_the_documents_say_also_over_a_killed_stream(
+    client: Elasticsearch, killed_minute_ms: int
+) -> None:
     assert expected_scores(client), "the model said nothing"
-    eventually(lambda: not wrong_scores(client, until), "every score is right", 300)
+    eventually(lambda: not wrong_scores(client, killed_minute_ms), "every score is right", 300)
     stored = documents(client, f"{names.INDEX_SCORES_PREFIX}*")
     assert set(stored) <= set(expected_scores(client)), "scores of predictions that do not exist"
     assert sum(one["predictions"] for one in stored.values()) > 1_000

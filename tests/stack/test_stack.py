@@ -64,7 +64,7 @@ def keys_of(bootstrap: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Stack]:
+def pair() -> Iterator[Stack]:
     """A stack of both servers; each test leaves it as `down` or `up` did."""
     with running_stack(("kafka", "elasticsearch"), fast_options()) as running:
         yield running
@@ -77,29 +77,29 @@ def broker() -> Iterator[Stack]:
         yield running
 
 
-def test_data_of_both_servers_is_there_after_down_and_up_on_the_same_folder(servers: Stack) -> None:
-    first = servers.addresses
+def test_data_of_both_servers_is_there_after_down_and_up_on_the_same_folder(pair: Stack) -> None:
+    first = pair.addresses
     send(first.kafka, "before")
     httpx.put(f"{first.elasticsearch}/tapeline-test/_doc/1?refresh=true", json={"a": 1}, timeout=60).raise_for_status()
-    servers.down()
-    assert processes_naming(servers.state.root) == []
+    pair.down()
+    assert processes_naming(pair.state.root) == []
 
-    servers.up()
-    assert servers.addresses == first
+    pair.up()
+    assert pair.addresses == first
     assert httpx.get(f"{first.elasticsearch}/tapeline-test/_doc/1", timeout=60).json()["_source"] == {"a": 1}
     assert keys_of(first.kafka) == {"before"}
 
 
-def test_down_ends_everything_after_the_supervisor_itself_was_killed(servers: Stack) -> None:
-    owner = servers.owner()
+def test_down_ends_everything_after_the_supervisor_itself_was_killed(pair: Stack) -> None:
+    owner = pair.owner()
     assert owner is not None
     psutil.Process(owner).kill()
-    eventually(lambda: servers.owner() is None, "the lock to be free")
-    assert len(processes_naming(servers.state.root)) >= 2
-    servers.down()
-    assert processes_naming(servers.state.root) == []
+    eventually(lambda: pair.owner() is None, "the lock to be free")
+    assert len(processes_naming(pair.state.root)) >= 2
+    pair.down()
+    assert processes_naming(pair.state.root) == []
     with pytest.raises(NotRunning):
-        servers.status()
+        pair.status()
 
 
 def test_kafka_keeps_its_data_when_its_ports_were_taken_meanwhile(broker: Stack) -> None:

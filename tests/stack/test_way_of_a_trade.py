@@ -9,7 +9,7 @@ from support import eventually
 from tapeline_local.stack.options import PARTS
 
 from stack.assertions import count_states_between, reconcile_when_idle, wait_for_new_trades
-from stack.fast import fast_options, running_stack
+from stack.fast import fast_options
 from stack.models import promote_prior
 
 RATE_PER_S = 80.0
@@ -17,9 +17,9 @@ OUTAGE_S = 10.0
 
 
 @pytest.fixture(scope="module")
-def stack():
+def stack(servers):
     options = fast_options(rate_per_s=RATE_PER_S)
-    with running_stack(PARTS, options) as running:
+    with servers.running_stack(PARTS, options) as running:
         promote_prior(running.state.root / "models")
         yield running
 
@@ -46,9 +46,10 @@ def test_trades_without_inference_are_stored_with_the_reason_for_no_prediction(s
 
 
 @pytest.mark.parametrize("part", ["spark", "producer", "kafka", "elasticsearch"])
-def test_trades_continue_after_a_part_is_killed_and_restarted(stack, part):
-    stack.kill(part, signal.SIGKILL)
-    stack.wait_ready(part)
+def test_trades_continue_after_a_part_is_killed_and_restarted(stack, servers, part):
+    of_the_part = servers.stack(part) if part in stack.options.existing else stack
+    of_the_part.kill(part, signal.SIGKILL)
+    of_the_part.wait_ready(part)
     wait_for_new_trades(stack)
 
 

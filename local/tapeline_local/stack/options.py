@@ -40,6 +40,7 @@ START_TIMEOUT_S: Final[dict[str, float]] = {
 
 
 MAX_PRODUCERS: Final = 16
+Server = Literal["kafka", "elasticsearch"]
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 _REPLICA: Final = re.compile(r"(?P<kind>producer)-(?:[2-9]|1[0-6])")
 
@@ -69,6 +70,8 @@ class StackOptions(BaseModel):
     """File with the targets of alerts; None: no notifier."""
     expose: str | None = None
     """Second listen address of Kafka and Elasticsearch, for example for pods; without authentication."""
+    existing: dict[Server, int] = Field(default_factory=dict)
+    """Loopback ports of servers that run already, by part: the stack uses them, and starts, stops or removes none."""
     kafka_heap_mib: int = Field(default=256, ge=128)
     elasticsearch_heap_mib: int = Field(default=512, ge=256)
     spark_heap_mib: int = Field(default=768, ge=512)
@@ -126,6 +129,9 @@ def dependencies_of(part: str, chosen: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def enabled_parts(parts: tuple[str, ...], options: StackOptions) -> tuple[str, ...]:
-    """Return the parts that the options enable: no simulator with the real exchange, no notifier without targets."""
+    """Return the parts that the options enable.
+
+    No simulator with the real exchange, no notifier without targets, no server that exists already.
+    """
     disabled = {"simulator": options.exchange != "simulator", "notifier": options.notifier_targets is None}
-    return tuple(part for part in parts if not disabled.get(part, False))
+    return tuple(part for part in parts if not disabled.get(part, part in options.existing))

@@ -170,6 +170,8 @@ class Stack:
         started: dict[str, float] = {}
         ready: set[str] = set()
         offset = 0
+        if "kafka" in self.options.existing:
+            probes.create_topics(saved.ports, self.options.partitions)
         while len(ready) < len(chosen):
             for part in chosen:
                 if part not in started and ready.issuperset(dependencies_of(part, chosen)):

@@ -106,6 +106,8 @@ class StateFolder:
         for name in _FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         numbers = ports.choose(ports.load(self._ports), options.producers)
+        for server, port in options.existing.items():
+            numbers[server] = port
         ports.save(self._ports, numbers)
         context = self._launch_context(numbers, options)
         if "kafka" in chosen:

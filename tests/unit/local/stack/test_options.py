@@ -63,3 +63,13 @@ def test_disabled_parts_are_left_out():
     assert enabled_parts(("kafka", "notifier", "simulator"), StackOptions()) == ("kafka", "simulator")
     options = StackOptions(exchange="bybit", notifier_targets="targets.yaml")
     assert enabled_parts(("kafka", "notifier", "simulator"), options) == ("kafka", "notifier")
+
+
+def test_server_that_runs_already_is_no_part():
+    options = StackOptions(existing={"kafka": 19_092})
+    assert enabled_parts(("kafka", "elasticsearch", "spark"), options) == ("elasticsearch", "spark")
+
+
+def test_only_a_server_can_run_already():
+    with pytest.raises(ValidationError, match="'kafka' or 'elasticsearch'"):
+        StackOptions(existing={"spark": 19_092})
