@@ -52,8 +52,8 @@ class Bench:
     """A log of its own, symbols of its own, and runners that read them."""
 
     def __init__(self, kafka: str, elasticsearch: str, folder: Path) -> None:
-        self.topic = f"trades-{uuid.uuid4().hex[:8]}"
         mark = uuid.uuid4().hex[:6].upper()
+        self.topic, self.topic_gaps = f"trades-{mark}", f"gaps-{mark}"
         self.symbols = (f"A{mark}", f"B{mark}")
         self.settings = Settings(
             kafka_bootstrap=kafka,
@@ -62,6 +62,7 @@ class Bench:
             checkpoint=folder,
             jars=folder,
             topics_trades=(self.topic,),
+            topic_gaps=self.topic_gaps,
             late_minutes=LATE_MINUTES,
             quiet_minutes=QUIET_MINUTES,
             candles_snapshot_interval_s=0,
@@ -69,7 +70,9 @@ class Bench:
             bulk_documents=100,
         )
         self.admin = AdminClient({"bootstrap.servers": kafka})
-        self.admin.create_topics([NewTopic(self.topic, 2, 1, config={"retention.ms": "-1"})])[self.topic].result(30)
+        topics = [NewTopic(self.topic, 2, 1, config={"retention.ms": "-1"}), NewTopic(self.topic_gaps, 1, 1)]
+        for future in self.admin.create_topics(topics).values():
+            future.result(30)
         self.client = Elasticsearch(elasticsearch, request_timeout=60)
         self.listener = RecordingListener()
         self.now_ms = 0
@@ -245,7 +248,7 @@ def test_a_value_that_is_no_trade_is_counted_and_handed_on(bench: Bench) -> None
     bench.listener.after_batch = received.append  # type: ignore[method-assign]
     good = trade(1, symbol=bench.symbols[0])
     rows = [LogRow(bench.topic, 0, 0, "X", b"{", 1), LogRow(bench.topic, 0, 1, "X", good.value, 2)]
-    gap = LogRow(names.TOPIC_GAPS, 0, 0, "X", b"a gap", 3)
+    gap = LogRow(bench.topic_gaps, 0, 0, "X", b"a gap", 3)
     report = runner.run([*rows, gap], {}, is_caught_up=True)
     assert report.outcomes == {"unreadable": 1, "counted": 1}
     assert (received[0].producer_records, received[0].unreadable) == (ProducerRecords(gaps=(gap,)), (rows[0],))
