@@ -57,20 +57,16 @@ KEYWORD = Kind(str, "string", mapping_types.KEYWORD, {"min_length": 1, "max_leng
 # Found by document id, never aggregated.
 TRADE_ID = Kind(str, "string", {"type": "keyword", "doc_values": False}, {"pattern": TRADE_ID_PATTERN})
 EPOCH_MS = Kind(int, "bigint", mapping_types.DATE, {"ge": EARLIEST_MS, "le": LATEST_MS})
-# Aggregated and sorted, rarely filtered by: without a search tree they are cheaper to write; a filter reads the column.
-_NO_TREE: Final = {"index": False}
 # Between two clocks, so perhaps below zero.
-DURATION_MS = Kind(
-    int, "bigint", {"type": "long"} | _NO_TREE, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS}
-)
-DECIMAL = Kind(str, "string", {"type": "double"} | _NO_TREE, {"pattern": DECIMAL_PATTERN})
+DURATION_MS = Kind(int, "bigint", {"type": "long"}, {"ge": EARLIEST_MS - LATEST_MS, "le": LATEST_MS - EARLIEST_MS})
+DECIMAL = Kind(str, "string", {"type": "double"}, {"pattern": DECIMAL_PATTERN})
 ASSET = Kind(str, "string", mapping_types.KEYWORD, {"pattern": ASSET_PATTERN})
 QUANTITY_UNIT = Kind(QuantityUnit, "string", mapping_types.KEYWORD, {})
 SIDE = Kind(Side, "string", mapping_types.KEYWORD, {})
 MARKET_TYPE = Kind(MarketType, "string", mapping_types.KEYWORD, {})
 SOURCE = Kind(TradeSource, "string", mapping_types.KEYWORD, {})
-LONG = Kind(int, "bigint", {"type": "long"} | _NO_TREE, {"ge": 0, "le": 2**63 - 1})
-INTEGER = Kind(int, "int", {"type": "integer"} | _NO_TREE, {"ge": 0, "le": 2**31 - 1})
+LONG = Kind(int, "bigint", {"type": "long"}, {"ge": 0, "le": 2**63 - 1})
+INTEGER = Kind(int, "int", {"type": "integer"}, {"ge": 0, "le": 2**31 - 1})
 FLAG = Kind(bool, "boolean", {"type": "boolean"}, {})
 PROBABILITY = Kind(float, "double", {"type": "double"}, {"ge": 0.0, "le": 1.0})
 CLASS = Kind(int, "int", {"type": "byte"}, {"ge": 0, "le": 1})

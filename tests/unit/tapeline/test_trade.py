@@ -65,7 +65,7 @@ def test_the_three_forms_name_the_same_fields():
 def test_the_mapping_takes_no_other_field_and_stores_numbers_as_numbers():
     mapping = elastic_mapping()
     assert mapping["dynamic"] == "strict"
-    assert json.loads(json.dumps(mapping))["properties"]["price"] == {"type": "double", "index": False}
+    assert json.loads(json.dumps(mapping))["properties"]["price"] == {"type": "double"}
 
 
 def test_spark_refuses_null_where_the_record_does():
