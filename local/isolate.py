@@ -1,19 +1,29 @@
-"""Imports every module of every member in an environment with only the dependencies that the member declares.
+"""Imports every module of every member with only the dependencies that the member declares.
 
-In the shared environment an undeclared import succeeds; in the member's image it would fail.
+In the shared environment an undeclared import succeeds; in the member's image it would fail. Each member gets a folder
+of links to the packages that uv would install for it, byte code included: an environment of its own would have to be
+compiled anew.
 
     python local/isolate.py UV MEMBER_FOLDER...
 """
 
+import os
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import distribution
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 _AT_ONCE = 2
+_SITE = Path(sysconfig.get_paths()["purelib"])
+_EXPORT = ("export", "--quiet", "--frozen", "--no-dev", "--all-extras", "--no-hashes", "--no-header", "--no-annotate")
 _IMPORT_ALL = """
 import importlib, pkgutil, sys
 root = importlib.import_module(sys.argv[1])
@@ -24,14 +34,44 @@ print(len(names) + 1)
 """
 
 
+def _project(folder: str) -> tuple[str, str]:
+    """Return the names of a member's distribution and of its module."""
+    project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]["name"], project["tool"]["uv"]["build-backend"]["module-name"]
+
+
+def _link(name: str, packages: Path) -> None:
+    """Link what an installed distribution consists of."""
+    parts = {Path(file).parts[0] for file in distribution(name).files or ()}
+    for part in parts - {"..", "__pycache__"}:
+        if (_SITE / part).exists() and not (packages / part).exists():
+            (packages / part).symlink_to(_SITE / part)
+
+
+def _link_dependencies(uv: str, name: str, packages: Path) -> list[str]:
+    """Link the locked dependencies of a member; return the folders of the members among them and of itself."""
+    command = [uv, *_EXPORT, "--package", name]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    members = [line.removeprefix("-e ") for line in listed if line.startswith("-e ")]
+    others = [Requirement(line) for line in listed if not line.startswith("-e ")]
+    for member in members:
+        _link(_project(member)[0], packages)
+    for requirement in others:
+        if requirement.marker is None or requirement.marker.evaluate():
+            _link(requirement.name, packages)
+    return members
+
+
 def _is_isolated(uv: str, folder: str) -> bool:
     """Check one member; print the result."""
-    project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
-    name, module = project["project"]["name"], project["tool"]["uv"]["build-backend"]["module-name"]
-    flags = ("--quiet", "--isolated", "--frozen", "--no-dev", "--no-progress", "--all-extras")
-    command = [uv, "run", *flags, "--package", name, "python", "-c", _IMPORT_ALL, module]
+    name, module = _project(folder)
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as packages:
+        members = _link_dependencies(uv, name, Path(packages))
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([packages, *map(os.path.abspath, members)])}
+        # -S: the shared environment is not there, nor anything that is installed for every program.
+        command = [sys.executable, "-S", "-c", _IMPORT_ALL, module]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - started
     if done.returncode:
         sys.stderr.write(f"{name}: cannot be imported with its own dependencies alone\n{done.stderr}\n")

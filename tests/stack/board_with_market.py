@@ -18,7 +18,6 @@ from stack.made_market import MINUTE_MS, MadeMarket, Writer
 from stack.models import promote_prior
 from stack.watching import chromium
 
-MINUTES = 75
 GAP_MINUTES_AGO = 31
 PARTS = ("elasticsearch", "inference", "board")
 
@@ -38,13 +37,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def market(stack: Stack) -> MadeMarket:
+def market_minutes() -> int:
+    """How many minutes of trades there are; a module may have a fixture of its own."""
+    return 75
+
+
+@pytest.fixture(scope="module")
+def market(stack: Stack, market_minutes: int) -> MadeMarket:
     """All kinds of documents of the last minutes, one gap in the feed of BTCUSDT among them."""
     promote_prior(stack.state.root / "models")
     writer, market = Writer(stack.addresses.elasticsearch), MadeMarket()
     writer.templates()
     now_ms = time.time_ns() // 1_000_000
-    begun = now_ms // MINUTE_MS * MINUTE_MS - MINUTES * MINUTE_MS
+    begun = now_ms // MINUTE_MS * MINUTE_MS - market_minutes * MINUTE_MS
     gap_ms = now_ms // MINUTE_MS * MINUTE_MS - GAP_MINUTES_AGO * MINUTE_MS
     lost = range(gap_ms, gap_ms + 3 * MINUTE_MS)
     trades = [

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from tapeline_local.stack.stack import Stack
 
-from stack.board_with_market import browser, market, url
+from stack.board_with_market import browser, market, market_minutes, url
 from stack.fast import fast_options, new_state
 from stack.servers import Servers
 
-__all__ = ["browser", "market", "url"]
+__all__ = ["browser", "market", "market_minutes", "url"]
 
 # First what takes no servers of the worker, which idle from their first use to the end of the run. Then what lasts
 # longest, so that none of it is left over to run alone at the end.

@@ -23,6 +23,11 @@ def stack() -> Iterator[Stack]:
     yield from running_board(running_stack, StackOptions(elasticsearch_heap_mib=768))
 
 
+@pytest.fixture(scope="module")
+def market_minutes() -> int:
+    return 20  # the page shows fifteen
+
+
 def heap_mib(watched: Watched) -> float:
     """Return what the page holds after everything that can be collected was."""
     session = watched.page.context.new_cdp_session(watched.page)
