@@ -51,7 +51,8 @@ def _link(name: str, packages: Path) -> None:
 def _link_dependencies(uv: str, name: str, packages: Path) -> list[str]:
     """Link the locked dependencies of a member; return the folders of the members among them and of itself."""
     command = [uv, *_EXPORT, "--package", name]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    # uv's own words go to the terminal: they say why there is no list.
+    listed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     members = [line.removeprefix("-e ") for line in listed if line.startswith("-e ")]
     others = [Requirement(line) for line in listed if not line.startswith("-e ")]
     for member in members:

@@ -23,7 +23,7 @@ def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-# One test a rule, not one a file: four thousand tests cost more than what they read.
+# One test a rule, not one a file: thousands of tests cost more than what they read.
 def offences(find: Callable[[Path], list[str]], modules: Iterable[Path] = MODULES) -> dict[str, list[str]]:
     """Return what a rule finds, by module; every module that breaks it is named."""
     return {short(path): found for path in modules if (found := find(path))}
